@@ -1,0 +1,66 @@
+"""Everything that Upkeep refuses, as one small tree.
+
+    UpkeepError
+    ├── SpecError            the spec (or a command's argument) is wrong             exit 2
+    ├── DataError            the data cannot be used; nothing was changed            exit 5
+    │   └── TooManyBadRows   more rows broken than the spec allows
+    ├── ModelError           the model cannot be loaded or does not fit the spec     exit 5
+    ├── StoreError           the object store failed or holds something unexpected   exit 6
+    │   ├── MissingObject    nothing under that key
+    │   ├── KeyTaken         somebody else wrote that key first
+    │   └── CorruptObject    the bytes are not the ones that were recorded
+    ├── NoChampion           nothing was released yet                                exit 2
+    ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
+    └── MissingExtra         an optional dependency is needed                        exit 2
+
+Each message names the value, the rule and the way out. The command line prints it and exits with the code
+of its class; anything that is not an `UpkeepError` is a bug and exits with 1.
+"""
+
+
+class UpkeepError(Exception):
+    exit_code = 1
+
+
+class SpecError(UpkeepError):
+    exit_code = 2
+
+
+class DataError(UpkeepError):
+    exit_code = 5
+
+
+class TooManyBadRows(DataError):
+    pass
+
+
+class ModelError(UpkeepError):
+    exit_code = 5
+
+
+class StoreError(UpkeepError):
+    exit_code = 6
+
+
+class MissingObject(StoreError):
+    pass
+
+
+class KeyTaken(StoreError):
+    pass
+
+
+class CorruptObject(StoreError):
+    pass
+
+
+class NoChampion(UpkeepError):
+    exit_code = 2
+
+
+class UnmeasuredMetric(UpkeepError):
+    exit_code = 2
+
+
+class MissingExtra(UpkeepError):
+    exit_code = 2

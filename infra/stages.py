@@ -1,0 +1,66 @@
+"""Does each stage once: a finished stage's record is found again under the digest of its inputs.
+
+A run that was killed and started again walks the same path; every stage whose inputs are the same answers
+with its stored record instead of working, so nothing is done twice.
+"""
+
+import functools
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ParamSpec, TypeVar, get_type_hints
+
+from pydantic import BaseModel
+
+from errors import MissingObject
+from infra.object_store import ObjectStore
+
+P = ParamSpec("P")
+R = TypeVar("R", bound=BaseModel)
+
+
+def once(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates `f(records…, *, store, …) -> Record`. Inputs are digested by value; `store` is not an input."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
+            store = kwargs["store"]
+            assert_store(store)
+            inputs = {key: value for key, value in kwargs.items() if key != "store"}
+            key = store.keys.stage(stage, input_digest(stage, args, inputs))
+            record_type: type[R] = get_type_hints(function)["return"]
+            began = time.perf_counter()
+            try:
+                record = record_type.model_validate_json(store.get_bytes(key))
+                store.timings.append((stage, time.perf_counter() - began, True))
+            except MissingObject:
+                record = function(*args, **kwargs)
+                store.put_bytes(key, record.model_dump_json().encode())
+                store.timings.append((stage, time.perf_counter() - began, False))
+            return record
+
+        return remembered
+
+    return decorate
+
+
+def assert_store(store: object) -> None:
+    if not isinstance(store, ObjectStore):
+        raise TypeError(f"a stage needs its object store as the keyword `store`; got {type(store).__name__}")
+
+
+def input_digest(stage: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    """SHA-256 over a stage's name and the canonical form of its inputs."""
+    canonical = json.dumps([stage, list(args), kwargs], default=_canonical, sort_keys=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _canonical(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"a stage's input must be a record or a plain value, not {type(value).__name__}")

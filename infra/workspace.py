@@ -1,0 +1,44 @@
+"""Opens the store of one model: the bucket that the settings name, or Upkeep's own server on loopback."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from infra.object_store import ObjectStore, connect
+from infra.settings import Settings
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """A model's store and the local folder for its working files."""
+
+    store: ObjectStore
+    home: Path
+
+
+@contextmanager
+def open_workspace(spec_path: Path, *, model: str) -> Iterator[Workspace]:
+    from infra.local_store import BUCKET, local_store
+
+    settings = Settings()
+    home = settings.home_for(spec_path)
+    prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
+    if settings.s3_bucket:
+        yield Workspace(_external(settings, prefix, cache), home)
+        return
+    with local_store(home / "store") as server:
+        store = connect(
+            bucket=BUCKET, prefix=prefix, cache=cache, endpoint_url=server.url, region="us-east-1",
+            access_key=server.access_key, secret_key=server.secret_key,
+        )  # fmt: skip
+        yield Workspace(store, home)
+
+
+def _external(settings: Settings, prefix: str, cache: Path) -> ObjectStore:
+    keys = (settings.s3_access_key, settings.s3_secret_key)
+    access, secret = (key.get_secret_value() if key else None for key in keys)
+    return connect(
+        bucket=str(settings.s3_bucket), prefix=prefix, cache=cache, endpoint_url=settings.s3_endpoint_url,
+        region=settings.s3_region, access_key=access, secret_key=secret,
+    )  # fmt: skip

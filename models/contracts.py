@@ -1,0 +1,523 @@
+"""Every record of a run, in the order in which the run makes them: read this file and you know the system.
+
+Records are frozen. Large data travels as an `Artifact` (URI + SHA-256), never by value. A stored record that
+carries fields which this version does not know is still read; one of a newer `schema_version` is too.
+"""
+
+import hashlib
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict
+
+SCHEMA_VERSION = 1
+
+
+class Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", from_attributes=True)
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the record's canonical JSON."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+
+# --- what records are made of -------------------------------------------------------------------------------
+
+
+class Artifact(Record):
+    """A file in the object store, named by its address and its content."""
+
+    uri: str
+    sha256: str
+    bytes: int
+
+
+class Table(Artifact):
+    """A Parquet file; `rows` says how many."""
+
+    rows: int
+
+    @classmethod
+    def of(cls, stored: object, *, rows: int) -> Self:
+        return cls.model_validate({**Artifact.model_validate(stored).model_dump(), "rows": rows})
+
+
+class Estimate(Record):
+    """A number with its 95 % interval; `n` is the rows it rests on, `method` where the interval comes from."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+    method: str
+
+
+# --- the run's start ----------------------------------------------------------------------------------------
+
+
+class FileEntry(Record):
+    """One file of a version, relative to the version's prefix."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class SourcePosition(Record):
+    """How far one source file was read. `head` fingerprints its first bytes, so that a replaced file is new."""
+
+    uri: str
+    head: str
+    size: int
+    offset: int
+    rows: int
+
+
+class Cursor(Record):
+    """What earlier runs have read, file by file."""
+
+    positions: tuple[SourcePosition, ...] = ()
+
+
+class Reference(Record):
+    """What the champion is compared against: every window that it was adapted to, frozen.
+
+    The table has the columns of a kept window plus `origin` (the digest of the window that a row came from).
+    Drift looks at the held-out rows of `newest_origin`; forgetting is judged on the sealed test rows of all.
+    """
+
+    table: Table
+    newest_origin: str
+
+
+class Lineage(Record):
+    run_id: str
+    spec: str
+    spec_digest: str
+    source: str
+    window_digest: str
+    training_digest: str
+    recipe: str
+    packages: dict[str, str]
+    git_commit: str
+    seed: int
+
+
+class Measurement(Record):
+    """A metric of one model on one set of rows (`on`: "current", "reference", "slice:label=positive")."""
+
+    on: str
+    metric: str
+    estimate: Estimate
+
+
+class Manifest(Record):
+    """What an immutable version consists of; written last, so that a version without one does not exist."""
+
+    model: str
+    version: int
+    parent: int | None
+    task: str
+    labels: tuple[str, ...]
+    created_at: datetime
+    files: tuple[FileEntry, ...]
+    content_digest: str
+    reference: Reference
+    measured: tuple[Measurement, ...]
+    lineage: Lineage
+
+
+class AliasEntry(Record):
+    """One generation of an alias: an append-only log that is the pointer and its own audit trail."""
+
+    alias: str
+    generation: int
+    version: int
+    previous_version: int | None
+    manifest_sha256: str
+    previous_entry_sha256: str | None
+    token: str
+    run_id: str
+    who: str
+    at: datetime
+    why: str
+
+
+class Release(Record):
+    """A version that an alias names."""
+
+    manifest: Manifest
+    entry: AliasEntry
+
+    @property
+    def version(self) -> int:
+        return self.manifest.version
+
+
+class RunStart(Record):
+    """What a run is pinned to. It is stored before anything else, so that a killed run resumes as it began."""
+
+    run_id: str
+    kind: Literal["bootstrap", "maintain"]
+    model: str
+    spec_digest: str
+    started_at: datetime
+    sequence: int
+    force: bool
+    cursor: Cursor
+    champion: Release | None
+    """The champion when the run began; None only while a model is bootstrapped."""
+
+
+# --- looking ------------------------------------------------------------------------------------------------
+
+
+class Window(Record):
+    """The rows under watch, as they were read, in `RAW_COLUMNS`."""
+
+    table: Table
+    first_at: datetime | None
+    last_at: datetime | None
+    cursor: Cursor
+    waiting: bool
+    """True when windows are by count or by time and the next one is not full yet: nothing was consumed."""
+
+    @property
+    def rows(self) -> int:
+        return self.table.rows
+
+
+class ReasonCount(Record):
+    reason: str
+    rows: int
+    example: str
+
+
+class ValidationReport(Record):
+    """Every row that was read is in exactly one of `kept` and `quarantined`."""
+
+    kept: Table
+    quarantined: Table
+    reasons: tuple[ReasonCount, ...]
+    labelled: int
+    notes: tuple[str, ...]
+
+    @property
+    def read(self) -> int:
+        return self.kept.rows + self.quarantined.rows
+
+
+class Scores(Record):
+    """A model's outputs for the kept rows, in their order: an .npz with `probabilities` (rows × labels,
+    float32) and `embeddings` (rows × width, float32)."""
+
+    model_digest: str
+    arrays: Artifact
+    rows: int
+    seconds: float
+    device: str
+
+
+class QualityCheck(Record):
+    """Now against the release: a one-sided test that the metric fell."""
+
+    metric: str
+    now: Estimate
+    at_release: Estimate
+    p_value: float
+    test: str
+
+    @property
+    def drop(self) -> float:
+        return self.at_release.value - self.now.value
+
+
+class Share(Record):
+    label: str
+    predicted: float
+    predicted_at_release: float
+    labelled: float | None
+
+
+class Percentiles(Record):
+    p50: float
+    p95: float
+    p99: float
+    n: int
+
+
+class MonitoringReport(Record):
+    rows: int
+    labelled: int
+    quality: tuple[QualityCheck, ...]
+    """accuracy and macro F1 on the labelled rows; empty where there are none."""
+    confidence: float
+    confidence_at_release: float
+    shares: tuple[Share, ...]
+    latency_ms: Percentiles | None
+    """From the log's latency column, where the spec names one."""
+    served_agreement: float | None
+    """Share of rows whose logged prediction is the champion's own, where the spec names the column."""
+
+
+class DriftSignal(Record):
+    """One question asked of the window. `p_value` is valid at any size; `effect` says how much, and must reach
+    `floor` as well, so that a huge window does not alarm on dust."""
+
+    name: str
+    family: Literal["embedding", "prediction", "text", "label", "metadata"]
+    method: str
+    statistic: float
+    p_value: float
+    threshold: float
+    effect: float
+    effect_name: str
+    floor: float
+    detail: str
+
+    @property
+    def drifted(self) -> bool:
+        return self.p_value <= self.threshold and self.effect >= self.floor
+
+
+class DriftReport(Record):
+    signals: tuple[DriftSignal, ...]
+    alpha: float
+    correction: str
+    reference_rows: int
+    current_rows: int
+    compared_rows: int
+    """At most this many rows a side were compared; fewer than `current_rows` means a seeded sample."""
+    evidently_html: Artifact
+    evidently_json: Artifact
+    evidently_share: float
+    """The share of columns that Evidently's own dataset verdict calls drifted, for comparison."""
+    notes: tuple[str, ...]
+
+    @property
+    def drifted(self) -> bool:
+        return any(signal.drifted for signal in self.signals)
+
+
+class Action(StrEnum):
+    HOLD = "hold"
+    ALERT = "alert"
+    RETRAIN = "retrain"
+
+
+class RetrainDecision(Record):
+    action: Action
+    reasons: tuple[str, ...]
+    degraded: bool
+    drifted: bool
+
+
+class Observation(Record):
+    """What a run saw and made of it."""
+
+    window: Window
+    validation: ValidationReport
+    scores: Scores
+    monitoring: MonitoringReport
+    drift: DriftReport
+
+
+# --- retraining ---------------------------------------------------------------------------------------------
+
+
+class LeakReport(Record):
+    """Training rows that were removed because a sealed test row says (nearly) the same."""
+
+    exact: int
+    near: int
+    examples: tuple[str, ...]
+
+
+class TrainingSet(Record):
+    """All tables have the columns of a kept window; rows never cross over, in this run or any later one."""
+
+    train: Table
+    validation: Table
+    test: Table
+    """Sealed rows of the current window."""
+    reference_test: Table
+    """Sealed rows of every window that the champion was adapted to (the current ones at a bootstrap)."""
+    new_rows: int
+    replayed_rows: int
+    leaks: LeakReport
+
+    @property
+    def replay_share(self) -> float:
+        return self.replayed_rows / max(1, self.train.rows)
+
+
+class Cost(Record):
+    seconds: float
+    cpu_seconds: float
+    peak_memory_mb: float
+    device: str
+    steps: int
+    epochs: float
+    stopped: str
+    resumed_from_step: int
+
+
+class CurvePoint(Record):
+    step: int
+    train_loss: float | None
+    validation_loss: float | None
+    validation_accuracy: float | None
+
+
+class Candidate(Record):
+    """Trained weights as plain `save_pretrained` files under `prefix`."""
+
+    prefix: str
+    files: tuple[FileEntry, ...]
+    content_digest: str
+    parent: int | None
+    recipe: str
+    cost: Cost
+    curve: tuple[CurvePoint, ...]
+
+
+class Comparison(Record):
+    """Champion and candidate on the same rows; `difference` is candidate minus champion, paired."""
+
+    on: str
+    metric: str
+    champion: Estimate
+    candidate: Estimate
+    difference: Estimate
+
+
+class Latency(Record):
+    """Milliseconds for one request of one text, both models in turn on the same texts, on this machine."""
+
+    champion: Percentiles
+    candidate: Percentiles
+
+    @property
+    def factor(self) -> float:
+        return self.candidate.p50 / self.champion.p50
+
+
+class Scorecard(Record):
+    comparisons: tuple[Comparison, ...]
+    latency: Latency
+    label_agreement: float
+    """Share of the current sealed rows whose label the champion agrees with; a hint at bad labels."""
+
+    def of(self, on: str, metric: str) -> Comparison | None:
+        return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
+
+
+class Verdict(StrEnum):
+    BLESSED = "blessed"
+    REJECTED = "rejected"
+    INSUFFICIENT = "insufficient_evidence"
+
+
+class GateResult(Record):
+    gate: str
+    verdict: Verdict
+    metric: str
+    on: str
+    measured: Estimate
+    limit: float
+    because: str
+
+
+class Blessing(Record):
+    verdict: Verdict
+    gates: tuple[GateResult, ...]
+
+
+class Attempt(Record):
+    """A retraining and what was made of it."""
+
+    training_set: TrainingSet
+    candidate: Candidate
+    scorecard: Scorecard
+    blessing: Blessing
+
+
+# --- the run's end ------------------------------------------------------------------------------------------
+
+
+class Outcome(StrEnum):
+    WAITING = "waiting"
+    HELD = "held"
+    ALERTED = "alerted"
+    RELEASED = "released"
+    REJECTED = "rejected"
+    INSUFFICIENT = "insufficient_evidence"
+    BOOTSTRAPPED = "bootstrapped"
+    ROLLED_BACK = "rolled-back"
+
+
+class StageTime(Record):
+    stage: str
+    seconds: float
+    reused: bool
+    """True when an earlier, interrupted run had already finished this stage."""
+
+
+class RunReport(Record):
+    """The whole run. None means that the run did not call for it, never that it is still to come."""
+
+    start: RunStart
+    outcome: Outcome
+    headline: str
+    observation: Observation | None
+    decision: RetrainDecision | None
+    attempt: Attempt | None
+    release: Release | None
+    stages: tuple[StageTime, ...]
+    finished_at: datetime
+
+
+class BootstrapReport(Record):
+    start: RunStart
+    headline: str
+    window: Window
+    validation: ValidationReport
+    training_set: TrainingSet
+    candidate: Candidate
+    measured: tuple[Measurement, ...]
+    release: Release
+    stages: tuple[StageTime, ...]
+    finished_at: datetime
+
+
+class Pages(Record):
+    """A report as a person reads it."""
+
+    html: Artifact
+    markdown: Artifact
+    json_: Artifact
+    local_html: str
+
+
+class HistoryEntry(Record):
+    """One finished run: the commit of its cursor, and all that later decisions know of it."""
+
+    sequence: int
+    run_id: str
+    kind: Literal["bootstrap", "maintain", "rollback"]
+    outcome: Outcome
+    headline: str
+    started_at: datetime
+    finished_at: datetime
+    window_digest: str
+    rows: int
+    degraded: bool
+    drifted: bool
+    retrained: bool
+    accuracy: Estimate | None
+    champion_version: int
+    cursor: Cursor
+    report: Pages | None
