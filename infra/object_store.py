@@ -6,8 +6,9 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,17 @@ class Located(Protocol):
     def uri(self) -> str: ...
     @property
     def sha256(self) -> str: ...
+
+
+class Entry(Protocol):
+    """One file of a folder: its path below the folder, and its content."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
 
 
 class Keys:
@@ -145,6 +157,32 @@ class ObjectStore:
                 self._download(located.uri, part)
                 verify(part, located)
         return copy
+
+    def get_folder(self, prefix: str, files: Iterable[Entry], digest: str) -> Path:
+        """A verified local copy of the files below a key, in the cache under the digest of them all."""
+        folder = self.cache / "folders" / digest
+        if not folder.exists():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
+            try:
+                self.download_folder(prefix, files, draft)
+                draft.replace(folder)
+            finally:
+                shutil.rmtree(draft, ignore_errors=True)
+        return folder
+
+    def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
+        """Verified copies of the files below a key."""
+        for entry in files:
+            located = Stored(self.uri(prefix + entry.path), entry.sha256, entry.bytes)
+            self.download(located, target / entry.path)
+
+    @property
+    def work(self) -> Path:
+        """Local files of unfinished stages: checkpoints, half-written tables."""
+        folder = self.cache.parent / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
     def download(self, located: Located, target: Path) -> None:
         """A verified copy of one's own."""
@@ -287,5 +325,3 @@ def _translated(uri: str) -> Iterator[None]:
         raise StoreError(f"{uri}: the store answered {status} {code}") from problem
     except (BotoCoreError, S3UploadFailedError) as problem:
         raise StoreError(f"{uri}: {problem}; is the store running and UPKEEP_S3_ENDPOINT_URL right?") from problem
-
-

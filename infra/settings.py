@@ -1,5 +1,6 @@
 """Where Upkeep runs and with which credentials: the only place that reads the environment."""
 
+import os
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -24,3 +25,19 @@ class Settings(BaseSettings):
 
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
+
+
+def prepare_environment(*, verbose: bool) -> None:
+    """Defaults for the libraries, before they are imported: Prefect's embedded server where no other is named,
+    its log in its database rather than between our lines, nothing that phones home."""
+    defaults = {
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+    }
+    for name, value in defaults.items():
+        os.environ.setdefault(name, value)

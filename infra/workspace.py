@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from infra.object_store import ObjectStore, connect
+from infra.overlay import overlay
 from infra.settings import Settings
 
 
@@ -18,7 +19,18 @@ class Workspace:
 
 
 @contextmanager
-def open_workspace(spec_path: Path, *, model: str) -> Iterator[Workspace]:
+def open_workspace(spec_path: Path, *, model: str, dry_run: bool = False) -> Iterator[Workspace]:
+    """With `dry_run`, nothing that is written outlives the context."""
+    with _opened(spec_path, model=model) as workspace:
+        if not dry_run:
+            yield workspace
+            return
+        with overlay(workspace.store) as store:
+            yield Workspace(store, workspace.home)
+
+
+@contextmanager
+def _opened(spec_path: Path, *, model: str) -> Iterator[Workspace]:
     from infra.local_store import BUCKET, local_store
 
     settings = Settings()

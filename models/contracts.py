@@ -66,6 +66,14 @@ class FileEntry(Record):
     bytes: int
 
 
+class Weights(Record):
+    """A model's plain `save_pretrained` files below `prefix`, a key of the store; named by their content."""
+
+    prefix: str
+    files: tuple[FileEntry, ...]
+    content_digest: str
+
+
 class SourcePosition(Record):
     """How far one source file was read. `head` fingerprints its first bytes, so that a replaced file is new."""
 
@@ -112,6 +120,13 @@ class Measurement(Record):
     on: str
     metric: str
     estimate: Estimate
+
+
+class Measured(Record):
+    """What a first champion can do, and what always answering the most frequent label would score."""
+
+    measurements: tuple[Measurement, ...]
+    majority_share: float
 
 
 class Manifest(Record):
@@ -383,6 +398,10 @@ class Candidate(Record):
     cost: Cost
     curve: tuple[CurvePoint, ...]
 
+    @property
+    def weights(self) -> Weights:
+        return Weights(prefix=self.prefix, files=self.files, content_digest=self.content_digest)
+
 
 class Comparison(Record):
     """Champion and candidate on the same rows; `difference` is candidate minus champion, paired."""
@@ -452,6 +471,8 @@ class Outcome(StrEnum):
     WAITING = "waiting"
     HELD = "held"
     ALERTED = "alerted"
+    WOULD_RETRAIN = "would-retrain"
+    PUBLISHED = "published"
     RELEASED = "released"
     REJECTED = "rejected"
     INSUFFICIENT = "insufficient_evidence"
@@ -500,6 +521,13 @@ class Pages(Record):
     markdown: Artifact
     json_: Artifact
     local_html: str
+
+
+class Ended(Record):
+    """What a flow hands back. A dry run has no pages: it writes nothing."""
+
+    report: RunReport | BootstrapReport
+    pages: Pages | None
 
 
 class HistoryEntry(Record):

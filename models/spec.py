@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 
 from errors import SpecError
@@ -152,7 +160,7 @@ class Training(Part):
     warmup: Share = Field(0.1, description="Share of the steps over which the learning rate rises.")
     patience: int = Field(3, ge=1, description="Evaluations without a better validation loss before stopping.")
     evaluations: int = Field(6, ge=1, description="How often a training is evaluated and checkpointed.")
-    replay: float = Field(1.0, ge=0, description="Reference rows mixed in, per new training row.")
+    replay: float = Field(1.5, ge=0, description="Reference rows mixed in, per new training row.")
     validation_share: float = Field(0.1, gt=0, lt=0.5)
     test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
@@ -189,11 +197,11 @@ class NotWorse(Part):
     name: str = "not-worse"
     metric: Metric = "accuracy"
     on: RowsOn = "reference"
-    tolerance: Share = 0.03
+    tolerance: Share = 0.05
 
 
 class NoCollapse(Part):
-    """No slice is shown to have lost more than `tolerance` (Bonferroni over slices)."""
+    """No slice is shown to be worse (Bonferroni over slices) and lost more than `tolerance`."""
 
     kind: Literal["no_collapse"] = "no_collapse"
     name: str = "no-slice-collapses"

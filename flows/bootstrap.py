@@ -1,0 +1,117 @@
+"""The first champion and the first reference window."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow
+
+from errors import DataError, SpecError
+from infra.object_store import ObjectStore
+from infra.workspace import Workspace, open_workspace
+from models.contracts import BootstrapReport, Candidate, Ended, RunStart, TrainingSet, Window
+from models.spec import ModelSpec, read_spec
+from tasks.conclusion import bootstrap_entry, bootstrap_headline, require_useful, stage_times
+from tasks.dataset import build_training_set, freeze_reference
+from tasks.evaluation import measure_release
+from tasks.finetuning import adopt, fine_tune, import_source
+from tasks.ingestion import ingest_window
+from tasks.registry import move_alias, publish
+from tasks.reporting import write_report
+from tasks.runs import close_run, open_run, pinned, read_history, trace_lineage
+from tasks.validation import validate_rows
+
+
+@flow(name="bootstrap", description="Trains (or adopts) the first champion and freezes the reference window.")
+def bootstrap(spec_path: Path, force: bool = False) -> Ended:
+    """Once a model. `force` releases a first model that is not shown to beat the most frequent label."""
+    spec = read_spec(spec_path)
+    base = str(spec_path.resolve().parent)
+    with open_workspace(spec_path, model=spec.name) as work:
+        _refuse_second(spec, work.store)
+        start = open_run(spec, "bootstrap", None, force=force, store=work.store)
+        with pinned(start, store=work.store):
+            window = ingest_window(
+                spec.data,
+                spec.columns,
+                spec.window,
+                start.cursor,
+                run_id=start.run_id,
+                base=base,
+                store=work.store,
+            )
+            return _finish(_run(spec, start, window, base=base, store=work.store), work)
+
+
+def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: ObjectStore) -> BootstrapReport:
+    how = {
+        "task_kind": spec.task,
+        "labels": spec.labels,
+        "max_tokens": spec.model.max_tokens,
+        "seed": spec.seed,
+    }
+    validation = validate_rows(
+        window,
+        columns=spec.columns,
+        labels=spec.labels,
+        policy=spec.validation,
+        now=start.started_at,
+        store=store,
+    )
+    _require_labels(spec, window, validation.labelled)
+    training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
+    candidate = _first_candidate(spec, training_set, base=base, store=store)
+    measured = require_useful(measure_release(training_set, candidate.weights, **how, store=store), force=start.force)
+    reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)
+    manifest = publish(
+        candidate, model=spec.name, task_kind=spec.task, labels=spec.labels, reference=reference, measured=measured,
+        lineage=trace_lineage(spec, start, window, training_set, candidate), created_at=start.started_at, store=store,
+    )  # fmt: skip
+    release = move_alias(
+        manifest,
+        alias=spec.release.alias,
+        expected=None,
+        run_id=start.run_id,
+        why="first champion",
+        store=store,
+    )
+    return BootstrapReport(
+        start=start, headline=bootstrap_headline(release, measured), window=window, validation=validation,
+        training_set=training_set, candidate=candidate, measured=measured, release=release,
+        stages=stage_times(store.timings), finished_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _first_candidate(spec: ModelSpec, training_set: TrainingSet, *, base: str, store: ObjectStore) -> Candidate:
+    how = {
+        "task_kind": spec.task,
+        "labels": spec.labels,
+        "max_tokens": spec.model.max_tokens,
+        "seed": spec.seed,
+    }
+    source = import_source(spec.model, base=base, store=store)
+    if spec.model.adopt:
+        return adopt(source, **how, store=store)
+    return fine_tune(training_set, source, parent_version=None, training=spec.training, **how, store=store)
+
+
+def _finish(report: BootstrapReport, work: Workspace) -> Ended:
+    pages = write_report(report, home=work.home, store=work.store)
+    close_run(bootstrap_entry(report, pages), store=work.store)
+    return Ended(report=report, pages=pages)
+
+
+def _refuse_second(spec: ModelSpec, store: ObjectStore) -> None:
+    done = read_history(store=store, limit=1)
+    if done:
+        raise SpecError(
+            f"{spec.name!r} has a champion already (version {done[0].champion_version}); `upkeep run SPEC` maintains "
+            "it. To begin anew, give the spec another name: what was released is never overwritten."
+        )
+
+
+def _require_labels(spec: ModelSpec, window: Window, labelled: int) -> None:
+    if labelled < spec.training.min_rows:
+        raise DataError(
+            f"a first champion needs labelled rows: {labelled} of {window.rows} rows have a usable label in column "
+            f"{spec.columns.label!r}, at least training.min_rows = {spec.training.min_rows} are needed"
+        )

@@ -1,0 +1,179 @@
+"""The `upkeep` command: every command answers in words, or in JSON with --json, and says by its exit code what
+became of it. Large libraries are imported by the command that needs them."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from errors import SpecError, UpkeepError
+from infra.settings import prepare_environment
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Scheduled maintenance for transformer models in production.",
+    epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert: a "
+    "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed.",
+)  # fmt: skip
+Spec = Annotated[Path, typer.Argument(help="The model's spec (YAML).", metavar="SPEC")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
+EXITS = {"alerted": 3, "rejected": 4, "insufficient_evidence": 4}
+
+
+@app.command()
+def init(
+    data: Annotated[Path, typer.Argument(help="A CSV, JSONL or Parquet file of your own (also .gz).")],
+    model: Annotated[str, typer.Option(help="A folder, an s3:// prefix or a hub id to start from.")],
+    spec: Annotated[Path, typer.Option(help="The file to write.")] = Path("spec.yaml"),
+    name: Annotated[str | None, typer.Option(help="The model's name in the store; default: the file's.")] = None,
+) -> None:
+    """Write a commented spec for a data file by looking at its columns."""
+    from models.sketch import sketch_spec
+
+    from models.spec import json_schema
+
+    if spec.exists():
+        raise SpecError(f"{spec} exists and is not overwritten; choose another name with --spec")
+    text = sketch_spec(data, name=name, model=model, relative_to=spec.resolve().parent)
+    spec.parent.mkdir(parents=True, exist_ok=True)
+    spec.write_text(text, encoding="utf-8")
+    (spec.parent / "upkeep.schema.json").write_text(json.dumps(json_schema(), indent=2), encoding="utf-8")
+    typer.echo(f"wrote {spec} (and upkeep.schema.json beside it, for your editor)")
+    typer.echo(f"next: read it, then  upkeep check {spec}  and  upkeep bootstrap {spec}")
+
+
+@app.command()
+def check(spec: Spec, as_json: Json = False) -> None:
+    """Validate a spec without running anything."""
+    from models.spec import read_spec
+
+    found = read_spec(spec)
+    if as_json:
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        gates = ", ".join(gate.name for gate in found.gates)
+        typer.echo(f"{spec} is valid: {found.name}, {found.task}, labels {', '.join(found.labels)}; gates: {gates}")
+
+
+@app.command()
+def bootstrap(
+    spec: Spec, as_json: Json = False, verbose: Verbose = False,
+    force: Annotated[bool, typer.Option(help="Release even a model that is not shown to be useful.")] = False,
+) -> None:  # fmt: skip
+    """Train (or adopt) the first champion and freeze the reference window."""
+    prepare_environment(verbose=verbose)
+    from flows.bootstrap import bootstrap as flow
+
+    _print_run(flow(spec, force=force), as_json)
+
+
+@app.command()
+def run(
+    spec: Spec, as_json: Json = False, verbose: Verbose = False,
+    force: Annotated[bool, typer.Option(help="Retrain whatever was seen.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")] = False,
+) -> None:  # fmt: skip
+    """Look at what came in, and hold, alert, or release a better model."""
+    prepare_environment(verbose=verbose)
+    from flows.maintain import maintain
+
+    ended = maintain(spec, force=force, dry_run=dry_run)
+    _print_run(ended, as_json)
+    raise typer.Exit(EXITS.get(getattr(ended.report, "outcome", ""), 0))
+
+
+@app.command()
+def status(spec: Spec, as_json: Json = False) -> None:
+    """What is champion, how good it was at release, and what the last runs did."""
+    from flows.inspect import describe, read_status
+
+    found = read_status(spec)
+    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe(found)))
+
+
+@app.command()
+def history(spec: Spec, as_json: Json = False) -> None:
+    """Every finished run, newest first."""
+    from flows.inspect import history_lines, read_all_history
+
+    found = read_all_history(spec)
+    if as_json:
+        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
+    else:
+        typer.echo("\n".join(history_lines(found)) or "no run has finished yet")
+
+
+@app.command()
+def pull(
+    spec: Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@ALIAS")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    as_json: Json = False,
+) -> None:
+    """Download a released version and verify every byte; from_pretrained reads the folder."""
+    from flows.inspect import pull_version
+
+    path, _, which = spec.partition("@")
+    manifest = pull_version(Path(path), which, folder)
+    told = {"model": manifest.model, "version": manifest.version, "folder": str(folder)}
+    line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, verified, in {folder}"
+    typer.echo(json.dumps(told) if as_json else line)
+
+
+@app.command()
+def rollback(
+    spec: Spec, as_json: Json = False, verbose: Verbose = False,
+    to: Annotated[int | None, typer.Option(help="A version; default: the champion before.")] = None,
+    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "asked for by a person",
+) -> None:  # fmt: skip
+    """Move the champion to an earlier version, once that was verified and loaded."""
+    prepare_environment(verbose=verbose)
+    from flows.rollback import rollback as flow
+
+    release = flow(spec, to=to, why=why)
+    line = f"version {release.version} is champion again, version {release.entry.previous_version} was before"
+    typer.echo(release.entry.model_dump_json(indent=2) if as_json else line)
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Option(help="Where the demo lives; made anew each time.")] = Path("demo"),
+    verbose: Verbose = False,
+) -> None:
+    """The whole loop on real data: bootstrap, a quiet day, drift, bad labels."""
+    prepare_environment(verbose=verbose)
+    from flows.demo import play
+
+    play(folder.resolve(), say=typer.echo)
+
+
+@app.command()
+def ui() -> None:
+    """Prefect's pages of the runs on this machine (Ctrl-C ends them)."""
+    import subprocess
+
+    prepare_environment(verbose=True)
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "prefect", "server", "start"]))
+
+
+def _print_run(ended: Any, as_json: bool) -> None:
+    from flows.story import tell
+
+    typer.echo(ended.model_dump_json(indent=2) if as_json else "\n".join(tell(ended)))
+
+
+def main() -> None:
+    """Entry point: an UpkeepError is told in one message and by its exit code, without a traceback."""
+    try:
+        app()
+    except UpkeepError as problem:
+        if "--json" in sys.argv:
+            typer.echo(json.dumps({"error": type(problem).__name__, "message": str(problem)}))
+        typer.echo(f"upkeep: {problem}", err=True)
+        sys.exit(problem.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Looking at what is there: reads the store, changes nothing, needs no Prefect server and no torch."""
+
+from pathlib import Path
+
+from errors import SpecError
+from infra.workspace import open_workspace
+from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
+from models.spec import read_spec
+from tasks.registry import list_versions, pull, read_alias, read_log, read_version, require_alias
+from tasks.runs import open_run_of, read_history
+
+RECENT = 5
+
+
+class Status(Record):
+    model: str
+    champion: Release | None
+    versions: tuple[int, ...]
+    log: tuple[AliasEntry, ...]
+    recent: tuple[HistoryEntry, ...]
+    unfinished: RunStart | None
+    home: str
+
+
+def read_status(spec_path: Path) -> Status:
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        store = work.store
+        return Status(
+            model=spec.name, champion=read_alias(spec.release.alias, store=store),
+            versions=tuple(list_versions(store=store)), log=tuple(read_log(spec.release.alias, store=store)),
+            recent=read_history(store=store, limit=RECENT), unfinished=open_run_of(store=store), home=str(work.home),
+        )  # fmt: skip
+
+
+def read_all_history(spec_path: Path) -> tuple[HistoryEntry, ...]:
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        return read_history(store=work.store)
+
+
+def pull_version(spec_path: Path, which: str, folder: Path) -> Manifest:
+    """`which`: an alias, a version's number, or nothing for the spec's alias."""
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        if which.isdigit():
+            manifest = read_version(int(which), store=work.store)
+        elif which in {"", spec.release.alias}:
+            manifest = require_alias(spec.release.alias, store=work.store).manifest
+        else:
+            raise SpecError(f"{which!r} is neither a version's number nor the spec's alias {spec.release.alias!r}")
+        pull(manifest, folder, store=work.store)
+        return manifest
+
+
+def describe(status: Status) -> list[str]:
+    lines = [f"{status.model}"]
+    if status.champion is None:
+        lines.append("  no champion yet: run `upkeep bootstrap SPEC`")
+    else:
+        entry = status.champion.entry
+        lines.append(
+            f"  champion  version {entry.version} since {entry.at:%Y-%m-%d %H:%M} UTC, by {entry.who}: {entry.why}"
+        )
+        for m in status.champion.manifest.measured:
+            if m.on in {"current", "reference"}:
+                e = m.estimate
+                lines.append(
+                    f"  measured  {m.metric} on {m.on} rows {e.value:.1%} [{e.low:.1%}, {e.high:.1%}], n = {e.n}"
+                )
+        lines.append(f"  versions  {', '.join(map(str, status.versions))}")
+    if status.unfinished:
+        lines.append(f"  under way or interrupted: run {status.unfinished.run_id}; the next `upkeep run` takes it up")
+    return [*lines, *(f"  {line}" for line in history_lines(status.recent))]
+
+
+def history_lines(history: tuple[HistoryEntry, ...]) -> list[str]:
+    return [
+        f"{e.finished_at:%Y-%m-%d %H:%M}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7} rows  {e.headline}"
+        for e in history
+    ]

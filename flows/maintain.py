@@ -1,0 +1,86 @@
+"""The scheduled run: monitor, decide, retrain, gate, release, report."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow
+
+from flows.monitor import observe
+from flows.promote import release_challenger
+from flows.retrain import retrain
+from infra.object_store import ObjectStore
+from infra.workspace import Workspace, open_workspace
+from models.contracts import (
+    Action,
+    Attempt,
+    Ended,
+    Observation,
+    Release,
+    RetrainDecision,
+    RunReport,
+    RunStart,
+    Window,
+)
+from models.spec import ModelSpec, read_spec
+from tasks.conclusion import conclude, history_entry, require_enough_rows
+from tasks.dataset import build_training_set
+from tasks.decision import decide
+from tasks.ingestion import ingest_window
+from tasks.registry import require_alias
+from tasks.reporting import write_report
+from tasks.runs import close_run, open_run, pinned, read_history
+
+
+@flow(
+    name="maintain",
+    description="Looks at what came in since the last run; holds, or releases a better model.",
+)
+def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> Ended:
+    """One maintenance run. `force` retrains whatever was seen; `dry_run` writes nothing and stops at the decision."""
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name, dry_run=dry_run) as work:
+        champion = require_alias(spec.release.alias, store=work.store)
+        start = open_run(spec, "maintain", champion, force=force, store=work.store)
+        with pinned(start, store=work.store):
+            window = ingest_window(
+                spec.data, spec.columns, spec.window, start.cursor,
+                run_id=start.run_id, base=str(spec_path.resolve().parent), store=work.store,
+            )  # fmt: skip
+            report = _run(spec, start, window, dry_run=dry_run, store=work.store)
+            return Ended(report=report, pages=None) if dry_run else _finish(report, window, work)
+
+
+def _run(spec: ModelSpec, start: RunStart, window: Window, *, dry_run: bool, store: ObjectStore) -> RunReport:
+    champion = start.champion
+    if champion is None or window.waiting or not window.rows:
+        return _concluded(start, None, window, store=store)
+    seen = observe(spec, start, champion, window, store=store)
+    history = read_history(store=store)
+    decision = decide(seen.monitoring, seen.drift, history, policy=spec.policy, force=start.force, now=start.started_at)
+    if decision.action is not Action.RETRAIN:
+        return _concluded(start, decision, window, seen, store=store)
+    training_set = build_training_set(
+        seen.validation.kept, champion.manifest.reference, training=spec.training, seed=spec.seed, store=store
+    )
+    decision = require_enough_rows(decision, training_set, spec.training)
+    if decision.action is not Action.RETRAIN or dry_run:
+        return _concluded(start, decision, window, seen, store=store)
+    attempt = retrain(spec, champion, training_set, store=store)
+    release = release_challenger(spec, start, champion, seen, attempt, store=store)
+    return _concluded(start, decision, window, seen, attempt, release, store=store)
+
+
+def _concluded(
+    start: RunStart, decision: RetrainDecision | None, window: Window, seen: Observation | None = None,
+    attempt: Attempt | None = None, release: Release | None = None, *, store: ObjectStore,
+) -> RunReport:  # fmt: skip
+    return conclude(
+        start, decision, window=window, observation=seen, attempt=attempt, release=release,
+        timings=store.timings, finished_at=datetime.now(UTC),
+    )  # fmt: skip
+
+
+def _finish(report: RunReport, window: Window, work: Workspace) -> Ended:
+    pages = write_report(report, home=work.home, store=work.store)
+    close_run(history_entry(report, window, pages), store=work.store)
+    return Ended(report=report, pages=pages)

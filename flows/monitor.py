@@ -1,0 +1,47 @@
+"""Looking: one window, from its rows to what the champion makes of them."""
+
+from infra.object_store import ObjectStore
+from models.contracts import Observation, Release, RunStart, Window
+from models.spec import ModelSpec
+from tasks.dataset import take_baseline
+from tasks.drift import detect_drift
+from tasks.monitoring import monitor_quality
+from tasks.registry import weights_of
+from tasks.scoring import score_rows
+from tasks.validation import validate_rows
+
+
+def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, store: ObjectStore) -> Observation:
+    """Validates and scores the window, then holds it against the champion's baseline."""
+    weights = weights_of(champion.manifest, store=store)
+    how = {
+        "task_kind": spec.task,
+        "labels": spec.labels,
+        "max_tokens": spec.model.max_tokens,
+        "seed": spec.seed,
+    }
+    validation = validate_rows(
+        window,
+        columns=spec.columns,
+        labels=spec.labels,
+        policy=spec.validation,
+        now=start.started_at,
+        store=store,
+    )
+    baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
+    baseline_scores = score_rows(baseline, weights, **how, store=store)
+    scores = score_rows(validation.kept, weights, **how, store=store)
+    monitoring = monitor_quality(
+        validation.kept,
+        scores,
+        champion,
+        baseline_scores,
+        labels=spec.labels,
+        seed=spec.seed,
+        store=store,
+    )
+    drift = detect_drift(
+        validation.kept, scores, baseline, baseline_scores,
+        labels=spec.labels, policy=spec.drift, seed=spec.seed, store=store,
+    )  # fmt: skip
+    return Observation(window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift)

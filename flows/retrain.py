@@ -1,0 +1,25 @@
+"""Retraining: a candidate from the champion's weights, judged on rows that neither has trained on."""
+
+from infra.object_store import ObjectStore
+from models.contracts import Attempt, Release, TrainingSet
+from models.spec import ModelSpec
+from tasks.evaluation import evaluate
+from tasks.finetuning import fine_tune
+from tasks.gates import judge
+from tasks.registry import weights_of
+
+
+def retrain(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, store: ObjectStore) -> Attempt:
+    parent = weights_of(champion.manifest, store=store)
+    how = {
+        "task_kind": spec.task,
+        "labels": spec.labels,
+        "max_tokens": spec.model.max_tokens,
+        "seed": spec.seed,
+    }
+    candidate = fine_tune(
+        training_set, parent, parent_version=champion.version, training=spec.training, **how, store=store
+    )
+    scorecard = evaluate(training_set, parent, candidate.weights, **how, store=store)
+    blessing = judge(scorecard, gates=spec.gates)
+    return Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)

@@ -1,0 +1,51 @@
+"""The champion goes back to an earlier version, which is verified and loaded before the alias moves."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from prefect import flow
+from prefect.runtime import flow_run
+
+from errors import SpecError
+from infra.object_store import ObjectStore
+from infra.workspace import open_workspace
+from models.contracts import Release
+from models.spec import read_spec
+from tasks.conclusion import rollback_entry
+from tasks.registry import move_alias, read_log, read_version, require_alias, verify_version
+from tasks.runs import close_run, read_history
+
+
+@flow(
+    name="rollback",
+    description="Moves the champion to an earlier version, once that was verified and loaded.",
+)
+def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a person") -> Release:
+    """`to`: a version; without it, the one that was champion before."""
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        current = require_alias(spec.release.alias, store=work.store)
+        target = to or _version_before(current, spec.release.alias, work.store)
+        if target == current.version:
+            raise SpecError(f"version {target} is the champion already")
+        manifest = read_version(target, store=work.store)
+        verify_version(manifest, max_tokens=spec.model.max_tokens, seed=spec.seed, store=work.store)
+        run_id = f"rollback-{flow_run.id}"
+        release = move_alias(
+            manifest,
+            alias=spec.release.alias,
+            expected=current.version,
+            run_id=run_id,
+            why=why,
+            store=work.store,
+        )
+        last = read_history(store=work.store, limit=1)[0]
+        close_run(rollback_entry(release, last, run_id=run_id, why=why, at=datetime.now(UTC)), store=work.store)
+        return release
+
+
+def _version_before(current: Release, alias: str, store: ObjectStore) -> int:
+    earlier = [e.version for e in read_log(alias, store=store) if e.version != current.version]
+    if not earlier:
+        raise SpecError(f"version {current.version} is the only one that was ever champion; nothing to roll back to")
+    return earlier[0]

@@ -1,0 +1,71 @@
+"""A run's result in the few lines that a person reads in a terminal."""
+
+from models.contracts import Attempt, BootstrapReport, Ended, Estimate, Observation, RunReport
+
+MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
+
+
+def tell(ended: Ended) -> list[str]:
+    """Lines: what was seen, what was decided and why, what came of it, where to read on."""
+    report = ended.report
+    lines = _bootstrap(report) if isinstance(report, BootstrapReport) else _run(report)
+    lines.append(f"=> {report.headline}")
+    if ended.pages:
+        lines.append(f"   report: {ended.pages.local_html}")
+    return lines
+
+
+def _bootstrap(report: BootstrapReport) -> list[str]:
+    checked, trained, cost = report.validation, report.training_set, report.candidate.cost
+    measured = ", ".join(f"{m.metric} {_percent(m.estimate)}" for m in report.measured)
+    return [
+        f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
+        f"   training  {trained.train.rows} rows, {cost.steps} steps, {cost.seconds:.0f} s on {cost.device}",
+        f"   measured  {measured} ({trained.test.rows} sealed rows)",
+    ]
+
+
+def _run(report: RunReport) -> list[str]:
+    lines = _seen(report.observation) if report.observation else []
+    if report.decision:
+        lines.append(f"   decision  {report.decision.action.upper()}: {'; '.join(report.decision.reasons)}")
+    return lines + (_attempt(report.attempt) if report.attempt else [])
+
+
+def _seen(seen: Observation) -> list[str]:
+    checked, drift = seen.validation, seen.drift
+    lines = [f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined"]
+    for check in seen.monitoring.quality:
+        lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}, "
+                     f"p that nothing fell {_p(check.p_value)}")  # fmt: skip
+    strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold)
+    verdict = "DRIFT" if drift.drifted else "no drift"
+    lines.append(f"   drift     {verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
+                 f"strongest {strongest.name}, p {_p(strongest.p_value)} (threshold {_p(strongest.threshold)}), "
+                 f"{strongest.effect_name} {strongest.effect:.2f}")  # fmt: skip
+    return lines
+
+
+def _attempt(attempt: Attempt) -> list[str]:
+    trained, cost = attempt.training_set, attempt.candidate.cost
+    leaks = trained.leaks.exact + trained.leaks.near
+    lines = [f"   training  {trained.new_rows} new + {trained.replayed_rows} replayed rows, {leaks} leaking removed, "
+             f"{cost.steps} steps, {cost.seconds:.0f} s on {cost.device}"]  # fmt: skip
+    for compared in attempt.scorecard.comparisons:
+        if compared.on in {"current", "reference"}:
+            lines.append(f"   {compared.on:9} {compared.metric:8} champion {_percent(compared.champion)} → candidate "
+                         f"{_percent(compared.candidate)}, paired {_points(compared.difference)}")  # fmt: skip
+    lines += [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in attempt.blessing.gates]
+    return lines
+
+
+def _percent(estimate: Estimate) -> str:
+    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+
+
+def _points(estimate: Estimate) -> str:
+    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}] points"
+
+
+def _p(value: float) -> str:
+    return "< 1e-16" if value < 1e-16 else f"{value:.2g}"

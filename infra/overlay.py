@@ -1,0 +1,63 @@
+"""The store of a dry run: reads fall through to the real one, writes stay in a temporary folder."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from errors import KeyTaken
+from infra.object_store import Located, ObjectStore, Stored, sha256_of, verify
+
+
+class OverlayStore(ObjectStore):
+    """Behaves like the store below it, which never changes."""
+
+    def __init__(self, below: ObjectStore, folder: Path) -> None:
+        super().__init__(below.client, below.bucket, prefix=below.prefix, cache=folder / "cache")
+        self.cache.mkdir(parents=True)
+        self.below, self.written = below, folder / "written"
+
+    def put_bytes(self, key: str, data: bytes, *, if_absent: bool = False) -> None:
+        if if_absent and self.exists(key):
+            raise KeyTaken(f"{self.uri(key)}: already written by another run")
+        target = self.written / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+
+    def get_bytes(self, key: str) -> bytes:
+        own = self.written / key
+        return own.read_bytes() if own.is_file() else self.below.get_bytes(key)
+
+    def exists(self, key: str) -> bool:
+        return (self.written / key).is_file() or self.below.exists(key)
+
+    def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]:
+        own = {str(p.relative_to(self.written)) for p in self.written.rglob("*") if p.is_file()}
+        below = set(self.below.list_keys(prefix, limit=limit))
+        return sorted({key for key in own if key.startswith(prefix)} | below)[:limit]
+
+    def delete(self, key: str) -> None:
+        (self.written / key).unlink(missing_ok=True)
+
+    def put_file(self, key: str, path: Path) -> Stored:
+        target = self.written / key
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+        return Stored(self.uri(key), sha256_of(path), path.stat().st_size)
+
+    def copy(self, source_key: str, target_key: str) -> None:
+        self.put_bytes(target_key, self.get_bytes(source_key))
+
+    def get_file(self, located: Located) -> Path:
+        own = self.written / located.uri.removeprefix(self.uri(""))
+        if not own.is_file():
+            return super().get_file(located)
+        verify(own, located)
+        return own
+
+
+@contextmanager
+def overlay(below: ObjectStore) -> Iterator[OverlayStore]:
+    with TemporaryDirectory(prefix="upkeep-dry-") as folder:
+        yield OverlayStore(below, Path(folder))

@@ -1,0 +1,73 @@
+"""What a kind of model must be able to do for Upkeep; adapters know local paths only."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, Self
+
+from models.contracts import Cost, CurvePoint
+from models.spec import Training
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Advance = Callable[[int], None]
+"""Told how many rows (or steps) were done since the last call."""
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """probabilities: rows × labels, float32; embeddings: rows × width, float32 (mean of the last layer)."""
+
+    probabilities: "NDArray[np.float32]"
+    embeddings: "NDArray[np.float32]"
+
+
+@dataclass(frozen=True)
+class Examples:
+    texts: Sequence[str]
+    labels: Sequence[int]
+
+
+@dataclass(frozen=True)
+class Trained:
+    cost: Cost
+    curve: tuple[CurvePoint, ...]
+    recipe: str
+
+
+class TaskAdapter(Protocol):
+    """A loaded model of one kind."""
+
+    device: str
+
+    @classmethod
+    def load(cls, folder: Path, *, labels: Sequence[str], max_tokens: int, seed: int, new_head: bool) -> Self:
+        """Loads safetensors weights; `new_head` lets the output layer start from seeded noise."""
+
+    def predict(self, texts: Sequence[str], *, advance: Advance) -> Predictions:
+        """Outputs in the order of the texts."""
+
+    def fine_tune(
+        self,
+        train: Examples,
+        validation: Examples,
+        *,
+        training: Training,
+        seed: int,
+        work: Path,
+        advance: Advance,
+    ) -> Trained:
+        """Trains in place; `work` keeps checkpoints from which a killed training resumes."""
+
+    def save(self, folder: Path) -> None:
+        """Plain `save_pretrained` files, float32."""
+
+
+def adapter_for(task: str) -> type[TaskAdapter]:
+    """The adapter of a spec's `task`."""
+    from models.text_classification import TextClassifier
+
+    adapters: dict[str, type[TaskAdapter]] = {"text-classification": TextClassifier}
+    return adapters[task]

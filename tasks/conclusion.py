@@ -1,0 +1,158 @@
+"""What a run came to, in one record and one sentence: pure functions of its records."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from errors import ModelError
+from models.contracts import (
+    Action,
+    Attempt,
+    BootstrapReport,
+    Estimate,
+    HistoryEntry,
+    Measured,
+    Measurement,
+    Observation,
+    Outcome,
+    Pages,
+    Release,
+    RetrainDecision,
+    RunReport,
+    RunStart,
+    Scorecard,
+    StageTime,
+    TrainingSet,
+    Verdict,
+    Window,
+)
+from models.spec import Training
+
+Timings = Sequence[tuple[str, float, bool]]
+
+
+def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, training: Training) -> RetrainDecision:
+    """A retraining that has too little to learn from becomes an alert."""
+    empty = [n for n in ("validation", "test", "reference_test") if not getattr(training_set, n).rows]
+    if training_set.new_rows >= training.min_rows and not empty:
+        return decision
+    short = f"{training_set.new_rows} new labelled training rows, at least {training.min_rows} are needed"
+    reason = f"not trained: {short}" if not empty else f"not trained: no rows for {', '.join(empty)}"
+    return decision.model_copy(update={"action": Action.ALERT, "reasons": (*decision.reasons, reason)})
+
+
+def require_useful(measured: Measured, *, force: bool) -> tuple[Measurement, ...]:
+    """A first champion must be shown to know more than the most frequent label."""
+    accuracy = next(m.estimate for m in measured.measurements if m.metric == "accuracy")
+    if accuracy.low <= measured.majority_share and not force:
+        raise ModelError(
+            f"the first model's accuracy {_interval(accuracy)} on {accuracy.n} sealed rows is not shown to beat "
+            f"always answering the most frequent label ({measured.majority_share:.1%}); nothing was released. "
+            "Give it more rows or epochs, or release it all the same with --force."
+        )
+    return measured.measurements
+
+
+def measured_for_release(scorecard: Scorecard) -> tuple[Measurement, ...]:
+    """What the candidate measured, to be kept with the version."""
+    return tuple(Measurement(on=c.on, metric=c.metric, estimate=c.candidate) for c in scorecard.comparisons)
+
+
+def conclude(
+    start: RunStart, decision: RetrainDecision | None, *, window: Window, observation: Observation | None = None,
+    attempt: Attempt | None = None, release: Release | None = None, timings: Timings, finished_at: datetime,
+) -> RunReport:  # fmt: skip
+    outcome = _outcome(decision, attempt, release)
+    return RunReport(
+        start=start, outcome=outcome, headline=_headline(outcome, start, decision, window, attempt, release),
+        observation=observation, decision=decision, attempt=attempt, release=release,
+        stages=stage_times(timings), finished_at=finished_at,
+    )  # fmt: skip
+
+
+def stage_times(timings: Timings) -> tuple[StageTime, ...]:
+    return tuple(StageTime(stage=s, seconds=t, reused=reused) for s, t, reused in timings)
+
+
+def _outcome(decision: RetrainDecision | None, attempt: Attempt | None, release: Release | None) -> Outcome:
+    if decision is None:
+        return Outcome.WAITING
+    if decision.action is not Action.RETRAIN:
+        return Outcome.HELD if decision.action is Action.HOLD else Outcome.ALERTED
+    if attempt is None:
+        return Outcome.WOULD_RETRAIN
+    if attempt.blessing.verdict is Verdict.BLESSED:
+        return Outcome.RELEASED if release else Outcome.PUBLISHED
+    return Outcome.REJECTED if attempt.blessing.verdict is Verdict.REJECTED else Outcome.INSUFFICIENT
+
+
+def _headline(
+    outcome: Outcome, start: RunStart, decision: RetrainDecision | None, window: Window,
+    attempt: Attempt | None, release: Release | None,
+) -> str:  # fmt: skip
+    champion = f"version {start.champion.version}" if start.champion else "no version"
+    if decision is None:
+        return f"Nothing to look at yet: {'the next window is not full' if window.waiting else 'no new rows'}."
+    because = "; ".join(decision.reasons)
+    if outcome in {Outcome.HELD, Outcome.ALERTED}:
+        return f"{champion.capitalize()} stays champion: {because}."
+    if attempt is None:
+        return f"Would retrain {champion}: {because}."
+    if release:
+        return f"Version {release.version} is champion, {champion} before: {_gain(attempt)}."
+    if outcome is Outcome.PUBLISHED:
+        return f"A challenger was published and waits; {champion} stays champion: {_gain(attempt)}."
+    stopped = [g for g in attempt.blessing.gates if g.verdict is attempt.blessing.verdict]
+    return f"{champion.capitalize()} stays champion: " + "; ".join(f"gate {g.gate}: {g.because}" for g in stopped) + "."
+
+
+def _gain(attempt: Attempt) -> str:
+    found = attempt.scorecard.of("current", "accuracy")
+    if found is None:
+        return "accuracy was not measured"
+    return f"accuracy on the new rows {found.champion.value:.1%} → {found.candidate.value:.1%}"
+
+
+def _interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+
+
+def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEntry:
+    """What later decisions know of a run, and the cursor that it commits."""
+    seen, start = report.observation, report.start
+    accuracy = [c.now for c in seen.monitoring.quality if c.metric == "accuracy"] if seen else []
+    before = start.champion.version if start.champion else 0
+    return HistoryEntry(
+        sequence=start.sequence, run_id=start.run_id, kind="maintain", outcome=report.outcome,
+        headline=report.headline, started_at=start.started_at, finished_at=report.finished_at,
+        window_digest=window.table.sha256, rows=window.rows,
+        degraded=bool(report.decision and report.decision.degraded),
+        drifted=bool(report.decision and report.decision.drifted), retrained=report.attempt is not None,
+        accuracy=accuracy[0] if accuracy else None,
+        champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
+    )  # fmt: skip
+
+
+def bootstrap_entry(report: BootstrapReport, pages: Pages) -> HistoryEntry:
+    accuracy = next(m.estimate for m in report.measured if m.metric == "accuracy")
+    return HistoryEntry(
+        sequence=report.start.sequence, run_id=report.start.run_id, kind="bootstrap", outcome=Outcome.BOOTSTRAPPED,
+        headline=report.headline, started_at=report.start.started_at, finished_at=report.finished_at,
+        window_digest=report.window.table.sha256, rows=report.window.rows, degraded=False, drifted=False,
+        retrained=False, accuracy=accuracy, champion_version=report.release.version, cursor=report.window.cursor,
+        report=pages,
+    )  # fmt: skip
+
+
+def rollback_entry(release: Release, previous: HistoryEntry, *, run_id: str, why: str, at: datetime) -> HistoryEntry:
+    """A rollback reads no rows: it carries the cursor on."""
+    return previous.model_copy(update={
+        "sequence": previous.sequence + 1, "run_id": run_id, "kind": "rollback", "outcome": Outcome.ROLLED_BACK,
+        "headline": f"Rolled back to version {release.version}: {why}.", "started_at": at, "finished_at": at,
+        "rows": 0, "degraded": False, "drifted": False, "retrained": False, "accuracy": None,
+        "champion_version": release.version, "report": None,
+    })  # fmt: skip
+
+
+def bootstrap_headline(release: Release, measured: Sequence[Measurement]) -> str:
+    accuracy = next(m.estimate for m in measured if m.metric == "accuracy")
+    return f"Version {release.version} is the first champion: accuracy {_interval(accuracy)} on sealed rows."

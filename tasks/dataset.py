@@ -1,0 +1,127 @@
+"""What a retraining learns from and is judged on: split by content, replayed against forgetting, leaks removed."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.object_store import ObjectStore
+from infra.stages import once
+from models.contracts import LeakReport, Reference, Table, TrainingSet
+from models.rows import Split, split_of
+from models.spec import Training
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAK_SIMILARITY = 0.8
+EXAMPLES = 3
+
+
+@task(name="build training set", cache_policy=NO_CACHE)
+@once("dataset")
+def build_training_set(
+    kept: Table, reference: Reference | None, *, training: Training, seed: int, store: ObjectStore
+) -> TrainingSet:
+    """New rows plus replayed reference rows. Sealed test rows never train, in this run or any other."""
+    new = _split(_labelled(kept, store), training)
+    old = _split(_labelled(reference.table, store), training) if reference else new.iloc[:0]
+    rng = np.random.default_rng(seed)
+    replayed = _replay(old, new, Split.TRAIN, training.replay, rng)
+    train = _join(new[new.split == Split.TRAIN], replayed, rng)
+    test = new[new.split == Split.TEST]
+    reference_test = old[old.split == Split.TEST] if reference else test
+    train, leaks = _without_leaks(train, _join(test, reference_test, rng))
+    validation = _join(
+        new[new.split == Split.VALIDATION], _replay(old, new, Split.VALIDATION, training.replay, rng), rng
+    )
+    fresh = set(new.content)
+    return TrainingSet(
+        train=save_table(train, "train", store), validation=save_table(validation, "validation", store),
+        test=save_table(test, "test", store), reference_test=save_table(reference_test, "test", store),
+        new_rows=int(train.content.isin(fresh).sum()), replayed_rows=int((~train.content.isin(fresh)).sum()),
+        leaks=leaks,
+    )  # fmt: skip
+
+
+@task(name="freeze reference", cache_policy=NO_CACHE)
+@once("reference")
+def freeze_reference(kept: Table, previous: Reference | None, *, origin: str, store: ObjectStore) -> Reference:
+    """Everything that the model is now adapted to; a text that came again keeps its newest row."""
+    import pandas as pd
+
+    new = _read(kept, store).assign(origin=origin)
+    rows = pd.concat([_read(previous.table, store), new], ignore_index=True) if previous else new
+    rows = rows.drop_duplicates("content", keep="last")
+    return Reference(table=save_table(rows, "reference", store), newest_origin=origin)
+
+
+@task(name="take baseline", cache_policy=NO_CACHE)
+@once("baseline")
+def take_baseline(reference: Reference, *, training: Training, store: ObjectStore) -> Table:
+    """The rows of the newest accepted window that never trained: on training rows a model is too sure of itself,
+    and every fresh window would look shifted."""
+    rows = _split(_read(reference.table, store), training)
+    held_out = rows[(rows.origin == reference.newest_origin) & (rows.split != Split.TRAIN)]
+    return save_table(held_out, "baseline", store)
+
+
+def _labelled(table: Table, store: ObjectStore) -> "pd.DataFrame":
+    rows = _read(table, store)
+    return rows[rows.label.notna()]
+
+
+def _read(table: Table, store: ObjectStore) -> "pd.DataFrame":
+    import pandas as pd
+
+    return pd.read_parquet(store.get_file(table))
+
+
+def _split(rows: "pd.DataFrame", training: Training) -> "pd.DataFrame":
+    splits = [
+        split_of(c, validation_share=training.validation_share, test_share=training.test_share) for c in rows.content
+    ]
+    return rows.assign(split=np.array(splits, dtype=object))
+
+
+def _replay(
+    old: "pd.DataFrame", new: "pd.DataFrame", split: Split, share: float, rng: np.random.Generator
+) -> "pd.DataFrame":
+    """A seeded draw of old rows, `share` for each new one; a text that is among the new rows is not drawn."""
+    pool = old[(old.split == split) & ~old.content.isin(set(new.content))]
+    wanted = min(len(pool), round(share * int((new.split == split).sum())))
+    return pool.iloc[np.sort(rng.choice(len(pool), wanted, replace=False))]
+
+
+def _join(first: "pd.DataFrame", second: "pd.DataFrame", rng: np.random.Generator) -> "pd.DataFrame":
+    import pandas as pd
+
+    shared = [column for column in first.columns if column in second.columns]
+    rows = pd.concat([first[shared], second[shared]], ignore_index=True)
+    return rows.iloc[rng.permutation(len(rows))].reset_index(drop=True)
+
+
+def _without_leaks(train: "pd.DataFrame", sealed: "pd.DataFrame") -> tuple["pd.DataFrame", LeakReport]:
+    """Training rows without those that say (nearly) the same as a sealed row."""
+    from tasks.metrics.similarity import NearDuplicates
+
+    index = NearDuplicates(LEAK_SIMILARITY)
+    for number, text in enumerate(sealed.text):
+        index.add(number, text)
+    exact = train.content.isin(set(sealed.content)).to_numpy()
+    near = np.array([index.find(text) is not None for text in train.text], dtype=bool)
+    near &= ~exact
+    examples = tuple(text[:120] for text in train.text[exact | near].head(EXAMPLES))
+    report = LeakReport(exact=int(exact.sum()), near=int(near.sum()), examples=examples)
+    return train[~(exact | near)].reset_index(drop=True), report
+
+
+def save_table(rows: "pd.DataFrame", kind: str, store: ObjectStore) -> Table:
+    """Stores rows under their content: the same rows make the same file."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / f"{kind}.parquet"
+        rows.drop(columns="split", errors="ignore").to_parquet(path, index=False)
+        return Table.of(store.put_blob(kind, path), rows=len(rows))

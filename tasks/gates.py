@@ -1,0 +1,120 @@
+"""The evaluation gates: a pure function of scorecard and spec, which fails closed.
+
+A gate passes where the interval of what it measures supports its limit, is rejected where the interval
+contradicts it, and otherwise says that the evidence is too thin. All must pass.
+"""
+
+from collections.abc import Sequence
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from errors import UnmeasuredMetric
+from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
+from models.spec import AtLeast, Better, Gate, LatencyWithin, NoCollapse, NotWorse
+
+
+@task(name="judge", cache_policy=NO_CACHE)
+def judge(scorecard: Scorecard, *, gates: Sequence[Gate]) -> Blessing:
+    """The verdict over all gates: rejected by one is rejected; an undecided one leaves it undecided."""
+    if not gates:
+        raise UnmeasuredMetric("the list of gates is empty, and nothing that was not judged is blessed; add a gate")
+    results = tuple(_judge_one(scorecard, gate) for gate in gates)
+    verdicts = {result.verdict for result in results}
+    for worst in (Verdict.REJECTED, Verdict.INSUFFICIENT):
+        if worst in verdicts:
+            return Blessing(verdict=worst, gates=results)
+    return Blessing(verdict=Verdict.BLESSED, gates=results)
+
+
+def _judge_one(scorecard: Scorecard, gate: Gate) -> GateResult:
+    if isinstance(gate, LatencyWithin):
+        return _latency(scorecard, gate)
+    if isinstance(gate, NoCollapse):
+        return _slices(scorecard, gate)
+    compared = scorecard.of(gate.on, gate.metric)
+    if compared is None:
+        measured = sorted({f"{c.metric} on {c.on}" for c in scorecard.comparisons})
+        raise UnmeasuredMetric(
+            f"gate {gate.name!r} needs {gate.metric} on {gate.on}; measured: {measured}. "
+            "There were no labelled sealed rows for it: label more rows, or lower training.test_share."
+        )
+    if isinstance(gate, AtLeast):
+        return _at_least(compared, gate)
+    limit = gate.margin if isinstance(gate, Better) else -gate.tolerance
+    return _difference(compared, gate, limit)
+
+
+def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> GateResult:
+    """Superiority by a margin, or non-inferiority within a tolerance, by the paired interval."""
+    difference = compared.difference
+    beats = difference.low > limit if isinstance(gate, Better) else difference.low >= limit
+    if beats:
+        verdict, because = Verdict.BLESSED, f"the whole interval lies above {_points(limit)}"
+    elif difference.high <= limit:
+        verdict, because = Verdict.REJECTED, f"the whole interval lies below {_points(limit)}"
+    else:
+        needed = _rows_needed(difference, limit)
+        verdict = Verdict.INSUFFICIENT
+        because = f"the interval holds {_points(limit)}; {difference.n} rows are too few to tell{needed}"
+    measured = f"{_points(difference.value)} [{_points(difference.low)}, {_points(difference.high)}]"
+    return GateResult(gate=gate.name, verdict=verdict, metric=gate.metric, on=gate.on, measured=difference,
+                      limit=limit, because=f"candidate minus champion {measured}: {because}")  # fmt: skip
+
+
+def _rows_needed(difference: Estimate, limit: float) -> str:
+    """Rows at which an interval around the same difference would clear the limit: its width goes with 1/sqrt(n)."""
+    distance = difference.value - limit
+    half = (difference.high - difference.low) / 2
+    if distance <= 0.001:  # a tenth of a point is nothing to collect rows for
+        return ""
+    return f"; about {round(difference.n * (half / distance) ** 2 * 1.1)} would do if the difference is real"
+
+
+def _at_least(compared: Comparison, gate: AtLeast) -> GateResult:
+    found = compared.candidate
+    if found.low >= gate.value:
+        verdict, because = Verdict.BLESSED, "the whole interval reaches it"
+    elif found.high < gate.value:
+        verdict, because = Verdict.REJECTED, "the whole interval stays below it"
+    else:
+        verdict, because = Verdict.INSUFFICIENT, f"the interval holds it; {found.n} rows are too few to tell"
+    return GateResult(gate=gate.name, verdict=verdict, metric=gate.metric, on=gate.on, measured=found,
+                      limit=gate.value, because=f"{found.value:.1%} against at least {gate.value:.1%}: {because}")  # fmt: skip
+
+
+def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
+    """The worst slice decides: a collapse is a loss beyond the tolerance whose interval excludes no loss."""
+    slices = [c for c in scorecard.comparisons if c.on.startswith("slice:") and c.metric == gate.metric]
+    judged = [c for c in slices if c.difference.n >= gate.min_rows]
+    if not slices:
+        raise UnmeasuredMetric(f"gate {gate.name!r} needs {gate.metric} per slice, and no slice was measured")
+    worst = min(judged or slices, key=lambda c: c.difference.value)
+    collapsed = [c for c in judged if c.difference.value < -gate.tolerance and c.difference.high < 0]
+    name = f"{worst.on} {_points(worst.difference.value)} ({worst.difference.n} rows)"
+    if collapsed:
+        verdict, because = (
+            Verdict.REJECTED,
+            f"collapsed: {', '.join(c.on for c in collapsed)}; worst is {name}",
+        )
+    elif not judged:
+        verdict, because = Verdict.INSUFFICIENT, f"no slice has {gate.min_rows} rows; worst is {name}"
+    else:
+        verdict, because = Verdict.BLESSED, f"none of {len(judged)} slices collapsed; worst is {name}"
+    return GateResult(gate=gate.name, verdict=verdict, metric=gate.metric, on=worst.on,
+                      measured=worst.difference, limit=-gate.tolerance, because=because)  # fmt: skip
+
+
+def _latency(scorecard: Scorecard, gate: LatencyWithin) -> GateResult:
+    latency = scorecard.latency
+    verdict = Verdict.BLESSED if latency.factor <= gate.factor else Verdict.REJECTED
+    measured = Estimate(value=latency.factor, low=latency.factor, high=latency.factor,
+                        n=latency.candidate.n, method="ratio of medians, models in turn")  # fmt: skip
+    because = (f"median {latency.candidate.p50:.1f} ms against {latency.champion.p50:.1f} ms: "
+               f"factor {latency.factor:.2f}, at most {gate.factor:g}")  # fmt: skip
+    return GateResult(gate=gate.name, verdict=verdict, metric="latency", on="one text", measured=measured,
+                      limit=gate.factor, because=because)  # fmt: skip
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f} points"

@@ -1,0 +1,146 @@
+"""The first step: reads what is new in the sources into one window of raw rows."""
+
+import logging
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+from tqdm import tqdm
+
+from infra.object_store import ObjectStore
+from infra.stages import once
+from models.contracts import Cursor, SourcePosition, Table, Window
+from models.rows import SLICE, raw_schema
+from models.spec import Columns, Data, Windowing, parse_period
+from tasks.metrics.timestamps import parse_timestamp
+from tasks.records import RawRow, Roles
+from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume
+from tasks.tables import TableWriter
+
+log = logging.getLogger(__name__)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BELIEVED_AHEAD = timedelta(days=1)
+
+
+@task(name="ingest window", cache_policy=NO_CACHE)
+@once("ingest")
+def ingest_window(
+    data: Data, columns: Columns, window: Windowing, cursor: Cursor, *, run_id: str, base: str, store: ObjectStore
+) -> Window:
+    """The next window after `cursor`, as it was read. DataError where a source or a named column is missing.
+
+    Relative sources are relative to `base`. `run_id` makes every run look anew; a resumed one finds its rows.
+    """
+    bounds = Bounds(window, now=datetime.now(UTC))
+    reading = _Reading(_roles(columns), {p.uri: p for p in cursor.positions}, bounds, store)
+    files = find_files(data, base=base, store=store)
+    with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
+        rows_path, empty_path = Path(folder, "rows.parquet"), Path(folder, "empty.parquet")
+        with TableWriter(rows_path, raw_schema(columns.slices)) as table:
+            reading.read(files, table, Path(folder))
+        if bounds.is_waiting:
+            with TableWriter(empty_path, raw_schema(columns.slices)):
+                pass
+            nothing = Table.of(store.put_blob("windows", empty_path), rows=0)
+            return Window(table=nothing, first_at=None, last_at=None, cursor=cursor, waiting=True)
+        stored = Table.of(store.put_blob("windows", rows_path), rows=table.rows)
+    log.info("run %s read %d rows from %d files", run_id, stored.rows, len(files))
+    return Window(
+        table=stored, first_at=bounds.first_at, last_at=bounds.last_at,
+        cursor=Cursor(positions=tuple(reading.positions.values())), waiting=False,
+    )  # fmt: skip
+
+
+def _roles(columns: Columns) -> Roles:
+    named = {role: getattr(columns, role) for role in
+             ("text", "label", "id", "timestamp", "prediction", "score", "latency")}  # fmt: skip
+    return {role: c for role, c in named.items() if c} | {SLICE + name: name for name in columns.slices}
+
+
+class Bounds:
+    """Where a window ends, decided row by row."""
+
+    def __init__(self, window: Windowing, *, now: datetime) -> None:
+        self.first_at: datetime | None = None
+        self.last_at: datetime | None = None
+        self._limit = window.rows
+        self._period = parse_period(window.period) if window.period else None
+        self._by, self._now, self._rows, self._is_full = window.by, now, 0, False
+        self._end: datetime | None = None
+        """By time: the end of the period that the first dated row lies in; None before that row."""
+
+    def admits(self, row: RawRow) -> bool:
+        """Counts a row in, or closes the window before it."""
+        moment = parse_timestamp(row.values.get("timestamp") or "")
+        if (self._limit is not None and self._rows >= self._limit) or self._is_beyond(moment):
+            self._is_full = True
+            return False
+        self._rows += 1
+        if moment:
+            self.first_at = min(self.first_at or moment, moment)
+            self.last_at = max(self.last_at or moment, moment)
+        return True
+
+    def _is_beyond(self, moment: datetime | None) -> bool:
+        # A moment that lies far ahead is a broken clock: it must not hold windows up for years.
+        if self._period is None or moment is None or moment > self._now + BELIEVED_AHEAD:
+            return False
+        if self._end is None:
+            self._end = EPOCH + ((moment - EPOCH) // self._period + 1) * self._period
+        return moment >= self._end
+
+    @property
+    def is_full(self) -> bool:
+        """True once no further row belongs to the window."""
+        return self._is_full or (self._limit is not None and self._rows >= self._limit)
+
+    @property
+    def is_waiting(self) -> bool:
+        if self._by == "all" or self.is_full:
+            return False
+        if self._by == "count" or self._rows == 0:
+            return True
+        return self._end is not None and self._end > self._now
+
+
+@dataclass
+class _Reading:
+    """One pass over the files; `positions` moves only past rows that the window took."""
+
+    roles: Roles
+    positions: dict[str, SourcePosition]
+    bounds: Bounds
+    store: ObjectStore
+
+    def read(self, files: list[SourceFile], table: TableWriter, folder: Path) -> None:
+        with tqdm(desc="reading", unit="row", mininterval=0.5, leave=False) as progress:
+            for source in files:
+                with local_copy(source, folder=folder, store=self.store) as path:
+                    for row in self._new_rows(source, path):
+                        table.add(self._record(row, source.uri, table.rows))
+                        progress.update()
+                if self.bounds.is_full:
+                    return
+
+    def _new_rows(self, source: SourceFile, path: Path) -> Iterator[RawRow]:
+        start = resume(source, path, self.roles, self.positions.get(source.uri))
+        end, taken = start.offset, 0
+        for row in read_rows(source, path, self.roles, start):
+            if not self.bounds.admits(row):
+                break
+            yield row
+            end, taken = row.end, taken + 1
+            if self.bounds.is_full:
+                break
+        if taken:
+            self.positions[source.uri] = position(
+                source, path, self.roles, offset=end, rows=start.rows + taken
+            )  # fmt: skip
+
+    def _record(self, row: RawRow, source: str, number: int) -> dict[str, object]:
+        place = {"row": number, "source": source, "line": row.line}
+        return {**row.values, **place, "problem": row.problem, "raw": row.raw}

@@ -1,0 +1,128 @@
+"""What readers are made of: one record with its place, the lines of a stream, and where the last run stopped."""
+
+import gzip
+import hashlib
+import re
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+HEAD = 64 << 10
+LONGEST_LINE = 8 << 20
+_RAW_CHARS = 10_000
+SURROGATE = re.compile("[\ud800-\udfff]")
+BROKEN_UTF8 = "broken UTF-8"
+
+Roles = dict[str, str]
+"""The column of a raw table -> the source's own column."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawRow:
+    """What one record said, and where: it ends at `end` (bytes; rows in Parquet)."""
+
+    line: int
+    end: int
+    values: dict[str, str | None]
+    problem: str | None = None
+    raw: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Where to begin: `line` is the number of the line at `offset`, `rows` were read before it."""
+
+    offset: int = 0
+    rows: int = 0
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    text: str
+    number: int
+    end: int
+    cut: bool
+
+
+def checked(line: int, end: int, values: dict[str, str | None], raw: str) -> RawRow:
+    """A row, unless its characters could not be stored or are no text."""
+    texts = [value for value in values.values() if value and not value.isascii()]
+    if SURROGATE.search(raw) or any(SURROGATE.search(text) for text in texts):
+        return broken(line, end, BROKEN_UTF8, raw)
+    if any("\0" in value for value in values.values() if value):
+        return broken(line, end, "a field holds NUL bytes", raw)
+    return RawRow(line, end, values)
+
+
+def broken(line: int, end: int, problem: str, raw: str) -> RawRow:
+    return RawRow(line, end, {}, printable(problem), printable(raw[:_RAW_CHARS]))
+
+
+def printable(text: str) -> str:
+    """Undecodable bytes as \\xNN, other lone surrogates as \\uNNNN."""
+    try:
+        data = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        data = text.encode("utf-8", "backslashreplace")
+    return data.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
+class Lines:
+    """The lines of a stream, with their places; those taken too hastily can be handed back."""
+
+    def __init__(self, file: IO[bytes], start: Start) -> None:
+        self.taken: list[Line] = []
+        self._file, self._offset, self._number = file, start.offset, start.line
+        self._back: deque[Line] = deque()
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = self._back.popleft() if self._back else self._read()
+        self.taken.append(line)
+        return line.text
+
+    def hand_back(self) -> None:
+        """All but the first taken line will be read again."""
+        self._back.extendleft(reversed(self.taken[1:]))
+        del self.taken[1:]
+
+    def _read(self) -> Line:
+        data = part = self._file.readline(LONGEST_LINE)
+        if not data:
+            raise StopIteration
+        self._offset += len(part)
+        while len(part) == LONGEST_LINE and not part.endswith(b"\n"):
+            part = self._file.readline(LONGEST_LINE)
+            self._offset += len(part)
+        text = data.decode("utf-8", "surrogateescape")
+        line = Line(text, self._number, self._offset, cut=part is not data)
+        self._number += 1
+        return line
+
+
+# --- where the last run stopped ---
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
+
+
+def survey(path: Path, offset: int) -> tuple[str, int] | None:
+    """(fingerprint of the first bytes, line number at `offset`); None where the file ends before `offset`.
+    Of the unpacked content: a gzip file that was packed anew with more rows has other bytes."""
+    digest, newlines, done = hashlib.sha256(), 0, 0
+    with open_bytes(path) as file:
+        while done < offset:
+            chunk = file.read(min(HEAD, offset - done))
+            if not chunk:
+                return None
+            if done < HEAD:
+                digest.update(chunk[: HEAD - done])
+            newlines += chunk.count(b"\n")
+            done += len(chunk)
+    return digest.hexdigest(), newlines + 1

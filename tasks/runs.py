@@ -1,0 +1,131 @@
+"""A run's first and last write: what it is pinned to, and the history entry that commits its cursor.
+
+A run that was killed left its opening record behind; the next one takes it up, with the same champion, the
+same cursor and so the same stages, until the history holds its entry.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Literal
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from errors import DataError, KeyTaken, MissingObject, ModelError, StoreError, UnmeasuredMetric
+from infra.object_store import ObjectStore
+from models.contracts import Candidate, Cursor, HistoryEntry, Lineage, Release, RunStart, TrainingSet, Window
+from models.spec import ModelSpec
+
+PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "datasets", "pandas", "numpy")
+
+
+@task(name="open run", cache_policy=NO_CACHE)
+def open_run(
+    spec: ModelSpec,
+    kind: Literal["bootstrap", "maintain"],
+    champion: Release | None,
+    *,
+    force: bool,
+    store: ObjectStore,
+) -> RunStart:
+    """A new run, or the one that was interrupted: it goes on as it began, if the spec is the same."""
+    history = read_history(store=store, limit=1)
+    sequence = history[0].sequence + 1 if history else 1
+    interrupted = _interrupted(store)
+    if interrupted and interrupted.sequence == sequence and _same(interrupted, spec, kind, force):
+        return interrupted
+    started = datetime.now(UTC)
+    start = RunStart(
+        run_id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", kind=kind, model=spec.name,
+        spec_digest=spec.digest, started_at=started, sequence=sequence, force=force,
+        cursor=history[0].cursor if history else Cursor(), champion=champion,
+    )  # fmt: skip
+    store.put_bytes(store.keys.open_run, start.model_dump_json().encode())
+    return start
+
+
+def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:
+    return start.spec_digest == spec.digest and start.kind == kind and start.force == force
+
+
+def _interrupted(store: ObjectStore) -> RunStart | None:
+    try:
+        return RunStart.model_validate_json(store.get_bytes(store.keys.open_run))
+    except MissingObject:
+        return None
+
+
+@contextmanager
+def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
+    """A run that dies is taken up again as it began; one whose data or model was refused is not, so that the
+    next run looks at what was mended."""
+    try:
+        yield start
+    except (DataError, ModelError, UnmeasuredMetric):
+        store.delete(store.keys.open_run)
+        raise
+
+
+@task(name="close run", cache_policy=NO_CACHE)
+def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
+    """Commits the run: one conditional write, after which its rows count as read."""
+    try:
+        store.put_bytes(store.keys.finished(entry.sequence), entry.model_dump_json(indent=1).encode(), if_absent=True)
+    except KeyTaken as problem:
+        raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
+                         "its result stands, this one's rows will be looked at again by the next run") from problem  # fmt: skip
+    store.delete(store.keys.open_run)
+    return entry
+
+
+def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
+    """Finished runs, newest first."""
+    keys = store.list_keys(store.keys.history, limit=limit)
+    return tuple(HistoryEntry.model_validate_json(store.get_bytes(key)) for key in keys)
+
+
+def open_run_of(*, store: ObjectStore) -> RunStart | None:
+    """The run that is under way or was interrupted."""
+    history = read_history(store=store, limit=1)
+    start = _interrupted(store)
+    return start if start and (not history or start.sequence > history[0].sequence) else None
+
+
+def trace_lineage(
+    spec: ModelSpec, start: RunStart, window: Window, training_set: TrainingSet, candidate: Candidate
+) -> Lineage:
+    """Where a version comes from, enough to make it again."""
+    parent = f"version {candidate.parent}" if candidate.parent else spec.model.source
+    return Lineage(
+        run_id=start.run_id, spec=json.dumps(spec.model_dump(mode="json")), spec_digest=spec.digest, source=parent,
+        window_digest=window.table.sha256, training_digest=_digest(training_set), recipe=candidate.recipe,
+        packages={name: version(name) for name in PACKAGES}, git_commit=_git_commit(), seed=spec.seed,
+    )  # fmt: skip
+
+
+def _digest(training_set: TrainingSet) -> str:
+    parts: Sequence[str] = (
+        training_set.train.sha256,
+        training_set.validation.sha256,
+        training_set.test.sha256,
+    )
+    return hashlib.sha256("".join(parts).encode()).hexdigest()
+
+
+def _git_commit() -> str:
+    """The commit of Upkeep's own checkout; 'unknown' where it is installed without one."""
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()

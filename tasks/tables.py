@@ -1,0 +1,42 @@
+"""Writes rows to a Parquet file in batches, so that a table of any size needs the memory of one batch."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+BATCH_ROWS = 8192
+BATCH_CHARS = 32 << 20
+
+
+class TableWriter:
+    """A context manager: `add` rows as dicts, `rows` counts them; absent columns are null."""
+
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema, self.rows = path, schema, 0
+        self._file = pq.ParquetWriter(path, schema, compression="zstd")
+        self._batch: list[dict[str, Any]] = []
+        self._chars = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._batch.append(row)
+        self._chars += len(row.get("text") or "") + len(row.get("raw") or "")
+        self.rows += 1
+        if len(self._batch) >= BATCH_ROWS or self._chars >= BATCH_CHARS:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._batch:
+            self._file.write_table(pa.Table.from_pylist(self._batch, schema=self.schema))
+        self._batch, self._chars = [], 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        if kind is None:
+            self._flush()
+        self._file.close()

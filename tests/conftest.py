@@ -1,0 +1,44 @@
+"""What tests share: a store on an in-process S3 server, and one Prefect server a session."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.update(HF_HUB_OFFLINE="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two torch threads on a busy machine cost eight times one
+
+from infra.object_store import ObjectStore, connect
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def store(s3_url: str, tmp_path: Path) -> ObjectStore:
+    """An empty store of its own."""
+    found = connect(
+        bucket=f"b{abs(hash(str(tmp_path)))}", prefix="models/test/", cache=tmp_path / "cache",
+        endpoint_url=s3_url, region="us-east-1", access_key="test", secret_key="test",
+    )  # fmt: skip
+    found.client.create_bucket(Bucket=found.bucket)
+    return found
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator[None]:
+    from prefect.testing.utilities import prefect_test_harness
+
+    with prefect_test_harness(server_startup_timeout=180):
+        yield

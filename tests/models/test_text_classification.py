@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from errors import ModelError
+from models.adapter import Examples
+from models.spec import Lora, Training
+from models.text_classification import TextClassifier
+from models.training import last_valid_checkpoint
+from tests.tiny import sentences, tiny_model
+
+LABELS = ("negative", "positive")
+
+
+def load(folder: Path, *, new_head: bool = False) -> TextClassifier:
+    return TextClassifier.load(folder, labels=LABELS, max_tokens=16, seed=1, new_head=new_head)
+
+
+def ignore(rows: int) -> None:
+    pass
+
+
+def examples(count: int, start: int = 0) -> Examples:
+    rows = sentences(count, start=start)
+    return Examples(rows["text"].tolist(), [LABELS.index(label) for label in rows["label"]])
+
+
+def accuracy(model: TextClassifier, data: Examples) -> float:
+    found = model.predict(data.texts, advance=ignore).probabilities.argmax(1)
+    return float((found == np.array(data.labels)).mean())
+
+
+def training(**changes: object) -> Training:
+    return Training.model_validate({"epochs": 8, "learning_rate": 0.005, "threads": 1, **changes})
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "gpt2"])
+def test_any_sequence_classifier_learns_and_survives_being_saved(kind: str, tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "base", kind), new_head=True)
+    model.fine_tune(examples(200), examples(40, 200), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
+    model.save(tmp_path / "saved")
+    again = load(tmp_path / "saved")
+    assert accuracy(again, examples(100, 300)) > 0.9
+    assert next(again.model.parameters()).dtype.is_floating_point
+
+
+@pytest.mark.parametrize("method", ["lora", "head"])
+def test_lora_and_head_leave_a_plain_model_behind(method: str, tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "base"), new_head=True)
+    recipe = training(method=method, epochs=2, **({"lora": Lora(rank=2)} if method == "lora" else {}))
+    trained = model.fine_tune(
+        examples(64), examples(16, 64), training=recipe, seed=1, work=tmp_path / "w", advance=ignore
+    )
+    model.save(tmp_path / "saved")
+    assert trained.recipe.startswith(method)
+    assert not list((tmp_path / "saved").glob("adapter*"))
+    assert load(tmp_path / "saved").predict(["the film was good"], advance=ignore).probabilities.shape == (1, 2)
+
+
+def test_outputs_come_in_the_order_of_the_texts_whatever_their_lengths(tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "base"))
+    texts = ["good", "the film was very very good", "bad plot", "the a film plot actor scene was not very dull"]
+    together = model.predict(texts, advance=ignore)
+    alone = np.concatenate([model.predict([text], advance=ignore).probabilities for text in texts])
+    assert np.allclose(together.probabilities, alone, atol=1e-5)
+    assert together.embeddings.shape == (4, 16)
+
+
+def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "base")
+    outputs = []
+    for name in ("one", "two"):
+        model = load(tmp_path / "base", new_head=True)
+        model.fine_tune(
+            examples(64), examples(16, 64), training=training(epochs=1), seed=5, work=tmp_path / name, advance=ignore
+        )
+        outputs.append(model.predict(["the film was good"], advance=ignore).probabilities)
+    assert np.array_equal(*outputs)
+
+
+def test_labels_in_another_order_are_refused(tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "base"), new_head=True)
+    model.save(tmp_path / "saved")
+    with pytest.raises(ModelError, match="same order"):
+        TextClassifier.load(tmp_path / "saved", labels=LABELS[::-1], max_tokens=16, seed=1, new_head=False)
+
+
+def test_a_folder_with_a_pickle_instead_of_safetensors_is_refused(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "base")
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    with pytest.raises(ModelError, match="never loads pickles"):
+        load(folder)
+
+
+def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    seen: list[int] = []
+
+    def die_late(advanced: int) -> None:
+        seen.append(advanced)
+        if sum(seen) > 900:
+            raise Killed
+
+    model = load(tiny_model(tmp_path / "base"), new_head=True)
+    work = tmp_path / "work"
+    with pytest.raises(Killed):
+        model.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=die_late)
+    whole = last_valid_checkpoint(work)
+    assert whole is not None
+    newest = work / f"checkpoint-{int(whole.name.split('-')[1]) + 1}"
+    newest.mkdir()
+    (newest / "trainer_state.json").write_text("{")
+    assert last_valid_checkpoint(work) == whole
+    fresh = load(tmp_path / "base", new_head=True)
+    trained = fresh.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
+    assert trained.cost.resumed_from_step == int(whole.name.split("-")[1])

@@ -1,0 +1,96 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from errors import UnmeasuredMetric
+from models.contracts import Comparison, Estimate, Latency, Percentiles, Scorecard, Verdict
+from models.spec import AtLeast, Better, LatencyWithin, NoCollapse, NotWorse, default_gates
+from tasks.gates import judge
+
+
+def estimate(value: float, low: float, high: float, n: int = 400) -> Estimate:
+    return Estimate(value=value, low=low, high=high, n=n, method="test")
+
+
+def comparison(on: str, difference: Estimate, metric: str = "accuracy") -> Comparison:
+    champion, candidate = estimate(0.8, 0.76, 0.84), estimate(0.8 + difference.value, 0.77, 0.9)
+    return Comparison(on=on, metric=metric, champion=champion, candidate=candidate, difference=difference)
+
+
+def scorecard(*comparisons: Comparison, factor: float = 1.0) -> Scorecard:
+    base = Percentiles(p50=10, p95=12, p99=15, n=40)
+    latency = Latency(champion=base, candidate=base.model_copy(update={"p50": 10 * factor}))
+    return Scorecard(comparisons=comparisons, latency=latency, label_agreement=0.9)
+
+
+GOOD = (
+    comparison("current", estimate(0.08, 0.04, 0.12)),
+    comparison("reference", estimate(0.0, -0.01, 0.01)),
+    comparison("slice:label=positive", estimate(0.01, -0.03, 0.05)),
+)
+
+
+def verdict_of(card: Scorecard, *gates: object) -> Verdict:
+    return judge.fn(card, gates=gates).verdict
+
+
+def test_a_candidate_that_is_better_and_forgets_nothing_is_blessed() -> None:
+    assert verdict_of(scorecard(*GOOD), *default_gates()) is Verdict.BLESSED
+
+
+def test_an_empty_list_of_gates_blesses_nothing() -> None:
+    with pytest.raises(UnmeasuredMetric, match="empty"):
+        judge.fn(scorecard(*GOOD), gates=())
+
+
+def test_a_metric_that_nobody_measured_fails_closed_and_is_named() -> None:
+    with pytest.raises(UnmeasuredMetric, match="macro_f1 on current"):
+        judge.fn(scorecard(*GOOD), gates=[Better(metric="macro_f1")])
+
+
+def test_an_interval_that_holds_the_margin_is_insufficient_evidence_and_says_how_many_rows_would_do() -> None:
+    blessing = judge.fn(scorecard(comparison("current", estimate(0.02, -0.02, 0.06))), gates=[Better()])
+    assert blessing.verdict is Verdict.INSUFFICIENT
+    assert "about 1760 would do" in blessing.gates[0].because
+
+
+def test_forgetting_beyond_the_tolerance_is_rejected_although_the_new_rows_got_better() -> None:
+    card = scorecard(GOOD[0], comparison("reference", estimate(-0.2, -0.25, -0.15)), GOOD[2])
+    assert verdict_of(card, *default_gates()) is Verdict.REJECTED
+
+
+def test_a_rejection_outweighs_missing_evidence() -> None:
+    card = scorecard(
+        comparison("current", estimate(0.0, -0.1, 0.1)), comparison("reference", estimate(-0.2, -0.3, -0.1))
+    )
+    assert verdict_of(card, Better(), NotWorse()) is Verdict.REJECTED
+
+
+def test_one_collapsed_slice_stops_a_release_and_is_named() -> None:
+    card = scorecard(*GOOD[:2], comparison("slice:label=negative", estimate(-0.3, -0.4, -0.2)))
+    blessing = judge.fn(card, gates=[NoCollapse()])
+    assert blessing.verdict is Verdict.REJECTED
+    assert "slice:label=negative" in blessing.gates[0].because
+
+
+def test_slices_that_are_all_too_small_are_insufficient_evidence() -> None:
+    card = scorecard(*GOOD[:2], comparison("slice:label=negative", estimate(0, -1, 1, n=5)))
+    assert verdict_of(card, NoCollapse()) is Verdict.INSUFFICIENT
+
+
+def test_a_slower_candidate_is_rejected() -> None:
+    assert verdict_of(scorecard(*GOOD, factor=2.0), LatencyWithin(factor=1.5)) is Verdict.REJECTED
+
+
+def test_a_floor_is_judged_by_the_interval_of_the_candidate() -> None:
+    assert verdict_of(scorecard(*GOOD), AtLeast(value=0.7)) is Verdict.BLESSED
+    assert verdict_of(scorecard(*GOOD), AtLeast(value=0.8)) is Verdict.INSUFFICIENT
+    assert verdict_of(scorecard(*GOOD), AtLeast(value=0.95)) is Verdict.REJECTED
+
+
+@given(value=st.floats(-1, 1), half=st.floats(0.001, 0.5), margin=st.floats(0, 0.5))
+def test_better_is_blessed_exactly_when_the_whole_interval_clears_the_margin(
+    value: float, half: float, margin: float
+) -> None:
+    card = scorecard(comparison("current", estimate(value, value - half, value + half)))
+    assert (verdict_of(card, Better(margin=margin)) is Verdict.BLESSED) == (value - half > margin)

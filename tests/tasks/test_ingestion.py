@@ -1,0 +1,370 @@
+"""What ingestion promises about sources, windows and the cursor."""
+
+import gzip
+import json
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from errors import DataError
+from infra.object_store import ObjectStore
+from models.contracts import Cursor, Window
+from models.spec import Columns, Data, Windowing
+from tasks.ingestion import ingest_window
+from tasks.metrics.timestamps import parse_timestamp
+
+TEXT = Columns(text="text", label="label")
+DATED = Columns(text="text", timestamp="at")
+ALL = Windowing()
+
+
+class Reader:
+    """Reads on and on from one folder, as the runs of one model do."""
+
+    def __init__(self, store: ObjectStore, base: Path) -> None:
+        self.store, self.base, self.cursor, self.run = store, base, Cursor(), 0
+
+    def window(self, *sources: str, columns: Columns = TEXT, by: Windowing = ALL, **data: Any) -> Window:
+        self.run += 1
+        window = ingest_window.fn(
+            Data(sources=sources, **data), columns, by, self.cursor,
+            run_id=f"r{self.run}", base=str(self.base), store=self.store,
+        )  # fmt: skip
+        self.cursor = window.cursor
+        return window
+
+    def rows(self, *sources: str, **kwargs: Any) -> list[dict[str, Any]]:
+        table = pq.read_table(self.store.get_file(self.window(*sources, **kwargs).table))
+        return table.to_pylist()
+
+    def texts(self, *sources: str, **kwargs: Any) -> list[str | None]:
+        return [row["text"] for row in self.rows(*sources, **kwargs)]
+
+    def write(self, name: str, data: str | bytes) -> None:
+        self.base.joinpath(name).write_bytes(data if isinstance(data, bytes) else data.encode())
+
+    def append(self, name: str, data: str) -> None:
+        with self.base.joinpath(name).open("a", newline="") as file:
+            file.write(data)
+
+
+@pytest.fixture
+def reader(store: ObjectStore) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        yield Reader(store, Path(folder))
+
+
+CSV = 'text,label\ngood,1\n"two\nlines, quoted",0\n'
+
+
+def lines(*documents: object) -> str:
+    return "".join(json.dumps(document) + "\n" for document in documents)
+
+
+def parquet(path: Path, texts: list[str | None], **columns: Any) -> None:
+    pq.write_table(pa.table({"text": texts, "label": ["1"] * len(texts), **columns}), path)
+
+
+# --- formats ---
+
+
+def test_csv_rows_know_their_place(reader: Reader) -> None:
+    reader.write("a.csv", CSV + "\nlast,1\n")
+    rows = reader.rows("a.csv")
+    assert [(r["row"], r["source"], r["line"], r["text"], r["label"]) for r in rows] == [
+        (0, "a.csv", 2, "good", "1"), (1, "a.csv", 3, "two\nlines, quoted", "0"), (2, "a.csv", 6, "last", "1"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.jsonl", "a.jsonl.gz", "a.parquet", "a.parquet.gz"])
+def test_every_format_gives_the_same_rows(reader: Reader, name: str) -> None:
+    kind = name.split(".")[1]
+    path = reader.base / f"plain.{kind}"
+    if kind == "parquet":
+        parquet(path, ["one", "two"])
+    else:
+        path.write_text("text,label\none,1\ntwo,1\n" if kind == "csv" else
+                        lines({"text": "one", "label": 1}, {"text": "two", "label": "1"}))  # fmt: skip
+    data = path.read_bytes()
+    reader.write(name, gzip.compress(data) if name.endswith("gz") else data)
+    assert [(r["text"], r["label"], r["problem"]) for r in reader.rows(name)] == [
+        ("one", "1", None), ("two", "1", None),
+    ]  # fmt: skip
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_no_part_of_the_data(reader: Reader) -> None:
+    reader.write("a.csv", b"\xef\xbb\xbftext,label\r\none,1\r\n")
+    reader.write("b.jsonl", b"\xef\xbb\xbf" + lines({"text": "two"}).encode())
+    assert reader.texts("a.csv", "b.jsonl") == ["one", "two"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"bad \xff byte,1\n", "broken UTF-8"),
+        (b"one,two,3\n", "3 fields, the header has 2"),
+        (b"alone\n", "1 fields, the header has 2"),
+        (b'"never closed,1\n', "no valid CSV"),
+        (b'"a"b,1\n', "no valid CSV"),
+        (b"nul\0,1\n", "NUL"),
+    ],
+)
+def test_a_broken_csv_row_costs_one_row(reader: Reader, line: bytes, problem: str) -> None:
+    reader.write("a.csv", b"text,label\nbefore,1\n" + line + b"after,1\nlast,0\n")
+    rows = reader.rows("a.csv")
+    assert [r["text"] for r in rows] == ["before", None, "after", "last"]
+    assert problem in rows[1]["problem"] and rows[1]["line"] == 3 and rows[1]["raw"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b'{"text": "bad \xff byte"}\n', "broken UTF-8"),
+        (b'{"text": "\\ud800"}\n', "broken UTF-8"),
+        (b'{"text": \n', "no valid JSON"),
+        (b"[1, 2]\n", "the line is a list, not an object"),
+        (b'{"text": 7}\n', "text is a number, not a string"),
+        (b'{"text": {"a": 1}}\n', "text is an object, not a string"),
+        (b"[" * 100_000 + b"\n", "no valid JSON"),
+    ],
+)
+def test_a_broken_json_line_costs_one_row(reader: Reader, line: bytes, problem: str) -> None:
+    good = lines({"text": "good", "label": None}).encode()
+    reader.write("a.jsonl", good + line + good)
+    rows = reader.rows("a.jsonl")
+    assert [r["text"] for r in rows] == ["good", None, "good"]
+    assert problem in rows[1]["problem"]
+
+
+def test_a_line_longer_than_memory_allows_is_a_problem_and_not_a_crash(reader: Reader) -> None:
+    reader.write("a.csv", "text,label\nbefore,1\n" + "x" * (17 << 20) + ",1\nafter,1\n")
+    rows = reader.rows("a.csv")
+    assert [r["text"] for r in rows] == ["before", None, "after"] and len(rows[1]["raw"]) <= 10_000
+
+
+def test_parquet_types_become_strings(reader: Reader) -> None:
+    at = datetime(2024, 5, 1, 12, tzinfo=UTC)
+    columns = Columns(text="text", label="y", timestamp="at", score="s", slices=("tag",))
+    table = pa.table({
+        "text": pa.array(["a", "b"]).dictionary_encode(), "y": [1.0, float("nan")], "at": [at, None],
+        "s": [0.5, None], "tag": [["x"], None],
+    })  # fmt: skip
+    pq.write_table(table, reader.base / "a.parquet")
+    first, second = reader.rows("a.parquet", columns=columns)
+    assert first["label"] == "1" and first["score"] == "0.5" and first["slice:tag"] == '["x"]'
+    assert parse_timestamp(first["timestamp"]) == at
+    assert second["label"] is None and second["text"] == "b"
+
+
+def test_broken_utf8_in_parquet_costs_one_row(reader: Reader) -> None:
+    texts = pa.array([b"good", b"bad \xff", b"end"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": texts, "label": ["1", "1", "1"]}), reader.base / "a.parquet")
+    rows = reader.rows("a.parquet")
+    assert [r["text"] for r in rows] == ["good", None, "end"] and rows[1]["problem"] == "broken UTF-8"
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_a_missing_column_is_named_with_the_file_and_what_is_there(reader: Reader, name: str) -> None:
+    reader.write("a.csv", "text,stars\none,1\n")
+    pq.write_table(pa.table({"text": ["one"], "stars": [1]}), reader.base / "a.parquet")
+    with pytest.raises(DataError, match=rf"{name} has no column 'label'.*'text', 'stars'"):
+        reader.window(name)
+
+
+def test_json_lines_without_the_text_key_in_any_row_are_refused(reader: Reader) -> None:
+    reader.write("a.jsonl", lines({"body": "one"}, {"body": "two"}))
+    with pytest.raises(DataError, match=r"a\.jsonl has no column 'text'.*'body'"):
+        reader.window("a.jsonl")
+
+
+def test_a_json_row_without_a_key_has_a_null(reader: Reader) -> None:
+    reader.write("a.jsonl", lines({"text": "one"}, {"label": "1"}))
+    assert [(r["text"], r["label"], r["problem"]) for r in reader.rows("a.jsonl")] == [
+        ("one", None, None), (None, "1", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", ["none.csv", "none-*.csv", "s3://BUCKET/none/"])
+def test_a_source_that_matches_nothing_is_named(reader: Reader, pattern: str) -> None:
+    pattern = pattern.replace("BUCKET", reader.store.bucket)
+    with pytest.raises(DataError, match="no file matches"):
+        reader.window(pattern)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("a.txt", b"text,label\n", "set data.format"),
+        ("a.csv", b'"text,label\n', "header is no valid CSV"),
+        ("a.csv", b"text,label,text\n", "2 columns named 'text'"),
+        ("a.csv.gz", gzip.compress(b"text,label\n" + b"one,1\n" * 99_999)[:-20], "no complete gzip"),
+        ("a.csv.gz", b"no gzip at all", "no complete gzip"),
+        ("a.parquet", b"PAR1 nonsense", "no readable Parquet"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(reader: Reader, name: str, data: bytes, message: str) -> None:
+    reader.write(name, data)
+    with pytest.raises(DataError, match=message):
+        reader.window(name)
+
+
+def test_a_folder_is_no_source(reader: Reader) -> None:
+    with pytest.raises(DataError, match=r"is a folder; write .*\*\.csv"):
+        reader.window(".")
+
+
+# --- the cursor ---
+
+
+def test_files_are_read_by_name_and_each_once(reader: Reader) -> None:
+    for name in ("b", "a", "c"):
+        reader.write(f"{name}.csv", f"text,label\n{name},1\n")
+    assert reader.texts("*.csv", "b.csv") == ["a", "b", "c"]
+    assert reader.texts("*.csv", "b.csv") == []
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_an_appended_file_continues_where_it_was(reader: Reader, name: str) -> None:
+    first, more = (
+        ("text,label\none,1\n", "two,1\n") if name == "a.csv" else (lines({"text": "one"}), lines({"text": "two"}))
+    )
+    reader.write(name, first)
+    assert reader.texts(name) == ["one"]
+    reader.append(name, more)
+    (row,) = reader.rows(name)
+    assert row["text"] == "two" and row["line"] == first.count("\n") + 1
+    assert reader.cursor.positions[0].rows == 2
+
+
+@pytest.mark.parametrize("rewrite", ["text,label\nnew,1\nnew too,0\nand more,1\n", "text,label\nnew,1\n"])
+def test_a_replaced_or_shrunken_file_is_read_anew(reader: Reader, rewrite: str) -> None:
+    reader.write("a.csv", "text,label\none,1\ntwo,0\n")
+    reader.window("a.csv")
+    reader.write("a.csv", rewrite)
+    assert reader.texts("a.csv")[0] == "new"
+
+
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_gzip_file_continues_behind_the_rows_that_were_read(reader: Reader, anew: bool) -> None:
+    first, more = b"text,label\none,1\n", b"two,1\n"
+    reader.write("a.csv.gz", gzip.compress(first))
+    assert reader.texts("a.csv.gz") == ["one"]
+    reader.write("a.csv.gz", gzip.compress(first + more) if anew else gzip.compress(first) + gzip.compress(more))
+    assert reader.texts("a.csv.gz") == ["two"]
+
+
+def test_parquet_continues_behind_the_rows_that_were_read(reader: Reader) -> None:
+    parquet(reader.base / "a.parquet", ["one", "two"])
+    assert reader.texts("a.parquet") == ["one", "two"]
+    parquet(reader.base / "a.parquet", ["one", "two", "three"])
+    (row,) = reader.rows("a.parquet")
+    assert (row["text"], row["line"]) == ("three", 3)
+    parquet(reader.base / "a.parquet", ["other", "two", "three", "four"])
+    assert reader.texts("a.parquet") == ["other", "two", "three", "four"]
+
+
+def test_objects_below_a_prefix_are_read_and_continued(reader: Reader) -> None:
+    def put(key: str, data: str) -> None:
+        reader.store.client.put_object(Bucket=reader.store.bucket, Key=f"logs/{key}", Body=data.encode())
+
+    source = f"s3://{reader.store.bucket}/logs/"
+    put("b.csv", "text,label\ntwo,1\n")
+    put("a.csv", "text,label\none,1\n")
+    put("_SUCCESS", "")
+    assert reader.texts(source) == ["one", "two"]
+    put("a.csv", "text,label\none,1\nmore,1\n")
+    put("b.csv", "text,label\nreplaced,1\n")
+    assert reader.texts(source) == ["more", "replaced"]
+
+
+def test_a_json_line_that_is_still_being_written_is_left_for_the_next_run(reader: Reader) -> None:
+    reader.write("a.jsonl", lines({"text": "one"}) + '{"text": "tw')
+    assert reader.texts("a.jsonl") == ["one"]
+    reader.append("a.jsonl", 'o"}\n')
+    assert reader.texts("a.jsonl") == ["two"]
+
+
+def test_a_last_line_without_an_end_is_read_once(reader: Reader) -> None:
+    reader.write("a.csv", "text,label\none,1")
+    assert reader.texts("a.csv") == ["one"]
+    reader.append("a.csv", "\ntwo,1\n")
+    (row,) = reader.rows("a.csv")
+    assert (row["text"], row["line"]) == ("two", 3)
+
+
+def test_an_empty_file_has_no_rows_yet(reader: Reader) -> None:
+    reader.write("a.jsonl", "")
+    reader.write("b.csv", "text,label\n")
+    assert reader.texts("a.jsonl", "b.csv") == []
+
+
+def test_a_resumed_run_finds_the_window_it_read(reader: Reader) -> None:
+    reader.write("a.csv", "text,label\none,1\n")
+    data = Data(sources=("a.csv",))
+    first, again = (
+        ingest_window.fn(data, TEXT, ALL, Cursor(), run_id="r", base=str(reader.base), store=reader.store)
+        for _ in range(2)
+    )
+    assert first == again
+    assert [reused for _, _, reused in reader.store.timings] == [False, True]
+
+
+# --- windows ---
+
+
+def test_windows_by_count_wait_until_they_are_full_and_lose_nothing(reader: Reader) -> None:
+    by = Windowing(by="count", rows=2)
+    reader.write("a.csv", "text,label\n1,1\n2,1\n3,1\n")
+    assert reader.texts("a.csv", by=by) == ["1", "2"]
+    before = reader.cursor
+    window = reader.window("a.csv", by=by)
+    assert window.waiting and window.rows == 0 and window.cursor == before
+    reader.append("a.csv", "4,1\n")
+    assert reader.texts("a.csv", by=by) == ["3", "4"]
+
+
+def dated(*moments: str) -> str:
+    return "text,at\n" + "".join(f"t{i},{moment}\n" for i, moment in enumerate(moments))
+
+
+def test_windows_by_time_end_at_the_period(reader: Reader) -> None:
+    by = Windowing(by="time", period="1d")
+    reader.write("a.csv", dated("2024-05-01T10:00", "2024-05-01T23:59Z", "what", "2024-05-02T00:00:00+00:00"))
+    window = reader.window("a.csv", columns=DATED, by=by)
+    assert window.rows == 3 and window.first_at == datetime(2024, 5, 1, 10, tzinfo=UTC)
+    assert window.last_at == datetime(2024, 5, 1, 23, 59, tzinfo=UTC)
+    assert reader.texts("a.csv", columns=DATED, by=by) == ["t3"]
+    assert reader.window("a.csv", columns=DATED, by=by).waiting
+
+
+def test_a_window_by_time_waits_while_its_period_lasts(reader: Reader) -> None:
+    by = Windowing(by="time", period="52w")
+    reader.write("a.csv", dated(datetime.now(UTC).isoformat()))
+    window = reader.window("a.csv", columns=DATED, by=by)
+    assert window.waiting and window.rows == 0 and window.cursor == Cursor()
+
+
+def test_one_broken_clock_does_not_hold_windows_up(reader: Reader) -> None:
+    far = (datetime.now(UTC) + timedelta(days=9000)).isoformat()
+    reader.write("a.csv", dated(far, "2024-05-01", far, "2024-05-02"))
+    window = reader.window("a.csv", columns=DATED, by=Windowing(by="time", period="1d"))
+    assert window.rows == 3 and not window.waiting
+
+
+@pytest.mark.parametrize(
+    ("text", "hour"),
+    [("2024-05-01T12:00:00Z", 12), ("2024-05-01 12:00", 12), ("2024-05-01T12:00+02:00", 10), ("1714564800", 12),
+     ("1714564800.0", 12), ("1.7145648e9", 12), ("soon", None), ("", None), ("1e300", None),
+     ("1714564800000", None), ("0001-01-01T00:00+14:00", None)],
+)  # fmt: skip
+def test_timestamps_are_iso_8601_or_unix_seconds(text: str, hour: int | None) -> None:
+    expected = None if hour is None else datetime(2024, 5, 1, hour, tzinfo=UTC)
+    assert parse_timestamp(text) == expected

@@ -1,0 +1,122 @@
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from errors import CorruptObject, NoChampion, SpecError, StoreError
+from infra.object_store import ObjectStore
+from models.contracts import Candidate, Cost, Estimate, Lineage, Manifest, Measurement, Reference, Table
+from tasks.finetuning import store_folder
+from tasks.registry import list_versions, move_alias, publish, pull, read_alias, read_log, read_version, require_alias
+from tests.tiny import tiny_model
+
+NOW = datetime(2026, 11, 24, tzinfo=UTC)
+TABLE = Table(uri="s3://b/k", sha256="0" * 64, bytes=1, rows=1)
+
+
+@pytest.fixture
+def candidate(store: ObjectStore, tmp_path: Path) -> Candidate:
+    weights = store_folder(tiny_model(tmp_path / "model"), store)
+    cost = Cost(seconds=1, cpu_seconds=1, peak_memory_mb=1, device="cpu", steps=1, epochs=1, stopped="done",
+                resumed_from_step=0)  # fmt: skip
+    return Candidate(prefix=weights.prefix, files=weights.files, content_digest=weights.content_digest, parent=None,
+                     recipe="test", cost=cost, curve=())  # fmt: skip
+
+
+def released(candidate: Candidate, store: ObjectStore, run_id: str = "run-1") -> Manifest:
+    lineage = Lineage(run_id=run_id, spec="{}", spec_digest="d", source="here", window_digest="w", training_digest="t",
+                      recipe="test", packages={}, git_commit="c", seed=1)  # fmt: skip
+    measured = (Measurement(on="current", metric="accuracy",
+                            estimate=Estimate(value=0.9, low=0.8, high=0.95, n=100, method="test")),)  # fmt: skip
+    return publish.fn(
+        candidate, model="test", task_kind="text-classification", labels=("negative", "positive"), measured=measured,
+        reference=Reference(table=TABLE, newest_origin="o"), lineage=lineage, created_at=NOW, store=store,
+    )  # fmt: skip
+
+
+def moved(manifest: Manifest, expected: int | None, store: ObjectStore, run_id: str = "run-1"):
+    return move_alias.fn(manifest, alias="champion", expected=expected, run_id=run_id, why="test", store=store)
+
+
+def test_a_pulled_release_is_a_folder_that_from_pretrained_reads(
+    candidate: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    from transformers import AutoModelForSequenceClassification
+
+    pull(released(candidate, store), tmp_path / "pulled", store=store)
+    model = AutoModelForSequenceClassification.from_pretrained(tmp_path / "pulled")
+    assert model.config.num_labels == 2
+    assert "accuracy | current | 0.9000" in (tmp_path / "pulled" / "README.md").read_text()
+
+
+def test_a_version_is_published_once_however_often_its_run_asks(candidate: Candidate, store: ObjectStore) -> None:
+    assert released(candidate, store) == released(candidate, store)
+    assert list_versions(store=store) == [1]
+    assert released(candidate, store, "run-2").version == 2
+
+
+def test_a_flipped_byte_is_found_before_anything_is_loaded(
+    candidate: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    manifest = released(candidate, store)
+    key = store.keys.version(1) + "model.safetensors"
+    data = bytearray(store.get_bytes(key))
+    data[-1] ^= 1
+    store.put_bytes(key, bytes(data))
+    with pytest.raises(CorruptObject, match="SHA-256"):
+        pull(manifest, tmp_path / "pulled", store=store)
+    assert not (tmp_path / "pulled").exists()
+
+
+def test_a_changed_manifest_is_not_the_champion(candidate: Candidate, store: ObjectStore) -> None:
+    moved(released(candidate, store), None, store)
+    store.put_bytes(store.keys.manifest(1), store.get_bytes(store.keys.manifest(1)).replace(b'"n": 100', b'"n": 900'))
+    with pytest.raises(CorruptObject, match="manifest of version 1"):
+        read_alias("champion", store=store)
+
+
+def test_of_many_promoters_of_one_generation_exactly_one_wins(candidate: Candidate, store: ObjectStore) -> None:
+    moved(released(candidate, store), None, store)
+    versions = [released(candidate, store, f"run-{i}") for i in range(2, 8)]
+    won: list[int] = []
+
+    def promote(manifest: Manifest) -> None:
+        try:
+            won.append(moved(manifest, 1, store, manifest.lineage.run_id).version)
+        except StoreError:
+            return
+
+    threads = [threading.Thread(target=promote, args=(m,)) for m in versions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    log = read_log("champion", store=store)
+    assert len(won) == 1
+    assert [(e.generation, e.version) for e in log] == [(2, won[0]), (1, 1)]
+
+
+def test_an_alias_that_this_run_moved_already_is_left_as_it_is(candidate: Candidate, store: ObjectStore) -> None:
+    manifest = released(candidate, store)
+    assert moved(manifest, None, store) == moved(manifest, None, store)
+    assert len(read_log("champion", store=store)) == 1
+
+
+def test_before_the_first_release_the_error_names_the_command(store: ObjectStore) -> None:
+    with pytest.raises(NoChampion, match="upkeep bootstrap"):
+        require_alias("champion", store=store)
+
+
+def test_an_unknown_version_is_refused_with_the_ones_that_exist(candidate: Candidate, store: ObjectStore) -> None:
+    released(candidate, store)
+    with pytest.raises(SpecError, match=r"version 7 does not exist; there are: \[1\]"):
+        read_version(7, store=store)
+
+
+def test_a_pull_never_overwrites_a_folder(candidate: Candidate, store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "note").write_text("keep me")
+    with pytest.raises(SpecError, match="nothing is overwritten"):
+        pull(released(candidate, store), tmp_path / "mine", store=store)
+    assert (tmp_path / "mine" / "note").read_text() == "keep me"

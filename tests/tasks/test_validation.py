@@ -1,0 +1,214 @@
+"""What validation promises: each row in exactly one place, with a reason that a person can act on."""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import tasks.validation
+from errors import SpecError, TooManyBadRows
+from infra.object_store import ObjectStore
+from models.contracts import Cursor, Table, ValidationReport, Window
+from models.rows import raw_schema
+from models.spec import Columns, Data, Validation, Windowing
+from tasks.ingestion import ingest_window
+from tasks.metrics.similarity import NearDuplicates
+from tasks.validation import validate_rows
+
+NOW = datetime(2024, 5, 1, tzinfo=UTC)
+COLUMNS = Columns(text="text", label="label", slices=("lang",))
+LENIENT = Validation(max_bad_share=1, max_duplicate_share=1)
+LONG = " ".join(f"word{i}" for i in range(60))
+Row = dict[str, Any]
+
+
+def window_of(store: ObjectStore, rows: list[Row]) -> Window:
+    full = [{"text": f"text {i}", "row": i, "source": "a.csv", "line": i + 2} | row for i, row in enumerate(rows)]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "w.parquet")
+        pq.write_table(pa.Table.from_pylist(full, schema=raw_schema(COLUMNS.slices)), path)
+        table = Table.of(store.put_blob("windows", path), rows=len(rows))
+    return Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False)
+
+
+def validate(store: ObjectStore, *rows: Row, policy: Validation = LENIENT, labels: tuple[str, ...] = ("neg", "pos"),
+             ) -> ValidationReport:  # fmt: skip
+    window = window_of(store, list(rows))
+    report: ValidationReport = validate_rows.fn(
+        window, columns=COLUMNS, labels=labels, policy=policy, now=NOW, store=store
+    )
+    assert report.read == len(rows)
+    return report
+
+
+def read(store: ObjectStore, table: Table) -> list[Row]:
+    rows: list[Row] = pq.read_table(store.get_file(table)).to_pylist()
+    assert len(rows) == table.rows
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("row", "reason", "example"),
+    [
+        ({"text": None, "problem": "3 fields, the header has 2", "raw": "a,b,c"}, "unreadable", "3 fields"),
+        ({"text": None, "problem": "broken UTF-8", "raw": "bad \\xff"}, "broken UTF-8", "xff"),
+        ({"text": None}, "missing text", "no text"),
+        ({"text": " \t "}, "empty text", "white space"),
+        ({"text": ""}, "empty text", "white space"),
+        ({"text": "x" * 20_001}, "over-long text", "20001 characters; validation.max_chars is 20000"),
+        ({"label": "postive"}, "unknown label", "'postive'; accepted: neg, pos"),
+        ({"score": "high"}, "score is no number", "'high'"),
+        ({"score": "NaN"}, "score is no number", "'NaN'"),
+        ({"score": "1.2"}, "score out of range", "1.2 is not 0 to 1"),
+        ({"latency": "-3"}, "latency out of range", "-3 is not 0 or more"),
+        ({"latency": "inf"}, "latency is no number", "'inf'"),
+        ({"timestamp": "yesterday"}, "unreadable timestamp", "'yesterday'"),
+        ({"timestamp": "2019-12-31"}, "timestamp too early", "before 2020-01-01"),
+        ({"timestamp": "2024-05-03"}, "timestamp in the future", "more than 1d ahead"),
+        ({"text": "THE  first"}, "exact duplicate", "repeats a.csv:2"),
+    ],
+)
+def test_a_bad_row_is_quarantined_with_its_reason_and_nothing_else(
+    store: ObjectStore, row: Row, reason: str, example: str
+) -> None:
+    policy = LENIENT.model_copy(update={"earliest": "2020-01-01"})
+    report = validate(store, {"text": "the first"}, row, {"text": "the last"}, policy=policy)
+    (found,) = report.reasons
+    assert (found.reason, found.rows) == (reason, 1)
+    assert found.example.startswith("a.csv:3: ") and example in found.example
+    assert [r["text"] for r in read(store, report.kept)] == ["the first", "the last"]
+    (bad,) = read(store, report.quarantined)
+    assert bad["line"] == 3 and bad["reason"].startswith(reason)
+
+
+def test_a_good_row_is_kept_typed_and_whole(store: ObjectStore) -> None:
+    report = validate(store, {"text": "Fine ", "label": " pos", "id": "7", "timestamp": "1714521600", "score": "0.5",
+                              "latency": "12", "prediction": "neg", "slice:lang": "de"})  # fmt: skip
+    (row,) = read(store, report.kept)
+    assert row["text"] == "Fine " and row["label"] == "pos" and row["slice:lang"] == "de"
+    assert row["timestamp"] == NOW and row["score"] == 0.5 and row["latency"] == 12.0 and len(row["content"]) == 32
+
+
+def test_blank_fields_are_unknown_and_not_wrong(store: ObjectStore) -> None:
+    report = validate(store, {"label": " ", "score": "", "latency": " ", "timestamp": ""}, {"label": "pos"})
+    assert report.kept.rows == 2 and report.labelled == 1
+    assert read(store, report.kept)[0]["label"] is None
+
+
+def test_numeric_labels_survive_pandas(store: ObjectStore) -> None:
+    report = validate(store, {"label": "1"}, {"label": "1.0"}, {"label": "0.0"}, {"label": "1.5"}, labels=("0", "1"))
+    assert [r["label"] for r in read(store, report.kept)] == ["1", "1", "0"]
+    assert report.reasons[0].reason == "unknown label"
+
+
+def test_duplicates_that_disagree_on_the_label_say_so(store: ObjectStore) -> None:
+    report = validate(store, {"text": "same", "label": "pos"}, {"text": "Same", "label": "neg"})
+    assert "with another label: 'pos' there, 'neg' here" in report.reasons[0].example
+
+
+def test_near_duplicates_are_found_above_the_threshold_only(store: ObjectStore) -> None:
+    half = " ".join(LONG.split()[:30]) + " " + " ".join(f"other{i}" for i in range(30))
+    report = validate(store, {"text": LONG}, {"text": half}, {"text": LONG + " more"})
+    (found,) = report.reasons
+    assert found.reason == "near duplicate" and "nearly repeats a.csv:2" in found.example
+    assert report.kept.rows == 2
+    off = LENIENT.model_copy(update={"near_duplicates": None})
+    assert validate(store, {"text": LONG}, {"text": LONG + " more"}, policy=off).kept.rows == 2
+
+
+def test_short_texts_repeat_exactly_or_not_at_all(store: ObjectStore) -> None:
+    report = validate(store, {"text": "not bad at all"}, {"text": "not bad at  All"}, {"text": "not good at all"})
+    assert report.kept.rows == 2 and report.reasons[0].reason == "exact duplicate"
+
+
+def test_a_quarantined_row_does_not_shadow_a_good_one(store: ObjectStore) -> None:
+    report = validate(store, {"text": LONG, "label": "wrong"}, {"text": LONG, "label": "pos"})
+    assert report.kept.rows == 1 and report.labelled == 1
+
+
+def test_the_end_of_a_very_large_window_is_noted(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks.validation, "NEAR_ROWS", 1)
+    report = validate(store, {"text": "x"}, {"text": LONG}, {"text": LONG + " more"}, {"text": LONG})
+    assert report.kept.rows == 3 and "first 1 of 4" in report.notes[0]
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.9, 1.0])
+def test_no_pair_above_the_threshold_is_missed(threshold: float) -> None:
+    index = NearDuplicates(threshold)
+    for i in range(50):
+        text = " ".join(f"w{i}x{j}" for j in range(100))
+        assert index.find(text) is None
+        index.add(i, text)
+        changed = text if threshold == 1 else text + " end"
+        assert index.find(changed) == i
+
+
+# --- when it is too much ---
+
+
+def test_too_many_bad_rows_stop_the_run_and_only_the_quarantine_is_written(store: ObjectStore) -> None:
+    rows: list[Row] = [{}, {"text": None}, {"label": "what"}, {"label": "what"}]
+    with pytest.raises(TooManyBadRows) as refusal:
+        validate(store, *rows, policy=Validation(max_bad_share=0.5))
+    message = str(refusal.value)
+    assert "3 of 4 rows (75.0%) are broken; validation.max_bad_share allows 50.0%" in message
+    assert "unknown label (2 rows, e.g. a.csv:4: 'what'; accepted: neg, pos)" in message
+    (key,) = store.list_keys("blobs/quarantine/")
+    assert store.uri(key) in message and "raise validation.max_bad_share" in message
+    assert store.list_keys("blobs/kept/") == [] and store.list_keys("stages/") == []
+
+
+def test_a_share_at_the_limit_passes(store: ObjectStore) -> None:
+    assert validate(store, {}, {"text": None}, policy=Validation(max_bad_share=0.5)).kept.rows == 1
+
+
+def test_too_many_duplicates_stop_the_run_on_their_own_limit(store: ObjectStore) -> None:
+    rows: list[Row] = [{"text": "same"}] * 4
+    with pytest.raises(TooManyBadRows, match=r"3 of 4 rows .*duplicates; validation.max_duplicate_share allows 50"):
+        validate(store, *rows, policy=Validation(max_bad_share=0))
+
+
+def test_an_empty_window_is_fine(store: ObjectStore) -> None:
+    report = validate(store)
+    assert (report.read, report.labelled, report.reasons, report.notes) == (0, 0, (), ())
+
+
+def test_an_earliest_date_that_is_none_is_refused(store: ObjectStore) -> None:
+    with pytest.raises(SpecError, match="is no ISO date"):
+        validate(store, {"timestamp": "2024-01-01"}, policy=LENIENT.model_copy(update={"earliest": "spring"}))
+
+
+# --- whatever comes ---
+
+_PIECES = st.sampled_from([
+    b"text", b"good", b"pos", b",", b"\n", b"\r\n", b"\r", b'"', b"\0", b"\xff", b"\xc3", b"\xf0\x9f\x98\x80",
+    b"{", b"}", b'{"text": "a"}\n', b"1e999", b" ",
+])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["g.csv", "g.jsonl"])
+def test_whatever_bytes_come_kept_and_quarantined_are_what_was_read(store: ObjectStore, name: str) -> None:
+    columns = Columns(text="text", label="label")
+
+    @settings(max_examples=35, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.one_of(_PIECES, st.binary(max_size=6)), max_size=40))
+    def holds(pieces: list[bytes]) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            head = b"text,label\n" if name == "g.csv" else b'{"text": "a"}\n'
+            Path(folder, name).write_bytes(head + b"".join(pieces))
+            window = ingest_window.fn(Data(sources=(name,)), columns, Windowing(), Cursor(), run_id=folder,
+                                      base=folder, store=store)  # fmt: skip
+            report = validate_rows.fn(window, columns=columns, labels=("neg", "pos"), policy=LENIENT, now=NOW,
+                                      store=store)  # fmt: skip
+        assert report.kept.rows + report.quarantined.rows == window.rows
+        rows = read(store, report.kept) + read(store, report.quarantined)
+        assert sorted(r["row"] for r in rows) == list(range(window.rows))
+        assert sum(r.rows for r in report.reasons) == report.quarantined.rows
+
+    holds()

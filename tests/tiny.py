@@ -1,0 +1,81 @@
+"""Tiny seeded models and rows, so that tests train for real in a second."""
+
+import hashlib
+from pathlib import Path
+
+import pandas as pd
+
+from infra.object_store import ObjectStore
+from models.contracts import Table
+from models.rows import content_digest
+from tasks.dataset import save_table
+
+WORDS = [
+    "the",
+    "a",
+    "film",
+    "plot",
+    "actor",
+    "scene",
+    "good",
+    "great",
+    "fine",
+    "bad",
+    "awful",
+    "dull",
+    "was",
+    "is",
+    "very",
+    "not",
+]
+
+
+def tiny_model(folder: Path, kind: str = "bert") -> Path:
+    """A randomly initialised encoder of a few thousand parameters with a word-level tokenizer."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast, set_seed
+
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[EOS]", *WORDS])}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    pad = {} if kind == "gpt2" else {"pad_token": "[PAD]"}
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", eos_token="[EOS]", **pad)
+    sizes = {
+        "bert": {
+            "hidden_size": 16,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "intermediate_size": 32,
+            "initializer_range": 0.3,
+        },
+        "distilbert": {"dim": 16, "n_layers": 1, "n_heads": 2, "hidden_dim": 32, "initializer_range": 0.3},
+        "gpt2": {"n_embd": 16, "n_layer": 1, "n_head": 2, "bos_token_id": 2, "eos_token_id": 2},
+    }[kind]
+    set_seed(0)
+    config = AutoConfig.for_model(kind, vocab_size=len(vocabulary), num_labels=2, **sizes)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def sentences(count: int, *, start: int = 0, noun: str = "film") -> pd.DataFrame:
+    """Distinct sentences whose label is decided by one word; every second is positive."""
+    rows = []
+    for i in range(start, start + count):
+        positive = i % 2 == 0
+        word = (["good", "great", "fine"] if positive else ["bad", "awful", "dull"])[i % 3]
+        name = hashlib.md5(str(i).encode(), usedforsecurity=False).hexdigest()[:8]
+        rows.append({"text": f"the {noun} {name} was very {word}", "label": "positive" if positive else "negative"})
+    return pd.DataFrame(rows)
+
+
+def kept_table(rows: pd.DataFrame, store: ObjectStore) -> Table:
+    """Rows as validation would keep them (the columns that later steps read)."""
+    place = range(len(rows))
+    full = rows.assign(row=place, source="test", line=place, content=[content_digest(t) for t in rows["text"]])
+    for column in ("id", "prediction"):
+        full[column] = pd.Series([None] * len(rows), dtype="string")
+    for column in ("score", "latency"):
+        full[column] = float("nan")
+    full["timestamp"] = pd.Series([pd.NaT] * len(rows), dtype="datetime64[us, UTC]")
+    return save_table(full, "kept", store)
