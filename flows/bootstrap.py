@@ -43,12 +43,6 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
 
 
 def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: ObjectStore) -> BootstrapReport:
-    how = {
-        "task_kind": spec.task,
-        "labels": spec.labels,
-        "max_tokens": spec.model.max_tokens,
-        "seed": spec.seed,
-    }
     validation = validate_rows(
         window,
         columns=spec.columns,
@@ -60,10 +54,12 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
     candidate = _first_candidate(spec, training_set, base=base, store=store)
-    measured = require_useful(measure_release(training_set, candidate.weights, **how, store=store), force=start.force)
+    measured = require_useful(
+        measure_release(training_set, candidate.weights, kind=spec.kind, store=store), force=start.force
+    )
     reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)
     manifest = publish(
-        candidate, model=spec.name, task_kind=spec.task, labels=spec.labels, reference=reference, measured=measured,
+        candidate, model=spec.name, kind=spec.kind, reference=reference, measured=measured,
         lineage=trace_lineage(spec, start, window, training_set, candidate), created_at=start.started_at, store=store,
     )  # fmt: skip
     release = move_alias(
@@ -82,16 +78,10 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
 
 
 def _first_candidate(spec: ModelSpec, training_set: TrainingSet, *, base: str, store: ObjectStore) -> Candidate:
-    how = {
-        "task_kind": spec.task,
-        "labels": spec.labels,
-        "max_tokens": spec.model.max_tokens,
-        "seed": spec.seed,
-    }
     source = import_source(spec.model, base=base, store=store)
     if spec.model.adopt:
-        return adopt(source, **how, store=store)
-    return fine_tune(training_set, source, parent_version=None, training=spec.training, **how, store=store)
+        return adopt(source, kind=spec.kind, store=store)
+    return fine_tune(training_set, source, parent_version=None, training=spec.training, kind=spec.kind, store=store)
 
 
 def _finish(report: BootstrapReport, work: Workspace) -> Ended:

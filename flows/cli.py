@@ -32,7 +32,6 @@ def init(
 ) -> None:
     """Write a commented spec for a data file by looking at its columns."""
     from models.sketch import sketch_spec
-
     from models.spec import json_schema
 
     if spec.exists():

@@ -14,12 +14,6 @@ from tasks.validation import validate_rows
 def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, store: ObjectStore) -> Observation:
     """Validates and scores the window, then holds it against the champion's baseline."""
     weights = weights_of(champion.manifest, store=store)
-    how = {
-        "task_kind": spec.task,
-        "labels": spec.labels,
-        "max_tokens": spec.model.max_tokens,
-        "seed": spec.seed,
-    }
     validation = validate_rows(
         window,
         columns=spec.columns,
@@ -29,8 +23,8 @@ def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window,
         store=store,
     )
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
-    baseline_scores = score_rows(baseline, weights, **how, store=store)
-    scores = score_rows(validation.kept, weights, **how, store=store)
+    baseline_scores = score_rows(baseline, weights, kind=spec.kind, store=store)
+    scores = score_rows(validation.kept, weights, kind=spec.kind, store=store)
     monitoring = monitor_quality(
         validation.kept,
         scores,

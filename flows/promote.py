@@ -24,7 +24,7 @@ def release_challenger(
     origin = seen.window.table.sha256
     reference = freeze_reference(seen.validation.kept, champion.manifest.reference, origin=origin, store=store)
     manifest = publish(
-        attempt.candidate, model=spec.name, task_kind=spec.task, labels=spec.labels, reference=reference,
+        attempt.candidate, model=spec.name, kind=spec.kind, reference=reference,
         measured=measured_for_release(attempt.scorecard), created_at=start.started_at,
         lineage=trace_lineage(spec, start, seen.window, attempt.training_set, attempt.candidate), store=store,
     )  # fmt: skip

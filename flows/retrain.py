@@ -11,15 +11,9 @@ from tasks.registry import weights_of
 
 def retrain(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, store: ObjectStore) -> Attempt:
     parent = weights_of(champion.manifest, store=store)
-    how = {
-        "task_kind": spec.task,
-        "labels": spec.labels,
-        "max_tokens": spec.model.max_tokens,
-        "seed": spec.seed,
-    }
     candidate = fine_tune(
-        training_set, parent, parent_version=champion.version, training=spec.training, **how, store=store
+        training_set, parent, parent_version=champion.version, training=spec.training, kind=spec.kind, store=store
     )
-    scorecard = evaluate(training_set, parent, candidate.weights, **how, store=store)
+    scorecard = evaluate(training_set, parent, candidate.weights, kind=spec.kind, store=store)
     blessing = judge(scorecard, gates=spec.gates)
     return Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)

@@ -29,7 +29,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
         if target == current.version:
             raise SpecError(f"version {target} is the champion already")
         manifest = read_version(target, store=work.store)
-        verify_version(manifest, max_tokens=spec.model.max_tokens, seed=spec.seed, store=work.store)
+        verify_version(manifest, kind=spec.kind, store=work.store)
         run_id = f"rollback-{flow_run.id}"
         release = move_alias(
             manifest,

@@ -8,7 +8,7 @@ import functools
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, get_type_hints
@@ -28,8 +28,7 @@ def once(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
-            store = kwargs["store"]
-            assert_store(store)
+            store = _store_among(kwargs)
             inputs = {key: value for key, value in kwargs.items() if key != "store"}
             key = store.keys.stage(stage, input_digest(stage, args, inputs))
             record_type: type[R] = get_type_hints(function)["return"]
@@ -48,9 +47,11 @@ def once(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def assert_store(store: object) -> None:
+def _store_among(kwargs: Mapping[str, object]) -> ObjectStore:
+    store = kwargs.get("store")
     if not isinstance(store, ObjectStore):
         raise TypeError(f"a stage needs its object store as the keyword `store`; got {type(store).__name__}")
+    return store
 
 
 def input_digest(stage: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:

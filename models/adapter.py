@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from models.contracts import Cost, CurvePoint
+from models.contracts import Cost, CurvePoint, ModelKind
 from models.spec import Training
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class TaskAdapter(Protocol):
     device: str
 
     @classmethod
-    def load(cls, folder: Path, *, labels: Sequence[str], max_tokens: int, seed: int, new_head: bool) -> Self:
+    def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
         """Loads safetensors weights; `new_head` lets the output layer start from seeded noise."""
 
     def predict(self, texts: Sequence[str], *, advance: Advance) -> Predictions:

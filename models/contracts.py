@@ -66,6 +66,15 @@ class FileEntry(Record):
     bytes: int
 
 
+class ModelKind(Record):
+    """How a model's files are to be read: which adapter, which outputs, where texts are cut."""
+
+    task: str
+    labels: tuple[str, ...]
+    max_tokens: int
+    seed: int
+
+
 class Weights(Record):
     """A model's plain `save_pretrained` files below `prefix`, a key of the store; named by their content."""
 

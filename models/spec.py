@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from errors import SpecError
+from models.contracts import ModelKind
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _PERIOD = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|h|d|w)$")
@@ -263,6 +264,10 @@ class ModelSpec(Part):
     release: ReleasePolicy = ReleasePolicy()
     schedule: Schedule | None = None
     seed: int = Field(13, ge=0)
+
+    @property
+    def kind(self) -> ModelKind:
+        return ModelKind(task=self.task, labels=self.labels, max_tokens=self.model.max_tokens, seed=self.seed)
 
     @model_validator(mode="after")
     def _fits(self) -> "ModelSpec":

@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from errors import ModelError
 from models.adapter import Advance, Examples, Predictions, Trained
+from models.contracts import ModelKind
 from models.spec import Training
 
 TOKENS_PER_BATCH = 4096
@@ -28,24 +29,24 @@ class TextClassifier:
         self.model, self.tokenizer, self.max_tokens = model.to(self.device), tokenizer, max_tokens
 
     @classmethod
-    def load(cls, folder: Path, *, labels: Sequence[str], max_tokens: int, seed: int, new_head: bool) -> Self:
+    def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
         _refuse_pickles(folder)
         config = _config(folder)
         if not new_head:
-            _check_labels(config, labels, folder)
-        set_seed(seed)  # a new head starts from the spec's seed
-        names = dict(enumerate(labels))
+            _check_labels(config, kind.labels, folder)
+        set_seed(kind.seed)  # a new head starts from the spec's seed
+        names = dict(enumerate(kind.labels))
         try:
             model = AutoModelForSequenceClassification.from_pretrained(
-                folder, id2label=names, label2id={v: k for k, v in names.items()}, num_labels=len(labels),
+                folder, id2label=names, label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
                 ignore_mismatched_sizes=new_head, dtype=torch.float32, trust_remote_code=False,
             )  # fmt: skip
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError, RuntimeError) as problem:
             raise ModelError(f"{folder} cannot be loaded as a sequence classifier: {problem}") from problem
         _give_pad_token(model, tokenizer)
-        positions = getattr(model.config, "max_position_embeddings", None) or max_tokens
-        return cls(model, tokenizer, max_tokens=min(max_tokens, positions))
+        positions = getattr(model.config, "max_position_embeddings", None) or kind.max_tokens
+        return cls(model, tokenizer, max_tokens=min(kind.max_tokens, positions))
 
     @torch.inference_mode()
     def predict(self, texts: Sequence[str], *, advance: Advance) -> Predictions:

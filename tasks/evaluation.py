@@ -17,6 +17,7 @@ from models.contracts import (
     Latency,
     Measured,
     Measurement,
+    ModelKind,
     Percentiles,
     Scorecard,
     Table,
@@ -50,13 +51,13 @@ class _Judged:
 @task(name="evaluate", cache_policy=NO_CACHE)
 @once("evaluate")
 def evaluate(
-    training_set: TrainingSet, champion: Weights, candidate: Weights, *, task_kind: str,
-    labels: tuple[str, ...], max_tokens: int, seed: int, store: ObjectStore,
+    training_set: TrainingSet, champion: Weights, candidate: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scorecard:  # fmt: skip
     """Every metric on the current and the reference window's sealed rows, and accuracy per slice of both."""
+    labels, seed = kind.labels, kind.seed
     import pandas as pd
 
-    old, new = (_load(w, task_kind, labels, max_tokens, seed, store) for w in (champion, candidate))
+    old, new = (_load(w, kind, store) for w in (champion, candidate))
     current = _judged(training_set.test, old, new, labels, store)
     reference = _judged(training_set.reference_test, old, new, labels, store)
     both = _Judged(pd.concat([current.rows, reference.rows]), *(
@@ -78,11 +79,11 @@ def evaluate(
 @task(name="measure", cache_policy=NO_CACHE)
 @once("measure")
 def measure_release(
-    training_set: TrainingSet, weights: Weights, *, task_kind: str, labels: tuple[str, ...],
-    max_tokens: int, seed: int, store: ObjectStore,
+    training_set: TrainingSet, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Measured:  # fmt: skip
     """A first champion on its sealed rows, beside always answering the most frequent label."""
-    model = _load(weights, task_kind, labels, max_tokens, seed, store)
+    labels, seed = kind.labels, kind.seed
+    model = _load(weights, kind, store)
     judged = _judged(training_set.test, model, None, labels, store)
     found = [
         Measurement(on="current", metric=m,
@@ -94,11 +95,9 @@ def measure_release(
     )
 
 
-def _load(
-    weights: Weights, task_kind: str, labels: tuple[str, ...], max_tokens: int, seed: int, store: ObjectStore
-) -> TaskAdapter:
+def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
     folder = store.get_folder(weights.prefix, weights.files, weights.content_digest)
-    return adapter_for(task_kind).load(folder, labels=labels, max_tokens=max_tokens, seed=seed, new_head=False)
+    return adapter_for(kind.task).load(folder, kind, new_head=False)
 
 
 def _judged(

@@ -13,7 +13,7 @@ from infra.object_store import ObjectStore, sha256_of
 from infra.progress import bar
 from infra.stages import once
 from models.adapter import Examples, adapter_for
-from models.contracts import Candidate, Cost, FileEntry, Table, TrainingSet, Weights
+from models.contracts import Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
 from models.spec import ModelSource, Training
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
@@ -23,18 +23,17 @@ MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 @task(name="fine-tune", cache_policy=NO_CACHE)
 @once("candidate")
 def fine_tune(
-    training_set: TrainingSet, parent: Weights, *, parent_version: int | None, task_kind: str,
-    labels: tuple[str, ...], training: Training, max_tokens: int, seed: int, store: ObjectStore,
+    training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, store: ObjectStore,
 ) -> Candidate:  # fmt: skip
     """The trained files, stored under their content. A killed training resumes from its last whole checkpoint."""
     folder = store.get_folder(parent.prefix, parent.files, parent.content_digest)
-    adapter = adapter_for(task_kind)
-    model = adapter.load(folder, labels=labels, max_tokens=max_tokens, seed=seed, new_head=parent_version is None)
-    train, validation = (_examples(t, labels, store) for t in (training_set.train, training_set.validation))
-    inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{seed}"
+    adapter = adapter_for(kind.task)
+    model = adapter.load(folder, kind, new_head=parent_version is None)
+    train, validation = (_examples(t, kind.labels, store) for t in (training_set.train, training_set.validation))
+    inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.seed}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
     with bar("training", total=1000, unit="‰") as advance:
-        trained = model.fine_tune(train, validation, training=training, seed=seed, work=work, advance=advance)
+        trained = model.fine_tune(train, validation, training=training, seed=kind.seed, work=work, advance=advance)
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
     try:
         model.save(saved)
@@ -48,18 +47,10 @@ def fine_tune(
 
 @task(name="adopt", cache_policy=NO_CACHE)
 @once("adopt")
-def adopt(
-    source: Weights,
-    *,
-    task_kind: str,
-    labels: tuple[str, ...],
-    max_tokens: int,
-    seed: int,
-    store: ObjectStore,
-) -> Candidate:
+def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     """The source as it is, once it has been loaded and its labels are the spec's."""
     folder = store.get_folder(source.prefix, source.files, source.content_digest)
-    model = adapter_for(task_kind).load(folder, labels=labels, max_tokens=max_tokens, seed=seed, new_head=False)
+    model = adapter_for(kind.task).load(folder, kind, new_head=False)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
     return Candidate(**_files(source), parent=None, recipe="adopted as it is", cost=cost, curve=())

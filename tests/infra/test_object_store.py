@@ -1,0 +1,52 @@
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from errors import CorruptObject, KeyTaken, MissingObject, StoreError
+from infra.object_store import ObjectStore, connect
+from infra.overlay import overlay
+
+
+def test_a_conditional_write_is_refused_where_somebody_wrote_before(store: ObjectStore) -> None:
+    store.put_bytes("k", b"first", if_absent=True)
+    with pytest.raises(KeyTaken):
+        store.put_bytes("k", b"second", if_absent=True)
+    assert store.get_bytes("k") == b"first"
+
+
+def test_a_blob_is_named_by_its_content_and_comes_back_verified(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"abc")
+    stored = store.put_blob("rows", tmp_path / "rows.parquet")
+    assert stored.sha256 == hashlib.sha256(b"abc").hexdigest()
+    assert store.get_file(stored).read_bytes() == b"abc"
+
+
+def test_a_changed_blob_is_refused_and_leaves_nothing_behind(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "rows.parquet").write_bytes(b"abc")
+    stored = store.put_blob("rows", tmp_path / "rows.parquet")
+    store.put_bytes(store.key_of(stored.uri), b"abd")
+    with pytest.raises(CorruptObject, match="recorded was"):
+        store.get_file(stored)
+    assert not [p for p in store.cache.rglob("*") if p.is_file()]
+
+
+def test_errors_name_the_address_and_never_the_secret(s3_url: str, tmp_path: Path, store: ObjectStore) -> None:
+    with pytest.raises(MissingObject, match="s3://"):
+        store.get_bytes("nothing")
+    lost = connect(bucket="no-such-bucket", prefix="", cache=tmp_path / "c", endpoint_url=s3_url, region="us-east-1",
+                   access_key="me", secret_key="PLANTED-SECRET")  # fmt: skip
+    with pytest.raises(StoreError, match="the bucket does not exist") as caught:
+        lost.put_bytes("k", b"")
+    assert "PLANTED-SECRET" not in str(caught.value)
+
+
+def test_an_overlay_reads_through_and_keeps_its_writes_to_itself(store: ObjectStore, tmp_path: Path) -> None:
+    store.put_bytes("a/1", b"one")
+    with overlay(store) as dry:
+        dry.put_bytes("a/2", b"two")
+        assert dry.list_keys("a/") == ["a/1", "a/2"]
+        assert (dry.get_bytes("a/1"), dry.get_bytes("a/2")) == (b"one", b"two")
+        (tmp_path / "x.txt").write_text("x")
+        assert dry.get_file(dry.put_blob("b", tmp_path / "x.txt")).read_text() == "x"
+    assert store.list_keys("") == ["a/1"]
