@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from errors import DataError
 
@@ -103,7 +103,7 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: {suffix or 'no suffix'!r} does not say the format; rename it to {_READABLE}")
     try:
         with gzip.open(path) if packed else path.open("rb") as file:
-            yield from reader(file)
+            yield from reader(cast(IO[bytes], file))
     except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise DataError(f"{path} is no complete gzip file ({problem}); write it anew") from problem
     except _arrow_error() as problem:

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-import yaml
-
 from errors import DataError
 from models.sample import SAMPLE_ROWS, Column, as_text, read_rows, survey_columns
-from models.spec import parse_spec
+from models.spec import load_yaml, parse_spec
 from models.spec_text import Given, write_spec
 
 MOST_LABELS = 500
@@ -59,7 +57,7 @@ def sketch_spec(data: Path, *, name: str | None, model: str, relative_to: Path) 
     if slices:
         given["columns.slices"] = Given(slices, "few distinct values; uncomment those worth watching", commented=True)
     text = write_spec(given, head=f"Sketched from the first {SAMPLE_ROWS} rows of {data.name}: read it before use.")
-    parse_spec(yaml.safe_load(text), where="the sketched spec")
+    parse_spec(load_yaml(text), where="the sketched spec")
     return text
 
 
@@ -92,8 +90,8 @@ def collect_labels(data: Path, column: str) -> list[str]:
     if all(re.fullmatch(r"-?\d+(\.0)?", label) for label in labels):
         labels = {label.removesuffix(".0") for label in labels}  # pandas: 1.0 as soon as one label is missing
     if len(labels) < 2:
-        raise DataError(f"{data}: column {column!r} holds {len(labels)} distinct label(s): {sorted(labels)}; at least "
-                        "2 are needed. Give a file with rows of every label, or rename the right column to 'label'.")  # fmt: skip
+        raise DataError(f"{data}: column {column!r} holds too few distinct labels: {sorted(labels)}; 2 are needed. "
+                        "Give a file with rows of every label, or rename the right column to 'label'.")  # fmt: skip
     return sorted(labels)
 
 

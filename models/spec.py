@@ -290,10 +290,28 @@ def read_spec(path: Path) -> ModelSpec:
     if not path.is_file():
         raise SpecError(f"{path} is not a file; `upkeep init DATA` writes a spec for your data")
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as problem:
+        document = load_yaml(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise SpecError(f"{path} is not valid YAML: {problem}") from problem
     return parse_spec(document, where=str(path))
+
+
+def load_yaml(text: str) -> Any:
+    """A YAML document; `on`, `yes`, `no` and dates are strings, as people who write a gate's `on:` expect."""
+    return yaml.load(text, Loader=_SpecLoader)
+
+
+class _SpecLoader(yaml.SafeLoader):
+    """YAML 1.2's booleans: 1.1, which PyYAML reads, makes `on: current` a key True and labels [yes, no] booleans."""
+
+
+_SpecLoader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in known if not tag.endswith((":bool", ":timestamp"))]
+    for first, known in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_SpecLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 
 
 def parse_spec(document: Any, *, where: str) -> ModelSpec:

@@ -97,7 +97,7 @@ def _described(line: str, description: str | None) -> Iterator[str]:
 def _comment(text: str) -> Iterator[str]:
     # A column's name may hold any character: a line break in it must not end the comment.
     printable = "".join(c if c.isprintable() else "?" for c in text)
-    yield from (f"# {line}" for line in textwrap.wrap(printable, _WIDTH - 10))
+    yield from (f"# {line}" for line in textwrap.wrap(printable, _WIDTH - 10, break_on_hyphens=False))
 
 
 def _quoted(text: str) -> str:
@@ -126,7 +126,7 @@ def write_reference() -> str:
     schema = json_schema()
     intro = ("Written by `python -m models.spec_text docs` from `models/spec.py`; do not edit. Unknown fields are "
              "refused. Paths are relative to the spec. Periods are `90m`, `12h`, `7d` or `2w`. For an editor that "
-             "completes and checks: `spec.schema.json`, which `upkeep init` also writes beside a new spec.")  # fmt: skip
+             "completes and checks: `spec.schema.json`, which `upkeep init` writes beside a new spec.")  # fmt: skip
     lines = ["# The spec", "", *textwrap.wrap(intro, _WIDTH), "", *_tables("", ModelSpec, schema)]
     lines += ["## gates", "", "A list; a release needs every gate. `kind` says which gate it is.", ""]
     for gate in (Better, NotWorse, NoCollapse, LatencyWithin, AtLeast):

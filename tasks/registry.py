@@ -49,8 +49,9 @@ def publish(
     if store.exists(key):
         return Manifest.model_validate_json(store.get_bytes(key))
     prefix = store.keys.version(version)
+    present = set(store.list_keys(prefix))
     for file in candidate.files:
-        if file.path != CARD:
+        if file.path != CARD and prefix + file.path not in present:
             store.copy(candidate.prefix + file.path, prefix + file.path)
     card = model_card(model, version, kind.task, kind.labels, measured, lineage).encode()
     store.put_bytes(prefix + CARD, card)

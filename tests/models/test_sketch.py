@@ -1,0 +1,163 @@
+"""What `upkeep init` guesses from a data file, and what it refuses to guess."""
+
+import csv
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from errors import DataError, SpecError
+from models.sketch import sketch_spec
+from models.spec import ModelSpec, load_yaml, parse_spec
+
+WORDS = ("the parcel arrived late again", "and nobody answered my three letters about it")
+
+
+def _rows(count: int = 60) -> list[dict[str, Any]]:
+    return [
+        {
+            "row_id": f"r{i}", "headline": f"Letter {i} came", "body": " ".join([f"{i}", *WORDS]),
+            "sentiment": ("good", "bad", "no: way")[i % 3], "created_at": f"2026-01-{i % 28 + 1:02d}T10:00:00",
+            "pred": ("good", "bad")[i % 2], "confidence": round(0.5 + i / 200, 3), "latency_ms": 10 + i,
+            "country": ("DE", "FR")[i % 2],
+        }
+        for i in range(count)
+    ]  # fmt: skip
+
+
+def _csv(path: Path, rows: list[dict[str, Any]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def _sketch(data: Path, name: str | None = None) -> tuple[str, ModelSpec]:
+    text = sketch_spec(data, name=name, model="some/model", relative_to=data.parent)
+    return text, parse_spec(load_yaml(text), where="sketch")
+
+
+def test_every_role_is_guessed_from_names_and_values(tmp_path: Path) -> None:
+    _, spec = _sketch(_csv(tmp_path / "My Data.csv", _rows()))
+    found = spec.columns
+    assert (found.text, found.label, found.id, found.timestamp) == ("body", "sentiment", "row_id", "created_at")
+    assert (found.prediction, found.score, found.latency) == ("pred", "confidence", "latency_ms")
+    assert spec.labels == ("bad", "good", "no: way")
+    assert spec.name == "my-data"
+    assert spec.data.sources == ("My Data.csv",)
+
+
+def test_slices_are_proposed_but_not_chosen(tmp_path: Path) -> None:
+    text, spec = _sketch(_csv(tmp_path / "d.csv", _rows()))
+    assert '# slices: ["country"]' in text
+    assert spec.columns.slices == ()
+
+
+@pytest.mark.parametrize("kind", ["csv.gz", "jsonl", "jsonl.gz", "parquet"])
+def test_every_format_gives_the_same_columns_and_labels(tmp_path: Path, kind: str) -> None:
+    plain, path = tmp_path / "d.csv", tmp_path / f"e.{kind}"
+    _csv(plain, _rows())
+    lines = "\n".join(map(json.dumps, _rows()))
+    if kind == "csv.gz":
+        path.write_bytes(gzip.compress(plain.read_bytes()))
+    elif kind == "parquet":
+        pd.DataFrame(_rows()).to_parquet(path)
+    else:
+        path.write_bytes(gzip.compress(lines.encode()) if kind.endswith(".gz") else lines.encode())
+    assert _sketch(path)[1].columns == _sketch(plain)[1].columns
+    assert _sketch(path)[1].labels == _sketch(plain)[1].labels
+
+
+def test_everything_but_the_guesses_stays_at_its_default(tmp_path: Path) -> None:
+    text, spec = _sketch(_csv(tmp_path / "d.csv", _rows()))
+    guessed = {"name", "model", "labels", "data", "columns"}
+    required = {key: spec.model_dump()[key] for key in guessed}
+    assert spec == ModelSpec.model_validate(required)
+    assert text.startswith("# yaml-language-server: $schema=upkeep.schema.json\n")
+
+
+def test_every_section_and_description_is_in_the_text(tmp_path: Path) -> None:
+    text, _ = _sketch(_csv(tmp_path / "d.csv", _rows()))
+    words = " ".join(text.replace("#", " ").split())
+    for key, field in ModelSpec.model_fields.items():
+        assert f"\n{key}:" in text or f"\n# {key}:" in text
+        inner = getattr(field.annotation, "model_fields", {})
+        for description in (f.description for f in [field, *inner.values()] if f.description):
+            assert " ".join(description.split()) in words
+
+
+def test_a_label_that_comes_after_the_sample_is_found_too(tmp_path: Path) -> None:
+    rows = [{"text": f"text number {i}", "label": "a" if i < 2500 else "b"} for i in range(2600)]
+    assert _sketch(_csv(tmp_path / "d.csv", rows))[1].labels == ("a", "b")
+
+
+@pytest.mark.parametrize("labels", [["yes", "no"], ["on", "off"], ["1", "0"], ["null", "~"], ["1.5", "2026-01-01"],
+                                    ["#x", "a: b"], ['"', "'"], ["true", "é☃"]])  # fmt: skip
+def test_labels_that_yaml_would_read_as_something_else_stay_strings(tmp_path: Path, labels: list[str]) -> None:
+    rows = [{"text": f"text number {i}", "label": labels[i % 2]} for i in range(20)]
+    assert _sketch(_csv(tmp_path / "d.csv", rows))[1].labels == tuple(sorted(labels))
+
+
+def test_numbers_that_pandas_wrote_as_floats_are_whole_labels(tmp_path: Path) -> None:
+    rows = [{"text": f"text number {i}", "label": ("1.0", "0.0", "")[i % 3]} for i in range(30)]
+    assert _sketch(_csv(tmp_path / "d.csv", rows))[1].labels == ("0", "1")
+
+
+def test_bad_bytes_and_broken_rows_are_passed_over(tmp_path: Path) -> None:
+    path = _csv(tmp_path / "d.csv", [{"text": f"text number {i}", "label": "ab"[i % 2]} for i in range(20)])
+    path.write_bytes(path.read_bytes() + b"caf\xe9 text,c\xff\nonly one field\na,b,c,d\n")
+    assert _sketch(path)[1].labels == ("a", "b")
+
+
+def test_a_line_break_in_a_column_name_does_not_end_a_comment(tmp_path: Path) -> None:
+    rows = [{"text": f"text number {i}", "label": "ab"[i % 2], "label\nseed: x": "pq"[i % 2]} for i in range(20)]
+    assert _sketch(_csv(tmp_path / "d.csv", rows))[1].columns.label == "label"
+
+
+def test_without_telling_names_the_longest_text_and_fewest_values_are_taken_with_a_warning(tmp_path: Path) -> None:
+    rows = [{"a": " ".join([str(i), *WORDS]), "b": "xy"[i % 2], "c": "pqr"[i % 3]} for i in range(60)]
+    text, spec = _sketch(_csv(tmp_path / "d.csv", rows))
+    assert (spec.columns.text, spec.columns.label) == ("a", "b")
+    assert "NOT SURE" in text and "it could also be c" in text
+
+
+def test_paths_are_relative_to_the_folder_of_the_spec(tmp_path: Path) -> None:
+    data = _csv(tmp_path / "d.csv", _rows())
+    (tmp_path / "specs").mkdir()
+    text = sketch_spec(data, name="x", model=str(tmp_path), relative_to=tmp_path / "specs")
+    spec = parse_spec(load_yaml(text), where="sketch")
+    assert (spec.name, spec.data.sources, spec.model.source) == ("x", ("../d.csv",), "..")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "no row that can be read"),
+        ("text,label\n", "no row that can be read"),
+        ("n,label\n1,a\n2,b\n3,a\n4,b\n", "could be the text.*'n' \\(4 distinct"),
+        ("text,n\nsome words,1\nother words,2\nmore words,3\n", "could be the label.*'text' \\(3 distinct"),
+        ("text,label\nsome words,a\nother words,a\n", "too few distinct labels: \\['a'\\]"),
+    ],
+)
+def test_a_file_that_shows_too_little_is_refused_with_what_was_seen(tmp_path: Path, content: str, says: str) -> None:
+    (tmp_path / "d.csv").write_text(content)
+    with pytest.raises(DataError, match=says):
+        _sketch(tmp_path / "d.csv")
+
+
+def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"text,label\n" * 99)[:-9])
+    (tmp_path / "d.parquet").write_bytes(b"no parquet at all")
+    (tmp_path / "d.txt").write_text("x")
+    for name, says in {"d.csv.gz": "gzip", "d.parquet": "Parquet", "d.txt": "format", "none.csv": "not a file"}.items():
+        with pytest.raises(DataError, match=says):
+            _sketch(tmp_path / name)
+
+
+def test_a_name_that_no_spec_may_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="name"):
+        _sketch(_csv(tmp_path / "d.csv", _rows()), name="Not A Name")

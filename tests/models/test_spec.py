@@ -1,0 +1,131 @@
+"""What a spec may say, and how each refusal names the field, the value and the way out."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from errors import SpecError
+from models.spec import ModelSpec, load_yaml, parse_spec, read_spec
+from models.spec_text import schema_text, write_reference
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+LEAST: dict[str, Any] = {
+    "name": "m",
+    "model": {"source": "./model"},
+    "labels": ["a", "b"],
+    "data": {"sources": ["d.csv"]},
+    "columns": {"text": "text"},
+}
+
+
+def _refusal(**changes: Any) -> str:
+    with pytest.raises(SpecError) as refused:
+        parse_spec({**LEAST, **changes}, where="spec.yaml")
+    return str(refused.value)
+
+
+def test_the_least_spec_has_four_gates_and_acts_on_quality() -> None:
+    spec = parse_spec(LEAST, where="x")
+    assert [gate.kind for gate in spec.gates] == ["better", "not_worse", "no_collapse", "latency"]
+    assert spec.policy.act_on == "quality"
+
+
+def test_an_unknown_field_is_named_with_its_path_value_neighbours_and_a_suggestion() -> None:
+    said = _refusal(training={"epoch": 3})
+    assert "training.epoch: unknown field (value 3)" in said
+    assert "Did you mean epochs?" in said
+    assert "Accepted: batch_size, epochs, evaluations" in said
+
+
+def test_an_unknown_field_of_the_whole_file_and_of_a_gate_is_named() -> None:
+    assert "Did you mean seed?" in _refusal(sead=1)
+    said = _refusal(gates=[{"kind": "better", "margn": 0.1}])
+    assert "gates.0.better.margn: unknown field" in said and "Did you mean margin?" in said
+
+
+def test_every_problem_is_listed_at_once() -> None:
+    said = _refusal(seed=-1, labels=["a"], training={"epochs": 0})
+    assert all(field in said for field in ("seed:", "labels:", "training.epochs:"))
+
+
+def test_a_missing_field_is_named() -> None:
+    assert "model.source: missing" in _refusal(model={})
+
+
+def test_a_refused_value_is_shown() -> None:
+    assert "(value 'sometimes')" in _refusal(policy={"act_on": "sometimes"})
+    assert "'quality', 'drift' or 'either'" in _refusal(policy={"act_on": "sometimes"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"labels": ["a", "b", "a"]}, "'a' is listed twice"),
+        ({"columns": {"text": "t", "label": "t"}}, "given two roles"),
+        ({"window": {"by": "count"}}, "by: count takes rows; given: nothing"),
+        ({"window": {"by": "all", "rows": 5}}, "given: rows"),
+        ({"window": {"by": "time", "period": "1d"}}, "needs columns.timestamp"),
+        ({"policy": {"k": 3, "n": 2}}, "can never be reached"),
+        ({"policy": {"cooldown": "soon"}}, "'soon' is no period"),
+        ({"policy": {"cooldown": "7d", "retrain_every": "1d"}}, "shorter than cooldown"),
+        ({"training": {"lora": {}}}, "write method: lora"),
+        ({"training": {"validation_share": 0.4, "test_share": 0.6}}, "less than 10 %"),
+        ({"gates": []}, "gates:"),
+        ({"gates": [{"kind": "latency"}, {"kind": "latency"}]}, "share a name"),
+        ({"gates": [{"kind": "best"}]}, "gates.0:"),
+        ({"name": "Not A Name"}, "name:"),
+        ({"validation": {"future": "tomorrow"}}, "is no period"),
+    ],
+)
+def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
+    assert says in _refusal(**changes)
+
+
+@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"a: b: c", b"a: !!python/object:os.x {}", b"? [a]\n: 1\n"])
+def test_what_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "spec.yaml").write_bytes(content)
+    with pytest.raises(SpecError, match="not valid YAML"):
+        read_spec(tmp_path / "spec.yaml")
+
+
+@pytest.mark.parametrize("content", ["", "- a\n", "just words"])
+def test_what_is_not_a_mapping_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "spec.yaml").write_text(content)
+    with pytest.raises(SpecError, match="a spec is a mapping"):
+        read_spec(tmp_path / "spec.yaml")
+
+
+def test_a_file_that_is_not_there_is_answered_with_the_command_that_writes_one(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="upkeep init"):
+        read_spec(tmp_path / "none.yaml")
+
+
+def test_on_yes_no_and_dates_are_text_in_a_spec() -> None:
+    read = load_yaml("on: current\nlabels: [yes, no]\nearliest: 2026-01-01\npromote: false\nn: 1\n")
+    assert read == {"on": "current", "labels": ["yes", "no"], "earliest": "2026-01-01", "promote": False, "n": 1}
+
+
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+KEYS = st.sampled_from([*ModelSpec.model_fields, "by", "rows", "kind", "text", "k", "lora", "period"]) | SCALARS
+NESTED = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4), max_leaves=12
+)
+
+
+@given(document=st.dictionaries(KEYS, NESTED, max_size=6) | NESTED, complete=st.booleans())
+def test_whatever_a_document_holds_it_is_a_spec_or_a_spec_error(document: Any, complete: bool) -> None:
+    if complete and isinstance(document, dict):
+        document = {**LEAST, **document}
+    try:
+        parse_spec(document, where="x")
+    except SpecError:
+        return
+
+
+def test_the_written_schema_and_reference_are_up_to_date() -> None:
+    again = "run: python -m models.spec_text docs"
+    assert (DOCS / "spec.schema.json").read_text(encoding="utf-8") == schema_text(), again
+    assert (DOCS / "spec.md").read_text(encoding="utf-8") == write_reference(), again
