@@ -1,0 +1,70 @@
+"""The command as a person or a program meets it."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+
+from models.contracts import BootstrapReport, RunReport
+from models.spec import load_yaml
+from tests.flows.conftest import Home, moved
+from tests.tiny import sentences
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def upkeep(*arguments: object) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+
+
+def test_help_answers_without_importing_any_large_library() -> None:
+    code = "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'evidently', 'transformers', 'boto3') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text("name: x\nmodle: {}\n")
+    done = upkeep("check", tmp_path / "spec.yaml")
+    assert done.returncode == 2
+    assert "Did you mean model?" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_status_before_the_first_release_names_the_command(home: Home) -> None:
+    done = upkeep("status", home.spec)
+    assert done.returncode == 0
+    assert "upkeep bootstrap" in done.stdout
+
+
+def test_a_spec_that_init_wrote_for_an_unknown_file_bootstraps_and_runs_and_its_report_is_safe_html(home: Home) -> None:
+    from flows.bootstrap import bootstrap
+    from flows.maintain import maintain
+
+    rows = sentences(600).rename(columns={"text": "review", "label": "opinion"})
+    rows.to_csv(home.folder / "mine.csv", index=False)
+    spec = home.folder / "own.yaml"
+    assert upkeep("init", home.folder / "mine.csv", "--model", "model", "--spec", spec).returncode == 0
+    tiny = {"training": {"epochs": 8, "learning_rate": 0.005, "threads": 1}, "validation": {"near_duplicates": None}}
+    spec.write_text(yaml.safe_dump({**load_yaml(spec.read_text()), **tiny}))
+    assert upkeep("check", spec).returncode == 0
+    first = bootstrap(spec)
+    assert isinstance(first.report, BootstrapReport)
+    more = moved(300, start=2000).rename(columns={"text": "review", "label": "opinion"})
+    more.loc[0, "opinion"] = "<script>alert(1)</script>"
+    more.to_csv(home.folder / "mine.csv", mode="a", header=False, index=False)
+    second = maintain(spec)
+    assert isinstance(second.report, RunReport)
+    assert second.report.observation is not None
+    assert second.report.observation.validation.read == 300
+    assert second.pages is not None
+    page = Path(second.pages.local_html)
+    assert second.report.headline.split(":")[0] in page.read_text()
+    assert "<script>alert" not in page.read_text()
+    assert "&lt;script&gt;alert" in page.read_text()
+    assert (page.parent / "evidently.html").stat().st_size > 100_000
+    listed = json.loads(upkeep("history", spec, "--json").stdout)
+    assert [e["kind"] for e in listed] == ["maintain", "bootstrap"]
