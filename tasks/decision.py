@@ -24,7 +24,10 @@ def decide(
     found = _describe_drift(drift)
     enough = monitoring.rows >= policy.min_rows
     degraded, drifted = degraded and enough, drift.drifted and enough
-    action, reasons = _act(degraded, drifted, monitoring, history, policy=policy, force=force, now=now)
+    if enough or force:
+        action, reasons = _act(degraded, drifted, monitoring, history, policy=policy, force=force, now=now)
+    else:  # nor does a scheduled retraining have rows to train on
+        action, reasons = Action.HOLD, []
     if not enough:
         reasons = [*reasons, f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}"]
     return RetrainDecision(action=action, reasons=(found, quality, *reasons), degraded=degraded, drifted=drifted)
@@ -42,10 +45,12 @@ def judge_quality(monitoring: MonitoringReport, policy: Policy) -> tuple[bool, s
 
 
 def _describe_drift(drift: DriftReport) -> str:
-    moved = [signal.name for signal in drift.signals if signal.drifted]
+    """The strongest three by p-value, with their numbers; the report lists all."""
+    moved = sorted((s for s in drift.signals if s.drifted), key=lambda s: (s.p_value, -s.effect))
     if not moved:
         return f"no drift in {len(drift.signals)} signals at alpha {drift.alpha:g}"
-    return f"drift in {', '.join(moved)}"
+    named = [f"{s.name} (p = {s.p_value:.2g}, {s.effect_name} {s.effect:.2f})" for s in moved[:3]]
+    return f"drift in {', '.join(named)}" + (f" and {len(moved) - 3} more" if len(moved) > 3 else "")
 
 
 def _act(
