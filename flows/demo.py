@@ -1,5 +1,6 @@
 """The main job on real data, from nothing to a second release: what `upkeep demo` runs."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,10 +36,10 @@ def play(folder: Path, *, say: Say) -> None:
     model = read_spec(spec_path).name
     with open_workspace(spec_path, model=model):  # one store for all acts
         say("\nbootstrap: tweets with human ratings; MiniLM becomes their first sentiment model")
-        ended = _act(folder, "day-0.csv", lambda: bootstrap(spec_path), lambda e: tell(e), say)
+        ended = _act(folder, "day-0.csv", lambda: bootstrap(spec_path), tell, say)
         for title, batch, what, expected in ACTS:
             say(f"\n{title}: {what}")
-            ended = _act(folder, batch, lambda: maintain(spec_path), lambda e: tell(e), say)
+            ended = _act(folder, batch, lambda: maintain(spec_path), tell, say)
             _require(ended, title, expected)
     say(f"\nDone in {time.monotonic() - began:.0f} s. Look further:")
     _point_onwards(spec_path, ended, say)
@@ -83,9 +84,7 @@ def _prepare(folder: Path, say: Say) -> Path:
 
 
 def _point_onwards(spec_path: Path, ended: Ended, say: Say) -> None:
-    upkeep = Path(sys.argv[0])
-    command = f"{upkeep.parent.relative_to(Path.cwd())}/upkeep" if upkeep.is_relative_to(Path.cwd()) else "upkeep"
-    spec = spec_path.relative_to(Path.cwd()) if spec_path.is_relative_to(Path.cwd()) else spec_path
+    command, spec = (_from_here(path) for path in (Path(sys.argv[0]), spec_path))
     say(f"   {command} status {spec}      what is champion, and what happened")
     say(f"   {command} history {spec}     every run")
     say(f"   {command} pull {spec}@champion my-model    the champion, verified, for from_pretrained")
@@ -93,3 +92,9 @@ def _point_onwards(spec_path: Path, ended: Ended, say: Say) -> None:
     say(f"   {command} ui                      Prefect's pages of these runs")
     if ended.pages:
         say(f"report: {ended.pages.local_html}")
+
+
+def _from_here(path: Path) -> Path:
+    """A path as one types it in the current folder, so that the printed commands can be copied."""
+    whole = Path(os.path.abspath(path))  # not resolved: the environment's bin folder may hold links
+    return whole.relative_to(Path.cwd()) if whole.is_relative_to(Path.cwd()) else whole
