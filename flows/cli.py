@@ -20,7 +20,7 @@ app = typer.Typer(
 Spec = Annotated[Path, typer.Argument(help="The model's spec (YAML).", metavar="SPEC")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
-EXITS = {"alerted": 3, "rejected": 4, "insufficient_evidence": 4}
+EXITS = {"alerted": 3, "published": 3, "rejected": 4, "insufficient_evidence": 4}
 
 
 @app.command()

@@ -457,11 +457,24 @@ class GateResult(Record):
     measured: Estimate
     limit: float
     because: str
+    mode: Literal["enforce", "warn"] = "enforce"
 
 
 class Blessing(Record):
+    """The verdict over all enforced gates. Where a gate in mode `warn` fails, a person decides on the promotion."""
+
     verdict: Verdict
     gates: tuple[GateResult, ...]
+    off: tuple[str, ...] = ()
+    """Names of the gates that the spec has switched off."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(g.gate for g in self.gates if g.mode == "warn" and g.verdict is not Verdict.BLESSED)
+
+    @property
+    def promotes_by_itself(self) -> bool:
+        return self.verdict is Verdict.BLESSED and not self.warnings
 
 
 class Attempt(Record):

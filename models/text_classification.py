@@ -13,7 +13,7 @@ from transformers.utils import logging as transformers_logging
 from errors import ModelError
 from models.adapter import Advance, Examples, Predictions, Trained
 from models.contracts import ModelKind
-from models.spec import Training
+from models.sections import Training
 
 TOKENS_PER_BATCH = 4096
 transformers_logging.set_verbosity_error()

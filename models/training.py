@@ -29,7 +29,7 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from errors import MissingExtra
 from models.adapter import Advance, Trained
 from models.contracts import Cost, CurvePoint
-from models.spec import Training
+from models.sections import Training
 
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
@@ -133,7 +133,7 @@ def _with_lora(model: Any, training: Training) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as problem:
         raise MissingExtra("training.method: lora needs peft: pip install 'llm-upkeep[lora]'") from problem
-    from models.spec import Lora
+    from models.sections import Lora
 
     lora = training.lora or Lora()
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)

@@ -25,7 +25,7 @@ from models.contracts import (
     Verdict,
     Window,
 )
-from models.spec import Training
+from models.sections import Training
 
 Timings = Sequence[tuple[str, float, bool]]
 
@@ -100,9 +100,14 @@ def _headline(
     if release:
         return f"Version {release.version} is champion, {champion} before: {_gain(attempt)}."
     if outcome is Outcome.PUBLISHED:
-        return f"A challenger was published and waits; {champion} stays champion: {_gain(attempt)}."
-    stopped = [g for g in attempt.blessing.gates if g.verdict is attempt.blessing.verdict]
+        return f"A challenger was published and waits{_doubts(attempt)}; {champion} stays champion: {_gain(attempt)}."
+    stopped = [g for g in attempt.blessing.gates if g.verdict is attempt.blessing.verdict and g.mode == "enforce"]
     return f"{champion.capitalize()} stays champion: " + "; ".join(f"gate {g.gate}: {g.because}" for g in stopped) + "."
+
+
+def _doubts(attempt: Attempt) -> str:
+    warnings = attempt.blessing.warnings
+    return f" (gate {', '.join(warnings)} warns)" if warnings else ""
 
 
 def _gain(attempt: Attempt) -> str:

@@ -12,7 +12,7 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LeakReport, Reference, Table, TrainingSet
 from models.rows import Split, split_of
-from models.spec import Training
+from models.sections import Training
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.contracts import Action, DriftReport, HistoryEntry, MonitoringReport, Outcome, RetrainDecision
-from models.spec import Policy, parse_period
+from models.part import parse_period
+from models.sections import Policy
 
 
 @task(name="decide", cache_policy=NO_CACHE)

@@ -20,7 +20,7 @@ from errors import DataError
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Artifact, DriftReport, DriftSignal, Scores, Table
-from models.spec import Drift
+from models.sections import Drift
 from tasks.evidently_report import REPORT_ROWS, shown, write_evidently
 from tasks.metrics.descriptors import describe
 from tasks.metrics.two_sample import Tested, categories, ks, mmd

@@ -14,7 +14,7 @@ from infra.progress import bar
 from infra.stages import once
 from models.adapter import Examples, adapter_for
 from models.contracts import Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
-from models.spec import ModelSource, Training
+from models.sections import ModelSource, Training
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 """What a model may consist of: safetensors, and text. Pickles are never copied, loaded or written."""

@@ -14,8 +14,9 @@ from tqdm import tqdm
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
+from models.part import parse_period
 from models.rows import SLICE, raw_schema
-from models.spec import Columns, Data, Windowing, parse_period
+from models.sections import Columns, Data, Windowing
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles
 from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume

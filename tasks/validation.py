@@ -20,8 +20,9 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
 from models.contracts import ReasonCount, Table, ValidationReport, Window
+from models.part import parse_period
 from models.rows import SLICE, content_digest, kept_schema, quarantine_schema
-from models.spec import Columns, Validation, parse_period
+from models.sections import Columns, Validation
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.tables import TableWriter

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from models.contracts import BootstrapReport, RunReport
-from models.spec import load_yaml
+from models.yaml12 import load_yaml
 from tests.flows.conftest import Home, moved
 from tests.tiny import sentences
 

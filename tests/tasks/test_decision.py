@@ -16,7 +16,7 @@ from models.contracts import (
     QualityCheck,
     RetrainDecision,
 )  # fmt: skip
-from models.spec import Policy
+from models.sections import Policy
 from tasks.decision import decide
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)

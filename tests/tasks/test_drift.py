@@ -8,7 +8,7 @@ from scipy import stats
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.contracts import Artifact, DriftReport, DriftSignal, Scores
-from models.spec import Drift
+from models.sections import Drift
 from tasks.drift import UNKNOWN, Side, detect_drift, find_signals
 from tests.tiny import kept_table, sentences
 

@@ -14,7 +14,7 @@ import pytest
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, Window
-from models.spec import Columns, Data, Windowing
+from models.sections import Columns, Data, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.timestamps import parse_timestamp
 

@@ -16,7 +16,7 @@ from errors import SpecError, TooManyBadRows
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, Table, ValidationReport, Window
 from models.rows import raw_schema
-from models.spec import Columns, Data, Validation, Windowing
+from models.sections import Columns, Data, Validation, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.similarity import NearDuplicates
 from tasks.validation import validate_rows
