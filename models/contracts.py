@@ -273,6 +273,19 @@ class Percentiles(Record):
     n: int
 
 
+class LabelFreeEstimate(Record):
+    """What a method makes of the accuracy without looking at a label; an extra alarm, never evidence of safety."""
+
+    method: Literal["CBPE", "ATC", "DoC"]
+    estimate: Estimate
+    truth: Estimate | None
+    """The accuracy on the window's labelled rows, where there are any: what the method is scored against."""
+
+    @property
+    def error(self) -> float | None:
+        return None if self.truth is None else self.estimate.value - self.truth.value
+
+
 class MonitoringReport(Record):
     rows: int
     labelled: int
@@ -285,6 +298,8 @@ class MonitoringReport(Record):
     """From the log's latency column, where the spec names one."""
     served_agreement: float | None
     """Share of rows whose logged prediction is the champion's own, where the spec names the column."""
+    estimates: tuple[LabelFreeEstimate, ...] = ()
+    """Calibrated on the labelled held-out rows of the reference; empty where those have no labels."""
 
 
 class DriftSignal(Record):
@@ -292,7 +307,7 @@ class DriftSignal(Record):
     `floor` as well, so that a huge window does not alarm on dust."""
 
     name: str
-    family: Literal["embedding", "prediction", "text", "label", "metadata"]
+    family: Literal["embedding", "prediction", "text", "vocabulary", "label", "metadata", "slice"]
     method: str
     statistic: float
     p_value: float
@@ -307,9 +322,37 @@ class DriftSignal(Record):
         return self.p_value <= self.threshold and self.effect >= self.floor
 
 
+class TellingWord(Record):
+    """A word that tells the two sides apart; `z` above 0: it is more frequent now."""
+
+    word: str
+    z: float
+    current: int
+    reference: int
+
+
+class UnlikeRow(Record):
+    """A row of the window that is most unlike the reference; `row` numbers the window."""
+
+    row: int
+    text: str
+    score: float
+
+
+class EvidentlyVerdict(Record):
+    """What Evidently says of the same columns by its own default methods and thresholds, and why ours may differ."""
+
+    drifted: bool
+    share: float
+    method: str
+    because: str
+    """Why the two verdicts differ; empty where they agree."""
+
+
 class DriftReport(Record):
     signals: tuple[DriftSignal, ...]
     alpha: float
+    """The false-alarm rate of this run over all signals: `drift.alpha`, or less where the year's budget asks for it."""
     correction: str
     reference_rows: int
     current_rows: int
@@ -320,6 +363,9 @@ class DriftReport(Record):
     evidently_share: float
     """The share of columns that Evidently's own dataset verdict calls drifted, for comparison."""
     notes: tuple[str, ...]
+    evidently_default: EvidentlyVerdict | None = None
+    words: tuple[TellingWord, ...] = ()
+    unlike: tuple[UnlikeRow, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -337,6 +383,25 @@ class RetrainDecision(Record):
     reasons: tuple[str, ...]
     degraded: bool
     drifted: bool
+    asks_for_labels: bool = False
+    """Drift was found and there are too few labels to tell whether it does harm."""
+    quality_alpha: float = 0.01
+    """The level of the test that accuracy fell: `policy.p_value`, or less where the year's budget asks for it."""
+
+
+class LabelRequest(Record):
+    """A batch of rows for people to label: as CSV and as JSONL, and what its labels would tell."""
+
+    csv: Table
+    jsonl: Table
+    local_csv: str
+    random_rows: int
+    """Drawn from all rows, in proportion to the predicted labels: these measure."""
+    unlike_rows: int
+    """Most unlike the reference: these teach."""
+    power: float
+    """The chance that a drop of `drop` is found with these labels."""
+    drop: float
 
 
 class Observation(Record):
@@ -521,6 +586,7 @@ class RunReport(Record):
     release: Release | None
     stages: tuple[StageTime, ...]
     finished_at: datetime
+    label_request: LabelRequest | None = None
 
 
 class BootstrapReport(Record):
@@ -571,3 +637,7 @@ class HistoryEntry(Record):
     champion_version: int
     cursor: Cursor
     report: Pages | None
+    drift_alpha: float = 0.0
+    """The false-alarm rate that this run's drift verdict spent; 0 where none was made."""
+    quality_alpha: float = 0.0
+    training_minutes: float = 0.0

@@ -30,6 +30,7 @@ class Columns(Part):
     score: str | None = Field(None, description="The confidence that was served, 0 to 1.")
     latency: str | None = Field(None, description="Milliseconds that the request took.")
     slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own.")
+    metadata: tuple[str, ...] = Field((), description="Further columns, numbers or categories, watched for drift.")
 
     @model_validator(mode="after")
     def _no_column_twice(self) -> "Columns":
@@ -77,6 +78,7 @@ class Validation(Part):
 class Drift(Part):
     alpha: float = Field(0.01, gt=0, lt=0.5, description="False-alarm rate per run over all signals.")
     max_rows: int = Field(1000, ge=50, le=5000, description="Rows a side in the embedding test.")
+    slice_rows: int = Field(50, ge=20, description="Smaller slices are not tested on their own.")
     permutations: int = Field(999, ge=199, le=99_999, description="Raised where a smaller p-value is needed.")
     min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test.")
     min_ks: Share = Field(0.06, description="Effect floor of the distribution tests (largest gap of the CDFs).")
@@ -93,6 +95,12 @@ class Policy(Part):
     n: int = Field(1, ge=1, description="Windows looked back at, this one included.")
     cooldown: str = Field("0d", description="Least time between two retrainings.")
     retrain_every: str | None = Field(None, description="Retrain at least this often, whatever was seen.")
+    false_alarms_a_year: float = Field(1.0, gt=0, description="Expected alarms in a year in which nothing changes; "
+                                       "runs more frequent than this affords test at a smaller level.")  # fmt: skip
+    max_retrains_a_month: int | None = Field(None, ge=1, description="In any 30 days; null: no limit.")
+    training_minutes_a_month: float | None = Field(None, gt=0, description="Wall-clock minutes on the training "
+                                                   "device (GPU or CPU) in any 30 days; null: no limit.")  # fmt: skip
+    labels_wanted: int = Field(500, ge=50, description="Rows of the batch that a drift without labels asks for.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Policy":
