@@ -133,7 +133,7 @@ class Training(Part):
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="Rows that choose the checkpoint.")
     test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
-    threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as there are cores.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as are fastest at the time.")
     lora: Lora | None = Field(None, description="Only with method: lora.")
 
     @model_validator(mode="after")
