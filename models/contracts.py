@@ -235,8 +235,8 @@ class ValidationReport(Record):
 
 
 class Scores(Record):
-    """A model's outputs for the kept rows, in their order: an .npz with `probabilities` (rows × labels,
-    float32) and `embeddings` (rows × width, float32)."""
+    """A model's outputs for the kept rows, in their order: an Arrow file with a fixed-size list a row in each of
+    `probabilities` (labels, float32) and `embeddings` (width, float16). `tasks/score_files.py` reads and writes it."""
 
     model_digest: str
     arrays: Artifact
