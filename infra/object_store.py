@@ -13,7 +13,7 @@ from typing import Any
 from errors import MissingObject, StoreError
 from infra.files import Entry, Located, Stored, partial, sha256_of, verify
 from infra.keys import Keys
-from infra.s3 import open_client, split_uri, transfer_config, translated
+from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
 
 
 class ObjectStore:
@@ -132,14 +132,16 @@ class ObjectStore:
 
     # --- anybody's objects, read only: data sources and model sources ---
 
-    def list_uris(self, uri: str) -> Iterator[tuple[str, int]]:
-        """(uri, bytes) of every object below an s3:// prefix, in lexical order."""
+    def list_objects(self, uri: str) -> Iterator[Listed]:
+        """Every object below an s3:// prefix, in lexical order."""
         bucket, prefix = split_uri(uri)
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         with translated(uri):
             for page in pages:
                 for item in page.get("Contents", []):
-                    yield f"s3://{bucket}/{item['Key']}", item["Size"]
+                    yield Listed(
+                        f"s3://{bucket}/{item['Key']}", item["Size"], item.get("ETag", ""), item["LastModified"]
+                    )
 
     def fetch_uri(self, uri: str, target: Path) -> None:
         """Downloads any object that the credentials may read."""

@@ -2,9 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from errors import KeyTaken, MissingObject, StoreError
+
+
+@dataclass(frozen=True)
+class Listed:
+    """An object as a listing shows it; `etag` names its content, and is empty where the server gives none."""
+
+    uri: str
+    bytes: int
+    etag: str
+    modified: datetime
 
 
 def open_client(*, endpoint_url: str | None, region: str, access_key: str | None, secret_key: str | None) -> Any:
