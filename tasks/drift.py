@@ -24,6 +24,7 @@ from models.sections import Drift
 from tasks.evidently_report import REPORT_ROWS, shown, write_evidently
 from tasks.metrics.descriptors import describe
 from tasks.metrics.two_sample import Tested, categories, ks, mmd
+from tasks.score_files import read_embeddings, read_probabilities
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -184,11 +185,10 @@ def _side(table: Table, scores: Scores, labels: tuple[str, ...], store: ObjectSt
     import pyarrow.parquet as pq
 
     columns = pq.read_table(store.get_file(table), columns=["text", "label"]).to_pydict()
-    with np.load(store.get_file(scores.arrays)) as arrays:
-        probabilities, embeddings = arrays["probabilities"], arrays["embeddings"]
+    outputs = store.get_file(scores.arrays)
     index = {label: i for i, label in enumerate(labels)}
     numbers = np.array([UNKNOWN if label is None else index[label] for label in columns["label"]], np.int64)
-    return Side(columns["text"], probabilities, embeddings, numbers)
+    return Side(columns["text"], read_probabilities(outputs), read_embeddings(outputs), numbers)
 
 
 def _evidently(

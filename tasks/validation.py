@@ -218,6 +218,8 @@ def _refuse_too_many(tally: _Tally, policy: Validation, *, read: int, rejects: T
 
 
 def _notes(window: Window, policy: Validation) -> tuple[str, ...]:
-    if policy.near_duplicates is None or window.rows <= NEAR_ROWS:
-        return ()
-    return (f"near duplicates were looked for among the first {NEAR_ROWS:,} of {window.rows:,} rows only",)
+    notes = [f"the last line of {source} is still being written: it was left for the next run"
+             for source in window.unfinished]  # fmt: skip
+    if policy.near_duplicates is not None and window.rows > NEAR_ROWS:
+        notes.append(f"near duplicates were looked for among the first {NEAR_ROWS:,} of {window.rows:,} rows only")
+    return tuple(notes)

@@ -7,10 +7,10 @@ from scipy import stats
 
 from errors import DataError
 from infra.object_store import ObjectStore
-from models.contracts import Artifact, DriftReport, DriftSignal, Scores
+from models.contracts import DriftReport, DriftSignal, Scores
 from models.sections import Drift
 from tasks.drift import UNKNOWN, Side, detect_drift, find_signals
-from tests.tiny import kept_table, sentences
+from tests.tiny import kept_table, sentences, stored_scores
 
 LABELS = ("negative", "positive")
 WORDS = np.array(["a", "so", "the", "film", "plot", "was", "Fine", "dull", "great", "10", "awful!", "HERE"])
@@ -89,11 +89,7 @@ def test_an_empty_side_is_refused_and_not_called_quiet(rows: tuple[int, int]) ->
 def scored(count: int, seed: int, store: ObjectStore, folder: Path) -> Scores:
     rng = np.random.default_rng(seed)
     positive = rng.random(count).astype(np.float32)
-    path = folder / f"{seed}.npz"
-    embeddings = rng.normal(size=(count, 8)).astype(np.float32)
-    np.savez(path, probabilities=np.stack([1 - positive, positive], 1), embeddings=embeddings)
-    arrays = Artifact.model_validate(store.put_blob("scores", path))
-    return Scores(model_digest="m", arrays=arrays, rows=count, seconds=0, device="cpu")
+    return stored_scores(np.stack([1 - positive, positive], 1), rng.normal(size=(count, 8)), store, folder)
 
 
 def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values(
