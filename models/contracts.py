@@ -250,6 +250,13 @@ class Scores(Record):
     device: str
 
 
+class Scored(Record):
+    """Rows together with one model's outputs for them."""
+
+    rows: Table
+    scores: Scores
+
+
 class QualityCheck(Record):
     """Now against the release: a one-sided test that the metric fell."""
 
@@ -328,12 +335,12 @@ class DriftSignal(Record):
 
 
 class TellingWord(Record):
-    """A word that tells the two sides apart; `z` above 0: it is more frequent now."""
+    """A word that tells the two sides apart; `z` above 0: a larger share of the rows holds it now."""
 
     word: str
     z: float
-    current: int
-    reference: int
+    reference_rows: int
+    current_rows: int
 
 
 class UnlikeRow(Record):
@@ -341,7 +348,10 @@ class UnlikeRow(Record):
 
     row: int
     text: str
-    score: float
+    distance: float
+    """1 - cosine similarity to the reference: 0 the same, 1 at right angles."""
+    beyond: float
+    """Share of the reference's own rows that are nearer to the reference than this row is."""
 
 
 class EvidentlyVerdict(Record):
