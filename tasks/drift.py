@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 UNKNOWN = -1
+MOST_PERMUTATIONS = 99_999
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,13 @@ class Side:
 @once("drift")
 def detect_drift(
     rows: Table, scores: Scores, baseline: Table, baseline_scores: Scores, *,
-    labels: tuple[str, ...], policy: Drift, seed: int, store: ObjectStore,
+    labels: tuple[str, ...], policy: Drift, alpha: float, seed: int, store: ObjectStore,
 ) -> DriftReport:  # fmt: skip
-    """`baseline`: rows that the champion never trained on. Both sides must come scored by the same model."""
+    """`baseline`: rows that the champion never trained on. Both sides must come scored by the same model.
+
+    `alpha` is this run's level: `policy.alpha`, or less where the year's budget of false alarms asks for it.
+    """
+    asked, policy = policy.alpha, policy.model_copy(update={"alpha": alpha})
     reference = _side(baseline, baseline_scores, labels, store)
     current = _side(rows, scores, labels, store)
     signals = find_signals(reference, current, label_names=labels, policy=policy, seed=seed)
@@ -67,17 +72,21 @@ def detect_drift(
         signals=signals, alpha=policy.alpha, correction="Bonferroni over families, then over the tests of a family",
         reference_rows=reference.rows, current_rows=current.rows, compared_rows=min(policy.max_rows, largest),
         evidently_html=html, evidently_json=json_, evidently_share=share,
-        notes=_notes(largest, policy, labelled=_labelled(reference, current)),
+        notes=_notes(largest, policy, asked=asked, labelled=_labelled(reference, current)),
     )  # fmt: skip
 
 
-def _notes(largest: int, policy: Drift, *, labelled: bool) -> tuple[str, ...]:
+def _notes(largest: int, policy: Drift, *, asked: float, labelled: bool) -> tuple[str, ...]:
     """What a reader must know of how the numbers came about."""
     permutations = _permutations(policy, labelled=labelled)
     sampled = f"were compared on a seeded sample of at most {policy.max_rows} rows a side"
     notes = {
         f"embeddings {sampled}": largest > policy.max_rows,
         f"Evidently's report shows a seeded sample of {REPORT_ROWS} rows a side": largest > REPORT_ROWS,
+        f"tested at alpha = {policy.alpha:.2g} and not drift.alpha = {asked:g}: so soon after the last run, "
+        "policy.false_alarms_a_year affords no more": policy.alpha < asked,
+        f"the embeddings alone cannot alarm: {MOST_PERMUTATIONS} permutations would not reach their share of alpha = "
+        f"{policy.alpha:.2g}": _share_of_alpha(policy, labelled=labelled) < 2 / MOST_PERMUTATIONS,
         f"permutations were raised from {policy.permutations} to {permutations}: with fewer, no p-value "
         f"could reach its share of alpha = {policy.alpha:g}": permutations > policy.permutations,
     }
@@ -93,8 +102,12 @@ def _share_of_alpha(policy: Drift, *, labelled: bool) -> float:
 
 
 def _permutations(policy: Drift, *, labelled: bool) -> int:
-    """Enough for the smallest p-value, 1 / (permutations + 1), to be half a family's share of alpha."""
-    return max(policy.permutations, int(np.ceil(2 / _share_of_alpha(policy, labelled=labelled))))
+    """Enough for the smallest p-value, 1 / (permutations + 1), to be half a family's share of alpha; where that
+    would be too many, raising them would help nothing."""
+    share = _share_of_alpha(policy, labelled=labelled)
+    if share * MOST_PERMUTATIONS < 2:
+        return policy.permutations
+    return max(policy.permutations, int(np.ceil(2 / share)))
 
 
 def find_signals(

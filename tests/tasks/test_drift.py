@@ -86,6 +86,14 @@ def test_an_empty_side_is_refused_and_not_called_quiet(rows: tuple[int, int]) ->
         signals(side(rows[0], rng), side(rows[1], rng))
 
 
+@pytest.mark.parametrize("alpha", [0.0, 1e-9])
+def test_a_run_that_may_spend_next_to_nothing_asks_for_no_more_permutations(alpha: float) -> None:
+    rng = np.random.default_rng(13)
+    found = signals(side(300, rng), side(300, rng, shifted=1.0, by=9.0), POLICY.model_copy(update={"alpha": alpha}))
+    assert next(s.method for s in found if s.family == "embedding") == "MMD, 599 permutations"
+    assert any(s.drifted for s in found) == (alpha > 0)
+
+
 def scored(count: int, seed: int, store: ObjectStore, folder: Path) -> Scores:
     rng = np.random.default_rng(seed)
     positive = rng.random(count).astype(np.float32)
@@ -103,10 +111,12 @@ def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values
     now.loc[::3, "label"] = None
     found: DriftReport = detect_drift.fn(
         kept_table(now, store), scored(300, 2, store, tmp_path), kept_table(then, store),
-        scored(120, 1, store, tmp_path), labels=LABELS, policy=Drift(max_rows=100, alpha=0.001), seed=3, store=store,
+        scored(120, 1, store, tmp_path), labels=LABELS, policy=Drift(max_rows=100), alpha=0.001, seed=3, store=store,
     )  # fmt: skip
     assert found.drifted
     assert (found.reference_rows, found.current_rows, found.compared_rows) == (120, 300, 100)
+    assert found.alpha == 0.001
+    assert "tested at alpha = 0.001 and not drift.alpha = 0.01" in " ".join(found.notes)
     assert "raised from 999 to 8000" in " ".join(found.notes)
     assert "sample of at most 100 rows" in " ".join(found.notes)
     assert b"<html" in store.get_file(found.evidently_html).read_bytes()[:2000].lower()
