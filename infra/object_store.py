@@ -246,7 +246,6 @@ def connect(
         "s3", endpoint_url=endpoint_url, region_name=region, config=config,
         aws_access_key_id=access_key, aws_secret_access_key=secret_key,
     )  # fmt: skip
-    cache.mkdir(parents=True, exist_ok=True)
     return ObjectStore(client, bucket, prefix=prefix, cache=cache)
 
 
