@@ -22,6 +22,7 @@ from models.contracts import (
     Window,
 )
 from models.spec import ModelSpec, read_spec
+from tasks.budget import spend_levels
 from tasks.conclusion import conclude, history_entry, require_enough_rows
 from tasks.dataset import build_training_set
 from tasks.decision import decide
@@ -54,9 +55,13 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, dry_run: bool, sto
     champion = start.champion
     if champion is None or window.waiting or not window.rows:
         return _concluded(start, None, window, store=store)
-    seen = observe(spec, start, champion, window, store=store)
     history = read_history(store=store)
-    decision = decide(seen.monitoring, seen.drift, history, policy=spec.policy, force=start.force, now=start.started_at)
+    levels = spend_levels(history, drift=spec.drift, policy=spec.policy, now=start.started_at)
+    seen = observe(spec, start, champion, window, alpha=levels.drift, store=store)
+    decision = decide(
+        seen.monitoring, seen.drift, history,
+        policy=spec.policy, window_digest=window.table.sha256, force=start.force, now=start.started_at,
+    )  # fmt: skip
     if decision.action is not Action.RETRAIN:
         return _concluded(start, decision, window, seen, store=store)
     training_set = build_training_set(
