@@ -8,6 +8,7 @@ from prefect import flow
 from flows.monitor import observe
 from flows.promote import release_challenger
 from flows.retrain import retrain
+from flows.rollback import finish_rollback
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_workspace
 from models.contracts import (
@@ -41,6 +42,7 @@ def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> End
     spec = read_spec(spec_path)
     with open_workspace(spec_path, model=spec.name, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
+        finish_rollback(champion, store=work.store)
         start = open_run(spec, "maintain", champion, force=force, store=work.store)
         with pinned(start, store=work.store):
             window = ingest_window(

@@ -188,7 +188,7 @@ class RunStart(Record):
     """What a run is pinned to. It is stored before anything else, so that a killed run resumes as it began."""
 
     run_id: str
-    kind: Literal["bootstrap", "maintain"]
+    kind: Literal["bootstrap", "maintain", "rollback"]
     model: str
     spec_digest: str
     started_at: datetime

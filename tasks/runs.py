@@ -40,7 +40,7 @@ PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "data
 @task(name="open run", cache_policy=NO_CACHE)
 def open_run(
     spec: ModelSpec,
-    kind: Literal["bootstrap", "maintain"],
+    kind: Literal["bootstrap", "maintain", "rollback"],
     champion: Release | None,
     *,
     force: bool,
@@ -86,13 +86,19 @@ def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
 
 @task(name="close run", cache_policy=NO_CACHE)
 def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
-    """Commits the run: one conditional write, after which its rows count as read."""
+    """Commits the run: one conditional write, after which its rows count as read. Closing it again does nothing."""
+    key = store.keys.finished(entry.sequence)
     try:
-        store.put_bytes(store.keys.finished(entry.sequence), entry.model_dump_json(indent=1).encode(), if_absent=True)
+        store.put_bytes(key, entry.model_dump_json(indent=1).encode(), if_absent=True)
     except KeyTaken as problem:
+        written = HistoryEntry.model_validate_json(store.get_bytes(key))
+        if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
+            return written
         raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
                          "its result stands, this one's rows will be looked at again by the next run") from problem  # fmt: skip
-    store.delete(store.keys.open_run)
+    opened = _interrupted(store)
+    if opened and opened.run_id == entry.run_id:
+        store.delete(store.keys.open_run)
     return entry
 
 
@@ -118,6 +124,14 @@ def open_run_of(*, store: ObjectStore) -> RunStart | None:
     history = read_history(store=store, limit=1)
     start = _interrupted(store)
     return start if start and (not history or start.sequence > history[0].sequence) else None
+
+
+def unfinished_rollback(champion: Release, *, store: ObjectStore) -> RunStart | None:
+    """The open run, where it is a rollback that made this champion and has no history entry yet."""
+    start = _interrupted(store)
+    if start is None or start.kind != "rollback" or start.run_id != champion.entry.run_id:
+        return None
+    return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start
 
 
 def trace_lineage(
