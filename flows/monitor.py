@@ -5,7 +5,9 @@ from models.contracts import Observation, Release, RunStart, Window
 from models.spec import ModelSpec
 from tasks.dataset import take_baseline
 from tasks.drift import detect_drift
+from tasks.estimation import estimate_without_labels
 from tasks.monitoring import monitor_quality
+from tasks.parting import part_rows
 from tasks.registry import weights_of
 from tasks.scoring import score_rows
 from tasks.validation import validate_rows
@@ -25,17 +27,26 @@ def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window,
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
     baseline_scores = score_rows(baseline, weights, kind=spec.kind, store=store)
     scores = score_rows(validation.kept, weights, kind=spec.kind, store=store)
+    parts = part_rows(validation.kept, scores, store=store)
+    measuring, fresh = parts.measuring, parts.fresh
     monitoring = monitor_quality(
-        validation.kept,
-        scores,
+        measuring.rows,
+        measuring.scores,
         champion,
         baseline_scores,
         labels=spec.labels,
         seed=spec.seed,
         store=store,
     )
+    monitoring = estimate_without_labels(
+        monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
+        labels=spec.labels, seed=spec.seed, store=store,
+    )  # fmt: skip
     drift = detect_drift(
-        validation.kept, scores, baseline, baseline_scores,
+        fresh.rows, fresh.scores, baseline, baseline_scores,
         labels=spec.labels, policy=spec.drift, seed=spec.seed, store=store,
     )  # fmt: skip
-    return Observation(window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift)
+    return Observation(
+        window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,
+        baseline_scores=baseline_scores,
+    )  # fmt: skip

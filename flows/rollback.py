@@ -12,6 +12,7 @@ from infra.workspace import open_workspace
 from models.contracts import Release
 from models.spec import read_spec
 from tasks.conclusion import rollback_entry
+from tasks.events import emit_promotion
 from tasks.registry import move_alias, read_log, read_version, require_alias, verify_version
 from tasks.runs import close_run, read_history
 
@@ -39,6 +40,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
             why=why,
             store=work.store,
         )
+        emit_promotion(release)
         last = read_history(store=work.store, limit=1)[0]
         close_run(rollback_entry(release, last, run_id=run_id, why=why, at=datetime.now(UTC)), store=work.store)
         return release

@@ -31,7 +31,10 @@ def decide(
         action, reasons = Action.HOLD, []
     if not enough:
         reasons = [*reasons, f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}"]
-    return RetrainDecision(action=action, reasons=(found, quality, *reasons), degraded=degraded, drifted=drifted)
+    return RetrainDecision(
+        action=action, reasons=(found, quality, *reasons), degraded=degraded, drifted=drifted,
+        asks_for_labels=action is Action.ALERT and drifted and monitoring.labelled < policy.min_labels,
+    )  # fmt: skip
 
 
 def judge_quality(monitoring: MonitoringReport, policy: Policy) -> tuple[bool, str]:
