@@ -64,7 +64,7 @@ def request_labels(
 
 def _power(champion: Release, rows: int, policy: Policy, level: float) -> float:
     then = next(m.estimate for m in champion.manifest.measured if (m.on, m.metric) == ("current", "accuracy"))
-    if then.value < DROP:
+    if then.value < DROP or not level:
         return 0.0
     return power_of_labels(rows, accuracy_then=then.value, rows_then=then.n, drop=DROP, p_value=level,
                            least_drop=policy.min_drop)  # fmt: skip
@@ -142,11 +142,12 @@ def _most_unlike(
     named = {unlike.row: place for place, unlike in enumerate(seen.drift.unlike)}
     listed = rows[rows.row.isin(named)]
     listed = listed.iloc[np.argsort(listed.row.map(named).to_numpy(), kind="stable")]
-    if len(listed) >= wanted or seen.baseline_scores is None or not len(rows):
+    reference = seen.baseline_scores
+    if len(listed) >= wanted or not len(rows) or reference is None or reference.rows < 2:
         return list(listed.index[:wanted])
     looked_at = rows.iloc[np.sort(rng.permutation(len(rows))[:CURRENT_ROWS])]
     now = embeddings_of(seen.scores, rows=looked_at["at"].to_numpy(), store=store)
-    then = embeddings_of(seen.baseline_scores, store=store)
+    then = embeddings_of(reference, store=store)
     return [looked_at.index[found.row] for found in most_unlike(then, now, most=wanted, rng=rng)]
 
 

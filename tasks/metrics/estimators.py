@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import isotonic_regression
 
 from errors import DataError
 from models.contracts import Estimate
@@ -83,14 +84,12 @@ def _means(place: NDArray[np.intp], confidence: Numbers, bins: int) -> Numbers:
 
 
 def _cbpe(labelled: Counts, seen: Counts, means: tuple[Numbers, Numbers]) -> Numbers:
-    from sklearn.isotonic import isotonic_regression
-
     wrong, right = np.split(labelled, 2, axis=1)
     rows, bins = wrong + right, np.arange(seen.shape[1])
     calibrated = np.empty(seen.shape)
     for i, there in enumerate(rows > 0):
         share = right[i, there] / rows[i, there]
-        calibrated[i] = np.interp(bins, bins[there], isotonic_regression(share, sample_weight=rows[i, there]))
+        calibrated[i] = np.interp(bins, bins[there], isotonic_regression(share, weights=rows[i, there]).x)
     return (calibrated * seen).sum(1) / seen.sum(1)
 
 
