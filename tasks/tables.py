@@ -1,11 +1,19 @@
-"""Writes rows to a Parquet file in batches, so that a table of any size needs the memory of one batch."""
+"""Writes rows to a Parquet file in batches, so that a table of any size needs the memory of one batch; and which of
+a table's rows may measure."""
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from models.rows import TEACHING
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
 
 BATCH_ROWS = 8192
 BATCH_CHARS = 32 << 20
@@ -40,3 +48,10 @@ class TableWriter:
         if kind is None:
             self._flush()
         self._file.close()
+
+
+def measures(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
+    """Which rows of a kept window may measure a model: all but those that were chosen to teach it."""
+    if "chosen" not in rows:  # stored before rows were sent out for labelling
+        return np.ones(len(rows), dtype=bool)
+    return ~rows["chosen"].isin(TEACHING).to_numpy()

@@ -47,6 +47,7 @@ from models.sections import Policy
 from tasks.conclusion import bootstrap_headline, conclude, stage_times
 from tasks.decision import decide
 from tasks.gates import judge
+from tests import judged
 
 AT = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)
 LABELS = ("negative", "positive")
@@ -81,7 +82,15 @@ def run(seen: Observation | None, tried: Attempt | None = None, *, force: bool =
     start = started(release(1))
     decision: RetrainDecision | None = None
     if seen:
-        decision = decide.fn(seen.monitoring, seen.drift, (), policy=policy or Policy(), force=force, now=AT)
+        decision = decide.fn(
+            seen.monitoring,
+            seen.drift,
+            (judged.bootstrapped(7),),
+            policy=policy or Policy(),
+            window_digest="w",
+            force=force,
+            now=AT,
+        )
     blessed = tried is not None and tried.blessing.verdict == "blessed"
     return conclude(
         start.model_copy(update={"force": force}), decision, window=window(0 if seen is None else 200), observation=seen,
