@@ -22,6 +22,7 @@ from infra.stages import once
 from models.contracts import ReasonCount, Table, ValidationReport, Window
 from models.rows import SLICE, content_digest, kept_schema, quarantine_schema
 from models.spec import Columns, Validation, parse_period
+from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.tables import TableWriter
@@ -87,7 +88,7 @@ class _Sieve:
     policy: Validation
     now: datetime
     near: NearDuplicates | None
-    seen: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
     """content -> (source:line, label) of the row that was kept."""
     places: dict[int, str] = field(default_factory=dict)
 
