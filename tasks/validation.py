@@ -23,6 +23,7 @@ from models.contracts import ReasonCount, Table, ValidationReport, Window
 from models.part import parse_period
 from models.rows import META, SLICE, content_digest, kept_schema, quarantine_schema
 from models.sections import Columns, Validation
+from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.tables import TableWriter
@@ -93,7 +94,7 @@ class _Sieve:
     policy: Validation
     now: datetime
     near: NearDuplicates | None
-    seen: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    seen: Seen = field(default_factory=Seen)
     """content -> (source:line, label) of the row that was kept."""
     places: dict[int, str] = field(default_factory=dict)
 
