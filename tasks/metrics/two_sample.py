@@ -38,9 +38,9 @@ def mmd(reference: Sample, current: Sample, *, permutations: int, rng: np.random
     effect. Raises DataError for an empty side and for numbers that are not finite.
     """
     n, _ = _sizes(reference, current)
-    pooled = np.concatenate([reference, current]).astype(np.float64)
-    _finite(pooled)
-    pooled = _evened(pooled)
+    rows = np.concatenate([reference, current]).astype(np.float64)
+    _finite(rows)
+    pooled = _evened(rows)
     features = _kernel_features(pooled, rng)
     statistic = float(np.square(features[:n].mean(0) - features[n:].mean(0)).sum())
     p_value = _permutation_p(features, n, permutations, rng)
