@@ -6,7 +6,7 @@ from scipy import stats
 
 from errors import UnmeasuredMetric
 
-MOST_LABELS = 1_000_000
+MOST_LABELS = 50_000
 _OUTCOMES = 40
 
 
@@ -34,17 +34,19 @@ def power_of_labels(
 def labels_needed(
     power: float, *, accuracy_then: float, rows_then: int, drop: float, p_value: float = 0.01, least_drop: float = 0.0
 ) -> int | None:
-    """The fewest labels, to within the saw teeth of whole rows, that have this power; None where a million have it
-    not, because `rows_then` are too few to know the accuracy then, or `drop` does not exceed `least_drop`."""
+    """The fewest labels, to within the saw teeth of whole rows, that have this power; None where `MOST_LABELS`
+    have it not, because `rows_then` are too few to know the accuracy then, or `drop` does not exceed `least_drop`."""
 
     def enough(labels: int) -> bool:
         return power <= power_of_labels(
             labels, accuracy_then=accuracy_then, rows_then=rows_then, drop=drop, p_value=p_value, least_drop=least_drop
         )
 
-    if not enough(MOST_LABELS):
-        return None
-    low, high = 0, MOST_LABELS
+    low, high = 0, 1
+    while not enough(high):
+        if high == MOST_LABELS:
+            return None
+        low, high = high, min(2 * high, MOST_LABELS)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
