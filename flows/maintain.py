@@ -5,7 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.ask import ask_for_labels
+from flows.ask import ask_for_labels, receive_labels
 from flows.monitor import observe
 from flows.promote import release_challenger
 from flows.retrain import retrain
@@ -31,7 +31,6 @@ from tasks.dataset import build_training_set
 from tasks.decision import decide
 from tasks.events import emit_events
 from tasks.ingestion import ingest_window
-from tasks.label_delivery import join_returned_labels
 from tasks.registry import require_alias
 from tasks.reporting import write_report
 from tasks.runs import close_run, open_run, pinned, read_history
@@ -53,10 +52,7 @@ def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> End
                 spec.data, spec.columns, spec.window, start.cursor,
                 run_id=start.run_id, base=str(spec_path.resolve().parent), store=work.store,
             )  # fmt: skip
-            window = join_returned_labels(
-                window, extra=tuple(spec.columns.extra), at_least=0 if start.force else spec.policy.min_labels,
-                run_id=start.run_id, store=work.store,
-            )  # fmt: skip
+            window = receive_labels(spec, start, window, store=work.store)
             report = _run(spec, start, window, dry_run=dry_run, work=work)
             return Ended(report=report, pages=None) if dry_run else _finish(report, window, work)
 

@@ -24,6 +24,8 @@ class Chosen(StrEnum):
     """Why a row was given to people to label; what came by itself has none of these."""
 
     RANDOM = "random"
+    EARLIER = "random, judged earlier"
+    """A run has tested quality by this label already; no champion has been trained on it yet."""
     UNLIKE = "unlike"
     """For being unlike the reference."""
     CORRECTED = "corrected"
@@ -31,7 +33,7 @@ class Chosen(StrEnum):
 
 
 TEACHING = frozenset({Chosen.UNLIKE, Chosen.CORRECTED})
-"""Rows that train and do not measure: any share of right answers among them says nothing of the others."""
+"""Rows that train and measure nothing: any share of right answers among them says nothing of the others."""
 
 
 def raw_schema(extra: tuple[str, ...]) -> pa.Schema:

@@ -15,7 +15,7 @@ from infra.stages import once
 from models.contracts import LeakReport, Reference, Table, TrainingSet
 from models.rows import Split, split_of
 from models.sections import Training
-from tasks.tables import measures
+from tasks.tables import compares
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ def take_baseline(reference: Reference, *, training: Training, store: ObjectStor
     """The rows of the newest accepted window that never trained: on training rows a model is too sure of itself,
     and every fresh window would look shifted."""
     rows = _split(_read(reference.table, store, only=pc.field("origin") == reference.newest_origin), training)
-    held_out = rows[(rows.split != Split.TRAIN) & measures(rows)]
+    held_out = rows[(rows.split != Split.TRAIN) & compares(rows)]
     return save_table(held_out, "baseline", store)
 
 
@@ -93,7 +93,7 @@ def _read(table: Table, store: ObjectStore, *, only: pc.Expression | None = None
 def _sealed(rows: "pd.DataFrame") -> "pd.DataFrame":
     """Test rows that may measure. A row that was chosen for being unlike the reference would tilt the measurement of
     both models; where its content says test, it does not train either, and is not used at all."""
-    return rows[(rows.split == Split.TEST) & measures(rows)]
+    return rows[(rows.split == Split.TEST) & compares(rows)]
 
 
 def _keeping_labels(rows: "pd.DataFrame") -> "pd.DataFrame":

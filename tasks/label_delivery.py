@@ -2,6 +2,9 @@
 
 They are a source that every model has (`labels/` in its part of the store), beside the window's own size: they neither
 fill a window nor wait for one to be full. Their rows go through validation and into the cursor as all rows do.
+
+Labels are dear: those that a run has read without a release coming of it join again with the next ones, to train and to
+be held out, until a champion was made with them. Quality is tested by each of them once.
 """
 
 import hashlib
@@ -19,7 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
-from models.rows import TEACHING, raw_schema
+from models.rows import Chosen, raw_schema
 from tasks.tables import BATCH_ROWS, TableWriter
 
 ROLES = ("text", "label", "id", "timestamp", "chosen")
@@ -31,14 +34,19 @@ class Delivery:
 
     uri: str
     data: bytes
+    judged: bool
+    """A run has read it."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.data.decode().splitlines()]
+        found = [json.loads(line) for line in self.data.decode().splitlines()]
+        if not self.judged:
+            return found
+        return [row | {"chosen": Chosen.EARLIER.value} if row["chosen"] == Chosen.RANDOM else row for row in found]
 
     @property
     def measuring(self) -> int:
-        return sum(row["chosen"] not in TEACHING for row in self.rows)
+        return sum(row["chosen"] == Chosen.RANDOM for row in self.rows)
 
     @property
     def position(self) -> SourcePosition:
@@ -49,12 +57,16 @@ class Delivery:
 @task(name="join returned labels", cache_policy=NO_CACHE)
 @once("labels")
 def join_returned_labels(
-    window: Window, *, extra: tuple[str, ...], at_least: int, run_id: str, store: ObjectStore
+    window: Window, *, extra: tuple[str, ...], adapted: Cursor, at_least: int, run_id: str, store: ObjectStore
 ) -> Window:
-    """The window with every label that no run has read behind its own rows; as it was while fewer than `at_least` of
-    them measure: read in small portions they would prove nothing. `run_id` makes every run look anew."""
-    delivered = _unread(window.cursor, store)
-    if not delivered or sum(d.measuring for d in delivered) < at_least:
+    """The window with every label behind its own rows that no champion was made with; as it was while fewer than
+    `at_least` of those that no run has read measure: in small portions they would prove nothing.
+
+    `adapted` is what had been read when the champion was made. `run_id` makes every run look anew.
+    """
+    delivered = _delivered(window.cursor, adapted, store)
+    unread = [d for d in delivered if not d.judged]
+    if not delivered or sum(d.measuring for d in unread) < at_least:
         return window
     with TemporaryDirectory(prefix="upkeep-") as folder:
         path = Path(folder) / "rows.parquet"
@@ -65,15 +77,15 @@ def join_returned_labels(
             for row in _raw_rows(delivered, extra):
                 table.add({**row, "row": table.rows})
         stored = Table.of(store.put_blob("windows", path), rows=table.rows)
-    positions = (*window.cursor.positions, *(d.position for d in delivered))
+    positions = (*window.cursor.positions, *(d.position for d in unread))
     return window.model_copy(update={"table": stored, "cursor": Cursor(positions=positions), "waiting": False})
 
 
-def _unread(cursor: Cursor, store: ObjectStore) -> list[Delivery]:
+def _delivered(cursor: Cursor, adapted: Cursor, store: ObjectStore) -> list[Delivery]:
     """The newest first: where a label was corrected, the first row that validation meets is the right one."""
-    read = {position.uri for position in cursor.positions}
-    keys = [key for key in store.list_keys(store.keys.labels) if store.uri(key) not in read]
-    return [Delivery(store.uri(key), store.get_bytes(key)) for key in keys]
+    read, used = ({position.uri for position in found.positions} for found in (cursor, adapted))
+    uris = {store.uri(key): key for key in store.list_keys(store.keys.labels)}
+    return [Delivery(uri, store.get_bytes(key), uri in read) for uri, key in uris.items() if uri not in used]
 
 
 def _raw_rows(delivered: list[Delivery], extra: tuple[str, ...]) -> Iterator[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from models.rows import TEACHING
+from models.rows import TEACHING, Chosen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,7 +51,17 @@ class TableWriter:
 
 
 def measures(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
-    """Which rows of a kept window may measure a model: all but those that were chosen to teach it."""
-    if "chosen" not in rows:  # stored before rows were sent out for labelling
-        return np.ones(len(rows), dtype=bool)
-    return ~rows["chosen"].isin(TEACHING).to_numpy()
+    """Which rows of a window may say how good the champion is now: by each label once, and by no hand-picked row."""
+    return compares(rows) & ~_chosen(rows).isin([Chosen.EARLIER]).to_numpy()
+
+
+def compares(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
+    """Which rows may be held out to compare models by: all but those that were picked to teach."""
+    return ~_chosen(rows).isin(TEACHING).to_numpy()
+
+
+def _chosen(rows: "pd.DataFrame") -> "pd.Series[str]":
+    import pandas as pd
+
+    # Without the column: stored before rows were sent out for labelling.
+    return rows["chosen"] if "chosen" in rows else pd.Series([None] * len(rows), dtype=object)

@@ -32,7 +32,7 @@ from tasks.label_sheets import write_csv, write_jsonl
 from tasks.outputs import embeddings_of
 from tasks.parting import part_rows
 from tasks.returned_labels import canonical, take_labels
-from tasks.tables import TableWriter
+from tasks.tables import TableWriter, compares
 from tasks.validation import validate_rows
 from tests.tasks.test_monitoring import LABELS, released, scores
 from tests.tiny import kept_table, sentences, stored_scores
@@ -68,10 +68,12 @@ class Batch:
     def take(self) -> LabelsTaken:
         return take_labels(self.sheet, labels=LABELS, cursor=self.cursor, store=self.store)
 
-    def join(self, window: Window | None = None, *, run: str = "r2", at_least: int = 1) -> Window:
+    def join(self, window: Window | None = None, *, run: str = "r2", at_least: int = 1, new: bool = True) -> Window:
+        """`new`: a champion was made with all that was read so far."""
         joined = join_returned_labels.fn(
-            window or self.empty(), extra=("slice:shop",), at_least=at_least, run_id=run, store=self.store
-        )
+            window or self.empty(), extra=("slice:shop",), adapted=self.cursor if new else Cursor(), at_least=at_least,
+            run_id=run, store=self.store,
+        )  # fmt: skip
         self.cursor = joined.cursor
         return joined
 
@@ -203,6 +205,29 @@ def test_a_label_that_is_corrected_after_a_run_judged_by_it_teaches_and_does_not
     assert batch.join(run="r3").waiting  # it goes with the next labels that measure, or with --force
     kept = read(validated(batch.join(run="r4", at_least=0), batch.store).kept, batch.store)
     assert list(kept[["label", "chosen"]].iloc[0]) == ["negative", "corrected"]
+
+
+def test_labels_of_which_no_champion_was_made_come_again_to_train_and_compare_and_do_not_judge_twice(
+    batch: Batch, tmp_path: Path
+) -> None:
+    batch.fill({0: "positive", 1: "negative", 70: "positive"})
+    batch.take()
+    batch.join()
+    assert batch.join(run="r3", new=False).waiting  # by themselves they are no reason to look again
+    batch.fill({1: "positive", 2: "negative", 71: "negative"})
+    batch.take()
+    window = batch.join(run="r4", new=False)
+    assert len(window.cursor.positions) == 2
+    report = validated(window, batch.store)
+    kept = read(report.kept, batch.store)
+    assert {i: (label, chosen) for i, label, chosen in kept[["id", "label", "chosen"]].itertuples(index=False)} == {
+        "i0": ("positive", "random, judged earlier"), "i1": ("positive", "corrected"), "i2": ("negative", "random"),
+        "i70": ("positive", "unlike"), "i71": ("negative", "unlike"),
+    }  # fmt: skip
+    assert report.quarantined.rows == 1
+    parts = part_rows.fn(report.kept, outputs(5, batch.store, tmp_path), store=batch.store)
+    assert list(read(parts.measuring.rows, batch.store)["id"]) == ["i2"]
+    assert [bool(c) for c in compares(kept.sort_values("id"))] == [True, False, True, False, False]
 
 
 def test_few_labels_wait_for_more(batch: Batch) -> None:
