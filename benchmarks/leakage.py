@@ -103,7 +103,9 @@ def _try(corpus: Corpus, count: int, store: ObjectStore) -> Outcome:
     rng = np.random.default_rng(SEED)
     sealed = [text for text in corpus.texts if _side(text) is Split.TEST]
     train = [text for text in corpus.texts if _side(text) is Split.TRAIN]
-    planted = [p for kind, way in {**EXACT, **NEAR}.items() for p in _plant(kind, way, sealed, corpus.texts, count, rng)]
+    planted = [
+        p for kind, way in {**EXACT, **NEAR}.items() for p in _plant(kind, way, sealed, corpus.texts, count, rng)
+    ]
     kept = _table(corpus.texts + [p.text for p in planted], store)
     built = build_training_set.fn(kept, None, training=TRAINING, seed=SEED, store=store)
     trained = set(pd.read_parquet(store.get_file(built.train))["text"])
@@ -131,9 +133,7 @@ def _plant(kind: str, way: Way, sealed: list[str], others: list[str], count: int
 
 
 def _side(text: str) -> Split:
-    return split_of(
-        content_digest(text), validation_share=TRAINING.validation_share, test_share=TRAINING.test_share
-    )
+    return split_of(content_digest(text), validation_share=TRAINING.validation_share, test_share=TRAINING.test_share)
 
 
 def _table(texts: list[str], store: ObjectStore) -> Stored:
