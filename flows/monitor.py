@@ -1,7 +1,7 @@
 """Looking: one window, from its rows to what the champion makes of them."""
 
 from infra.object_store import ObjectStore
-from models.contracts import Observation, Release, RunStart, Window
+from models.contracts import Observation, Release, RunStart, Scored, Window
 from models.spec import ModelSpec
 from tasks.dataset import take_baseline
 from tasks.drift import detect_drift
@@ -35,7 +35,8 @@ def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window,
         store=store,
     )
     drift = detect_drift(
-        validation.kept, scores, baseline, baseline_scores,
-        labels=spec.labels, policy=spec.drift, seed=spec.seed, store=store,
+        Scored(rows=validation.kept, scores=scores), Scored(rows=baseline, scores=baseline_scores),
+        champion.manifest.reference, labels=spec.labels, alpha=spec.drift.alpha, policy=spec.drift,
+        training=spec.training, seed=spec.seed, store=store,
     )  # fmt: skip
     return Observation(window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift)

@@ -36,8 +36,8 @@ def _seen(seen: Observation) -> list[str]:
     checked, drift = seen.validation, seen.drift
     lines = [f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined"]
     for check in seen.monitoring.quality:
-        lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}, "
-                     f"p that nothing fell {_p(check.p_value)}")  # fmt: skip
+        lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}; "
+                     f"test of a fall: p = {_p(check.p_value)}")  # fmt: skip
     strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold)
     verdict = "DRIFT" if drift.drifted else "no drift"
     lines.append(f"   drift     {verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
@@ -68,4 +68,4 @@ def _points(estimate: Estimate) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 1e-16" if value < 1e-16 else f"{value:.2g}"
+    return "1e-16 or less" if value < 1e-16 else f"{value:.2g}"

@@ -7,7 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from errors import KeyTaken
-from infra.object_store import Located, ObjectStore, Stored, sha256_of, verify
+from infra.files import Located, Stored, sha256_of, verify
+from infra.object_store import ObjectStore
 
 
 class OverlayStore(ObjectStore):

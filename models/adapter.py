@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+ROWS_AT_ONCE = 8192
+"""Where rows are many, `predict` is given this many at a time: what it hands back is held in memory."""
+
 Advance = Callable[[int], None]
 """Told how many rows (or steps) were done since the last call."""
 

@@ -91,6 +91,9 @@ class SourcePosition(Record):
     size: int
     offset: int
     rows: int
+    state: str | None = None
+    """What the store or file system said of the file when all of it had been read: while it says the same, there is
+    nothing to look for. None where something was left to read, or where it could not be relied on."""
 
 
 class Cursor(Record):
@@ -208,6 +211,8 @@ class Window(Record):
     cursor: Cursor
     waiting: bool
     """True when windows are by count or by time and the next one is not full yet: nothing was consumed."""
+    unfinished: tuple[str, ...] = ()
+    """The sources whose last line is still being written; it was left for the next run."""
 
     @property
     def rows(self) -> int:
@@ -235,14 +240,21 @@ class ValidationReport(Record):
 
 
 class Scores(Record):
-    """A model's outputs for the kept rows, in their order: an .npz with `probabilities` (rows × labels,
-    float32) and `embeddings` (rows × width, float32)."""
+    """A model's outputs for the kept rows, in their order: an Arrow file with a fixed-size list a row in each of
+    `probabilities` (labels, float32) and `embeddings` (width, float16). `tasks/score_files.py` reads and writes it."""
 
     model_digest: str
     arrays: Artifact
     rows: int
     seconds: float
     device: str
+
+
+class Scored(Record):
+    """Rows together with one model's outputs for them."""
+
+    rows: Table
+    scores: Scores
 
 
 class QualityCheck(Record):
@@ -323,12 +335,12 @@ class DriftSignal(Record):
 
 
 class TellingWord(Record):
-    """A word that tells the two sides apart; `z` above 0: it is more frequent now."""
+    """A word that tells the two sides apart; `z` above 0: a larger share of the rows holds it now."""
 
     word: str
     z: float
-    current: int
-    reference: int
+    reference_rows: int
+    current_rows: int
 
 
 class UnlikeRow(Record):
@@ -336,7 +348,10 @@ class UnlikeRow(Record):
 
     row: int
     text: str
-    score: float
+    distance: float
+    """1 - cosine similarity to the reference: 0 the same, 1 at right angles."""
+    beyond: float
+    """Share of the reference's own rows that are nearer to the reference than this row is."""
 
 
 class EvidentlyVerdict(Record):

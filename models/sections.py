@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from models.part import Part, Share, parse_period
+from models.rows import META, SLICE
 
 
 class ModelSource(Part):
@@ -31,6 +32,11 @@ class Columns(Part):
     latency: str | None = Field(None, description="Milliseconds that the request took.")
     slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own.")
     metadata: tuple[str, ...] = Field((), description="Further columns, numbers or categories, watched for drift.")
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Name in the window's table -> column, for all that has no role of its own."""
+        return {SLICE + name: name for name in self.slices} | {META + name: name for name in self.metadata}
 
     @model_validator(mode="after")
     def _no_column_twice(self) -> "Columns":

@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.adapter import TaskAdapter, adapter_for
+from models.adapter import ROWS_AT_ONCE, TaskAdapter, adapter_for
 from models.contracts import (
     Comparison,
     Latency,
@@ -25,7 +25,8 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
-from tasks.metrics.classification import measure, paired_difference
+from tasks.metrics.classification import measure
+from tasks.metrics.paired import paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,7 +120,11 @@ def _judged(
 
 def _answers(model: TaskAdapter, texts: list[str], who: str) -> np.ndarray:
     with bar(f"evaluating {who}", total=len(texts), unit="rows") as advance:
-        return model.predict(texts, advance=advance).probabilities.argmax(1)
+        found = [
+            model.predict(texts[first : first + ROWS_AT_ONCE], advance=advance).probabilities.argmax(1)
+            for first in range(0, max(1, len(texts)), ROWS_AT_ONCE)
+        ]
+    return np.concatenate(found)
 
 
 def _compare(judged: _Judged, on: str, metric: str, labels: int, seed: int, *, level: float) -> Comparison:

@@ -63,9 +63,9 @@ def import_source(source: ModelSource, *, base: str, store: ObjectStore) -> Weig
         with_slash = source.source.rstrip("/") + "/"
         draft = Path(mkdtemp(dir=store.work, prefix="source-"))
         try:
-            for uri, _ in store.list_uris(with_slash):
-                if any(Path(uri).match(pattern) for pattern in MODEL_FILES):
-                    store.fetch_uri(uri, draft / uri.removeprefix(with_slash))
+            for found in store.list_objects(with_slash):
+                if any(Path(found.uri).match(pattern) for pattern in MODEL_FILES):
+                    store.fetch_uri(found.uri, draft / found.uri.removeprefix(with_slash))
             return store_folder(draft, store)
         finally:
             shutil.rmtree(draft, ignore_errors=True)

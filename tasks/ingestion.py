@@ -2,8 +2,8 @@
 
 import logging
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
 from models.part import parse_period
-from models.rows import SLICE, raw_schema
+from models.rows import raw_schema
 from models.sections import Columns, Data, Windowing
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles
@@ -36,15 +36,16 @@ def ingest_window(
 
     Relative sources are relative to `base`. `run_id` makes every run look anew; a resumed one finds its rows.
     """
-    bounds = Bounds(window, now=datetime.now(UTC))
-    reading = _Reading(_roles(columns), {p.uri: p for p in cursor.positions}, bounds, store)
-    files = find_files(data, base=base, store=store)
+    now = datetime.now(UTC)
+    bounds = Bounds(window, now=now)
+    reading = _Reading(_roles(columns), {p.uri: p for p in cursor.positions}, bounds, now, store)
+    files = find_files(data, base=base, now=now, store=store)
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         rows_path, empty_path = Path(folder, "rows.parquet"), Path(folder, "empty.parquet")
-        with TableWriter(rows_path, raw_schema(columns.slices)) as table:
+        with TableWriter(rows_path, raw_schema(tuple(columns.extra))) as table:
             reading.read(files, table, Path(folder))
         if bounds.is_waiting:
-            with TableWriter(empty_path, raw_schema(columns.slices)):
+            with TableWriter(empty_path, raw_schema(tuple(columns.extra))):
                 pass
             nothing = Table.of(store.put_blob("windows", empty_path), rows=0)
             return Window(table=nothing, first_at=None, last_at=None, cursor=cursor, waiting=True)
@@ -53,13 +54,14 @@ def ingest_window(
     return Window(
         table=stored, first_at=bounds.first_at, last_at=bounds.last_at,
         cursor=Cursor(positions=tuple(reading.positions.values())), waiting=False,
+        unfinished=tuple(reading.unfinished),
     )  # fmt: skip
 
 
 def _roles(columns: Columns) -> Roles:
     named = {role: getattr(columns, role) for role in
              ("text", "label", "id", "timestamp", "prediction", "score", "latency")}  # fmt: skip
-    return {role: c for role, c in named.items() if c} | {SLICE + name: name for name in columns.slices}
+    return {role: c for role, c in named.items() if c} | columns.extra
 
 
 class Bounds:
@@ -108,6 +110,16 @@ class Bounds:
         return self._end is not None and self._end > self._now
 
 
+class _Whole:
+    """The rows of a file; `left_open` says at their end whether a last line was left."""
+
+    def __init__(self, rows: Generator[RawRow, None, bool]) -> None:
+        self._rows, self.left_open = rows, False
+
+    def __iter__(self) -> Iterator[RawRow]:
+        self.left_open = yield from self._rows
+
+
 @dataclass
 class _Reading:
     """One pass over the files; `positions` moves only past rows that the window took."""
@@ -115,11 +127,16 @@ class _Reading:
     roles: Roles
     positions: dict[str, SourcePosition]
     bounds: Bounds
+    now: datetime
     store: ObjectStore
+    unfinished: list[str] = field(default_factory=list)
 
     def read(self, files: list[SourceFile], table: TableWriter, folder: Path) -> None:
         with tqdm(desc="reading", unit="row", mininterval=0.5, leave=False) as progress:
             for source in files:
+                known = self.positions.get(source.uri)
+                if known and known.state is not None and known.state == source.state:
+                    continue
                 with local_copy(source, folder=folder, store=self.store) as path:
                     for row in self._new_rows(source, path):
                         table.add(self._record(row, source.uri, table.rows))
@@ -129,17 +146,23 @@ class _Reading:
 
     def _new_rows(self, source: SourceFile, path: Path) -> Iterator[RawRow]:
         start = resume(source, path, self.roles, self.positions.get(source.uri))
-        end, taken = start.offset, 0
-        for row in read_rows(source, path, self.roles, start):
+        end, taken, state = start.offset, 0, None
+        rows = _Whole(read_rows(source, path, self.roles, start, growing=source.is_growing(self.now)))
+        for row in rows:
             if not self.bounds.admits(row):
                 break
             yield row
             end, taken = row.end, taken + 1
             if self.bounds.is_full:
                 break
-        if taken:
+        else:
+            if rows.left_open:
+                self.unfinished.append(source.uri)
+            else:
+                state = source.state
+        if taken or state:
             self.positions[source.uri] = position(
-                source, path, self.roles, offset=end, rows=start.rows + taken
+                source, path, self.roles, offset=end, rows=start.rows + taken, state=state
             )  # fmt: skip
 
     def _record(self, row: RawRow, source: str, number: int) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """How good is the champion on these rows, and how does that compare with its release?"""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,10 +12,19 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Estimate, MonitoringReport, Percentiles, QualityCheck, Release, Scores, Share, Table
 from tasks.metrics.classification import accuracy_fell, f1_fell, measure
+from tasks.score_files import probability_batches
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What a model said: the label number of every row, and how sure it was on average."""
+
+    predicted: "NDArray[np.int64]"
+    confidence: float
 
 
 @task(name="monitor quality", cache_policy=NO_CACHE)
@@ -28,17 +38,17 @@ def monitor_quality(
 
     if not rows.rows:
         raise DataError("there are no rows to monitor: every row of the window was quarantined; see its reasons")
-    frame = pd.read_parquet(store.get_file(rows))
-    now, then = (_probabilities(s, store) for s in (scores, baseline_scores))
-    predicted = now.argmax(1)
+    frame = pd.read_parquet(store.get_file(rows), columns=["label", "prediction", "latency"])
+    now, then = (_answers(s, store) for s in (scores, baseline_scores))
     known = frame["label"].notna().to_numpy()
     index = {label: i for i, label in enumerate(labels)}
     truth = np.array([index[label] for label in frame["label"][known]], np.int64)
+    quality = _quality(champion, truth, now.predicted[known], len(labels), seed)
     return MonitoringReport(
-        rows=rows.rows, labelled=len(truth), quality=_quality(champion, truth, predicted[known], len(labels), seed),
-        confidence=float(now.max(1).mean()), confidence_at_release=float(then.max(1).mean()),
-        shares=_shares(labels, predicted, then.argmax(1), truth), latency_ms=_latency(frame),
-        served_agreement=_agreement(frame, np.array(labels)[predicted]),
+        rows=rows.rows, labelled=len(truth), quality=quality,
+        confidence=now.confidence, confidence_at_release=then.confidence,
+        shares=_shares(labels, now.predicted, then.predicted, truth), latency_ms=_latency(frame),
+        served_agreement=_agreement(frame, now.predicted, index),
     )  # fmt: skip
 
 
@@ -81,12 +91,17 @@ def _latency(frame: "pd.DataFrame") -> Percentiles | None:
     return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))
 
 
-def _agreement(frame: "pd.DataFrame", predicted: "NDArray[np.str_]") -> float | None:
+def _agreement(frame: "pd.DataFrame", predicted: "NDArray[np.int64]", index: dict[str, int]) -> float | None:
     """Below 1 means that what was served is not what this version says: another version, or other preprocessing."""
     served = frame["prediction"].notna().to_numpy()
-    return float((frame["prediction"][served].to_numpy() == predicted[served]).mean()) if served.any() else None
+    said = [index.get(label) for label in frame["prediction"][served]]
+    return float(np.mean([a == b for a, b in zip(said, predicted[served], strict=True)])) if served.any() else None
 
 
-def _probabilities(scores: Scores, store: ObjectStore) -> "NDArray[np.float32]":
-    with np.load(store.get_file(scores.arrays)) as arrays:
-        return arrays["probabilities"]
+def _answers(scores: Scores, store: ObjectStore) -> _Answers:
+    predicted, sure = [], 0.0
+    for batch in probability_batches(store.get_file(scores.arrays)):
+        predicted.append(batch.argmax(1))
+        sure += float(batch.max(1).sum(dtype=float))
+    numbers = np.concatenate(predicted)
+    return _Answers(numbers, sure / max(1, len(numbers)))

@@ -1,11 +1,12 @@
 """Reads CSV and JSON lines record by record, so that a broken row costs one row and never the file.
 
-Every record knows the byte at which it ends; the next run continues there.
+Every record knows the byte at which it ends; the next run continues there. While a file is `growing`, a record at its
+end that may be in the middle of being written is left for the next run, and the reader returns True.
 """
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 from errors import DataError
@@ -23,17 +24,25 @@ from tasks.records import (
     printable,
 )
 
+OPEN_RECORD = 64 << 10
+"""A quote that is open for more characters than a writer's buffer holds is a stray one, not half a record."""
+
 # --- CSV ---
 
 
-def read_csv(file: IO[bytes], roles: Roles, start: Start, name: str) -> Iterator[RawRow]:
+def read_csv(
+    file: IO[bytes], roles: Roles, start: Start, name: str, *, growing: bool
+) -> Generator[RawRow, None, bool]:  # fmt: skip
     csv.field_size_limit(LONGEST_LINE)
-    header, after = _header(file, name)
+    header, after = _header(file, name, growing=growing)
+    if not header:
+        return growing
     require_columns(roles, header, name)
     places = {role: header.index(column) for role, column in roles.items()}
     begin = start if start.offset > after.offset else after
     file.seek(begin.offset)
-    for fields, problem, line, end, raw in _records(Lines(file, begin)):
+    lines = Lines(file, begin, growing=growing)
+    for fields, problem, line, end, raw in _records(lines, columns=len(header), growing=growing):
         if problem is None and len(fields) != len(header):
             problem = f"{len(fields)} fields, the header has {len(header)}"
         if problem:
@@ -41,9 +50,10 @@ def read_csv(file: IO[bytes], roles: Roles, start: Start, name: str) -> Iterator
             yield broken(line, end, found, raw)
         else:
             yield checked(line, end, {role: fields[place] for role, place in places.items()}, raw)
+    return lines.left_open
 
 
-def _records(lines: Lines) -> Iterator[tuple[list[str], str | None, int, int, str]]:
+def _records(lines: Lines, *, columns: int, growing: bool) -> Iterator[tuple[list[str], str | None, int, int, str]]:
     # Strict: a quote that never closes would otherwise swallow the following rows in silence.
     reader = csv.reader(lines, strict=True)
     while True:
@@ -54,6 +64,9 @@ def _records(lines: Lines) -> Iterator[tuple[list[str], str | None, int, int, st
         except StopIteration:
             return
         except csv.Error as error:
+            if growing and lines.ended and _is_half_written(lines.taken, columns):
+                lines.left_open = True
+                return
             problem = f"no valid CSV: {error}"
             lines.hand_back()
         if lines.taken[0].cut or lines.taken[-1].cut:
@@ -63,13 +76,22 @@ def _records(lines: Lines) -> Iterator[tuple[list[str], str | None, int, int, st
             yield fields, problem, lines.taken[0].number, lines.taken[-1].end, raw
 
 
-def _header(file: IO[bytes], name: str) -> tuple[list[str], Start]:
-    """The column names and where the rows begin."""
-    lines = Lines(file, Start())
+def _is_half_written(taken: list[Line], columns: int) -> bool:
+    """Whether a record that is open at the file's end may still be going on: behind a stray quote, whole rows follow."""
+    rest = [next(csv.reader([line.text]), []) for line in taken[1:]]
+    swallowed = bool(rest) and all(len(fields) == columns for fields in rest)
+    return not swallowed and sum(len(line.text) for line in taken) <= OPEN_RECORD
+
+
+def _header(file: IO[bytes], name: str, *, growing: bool) -> tuple[list[str], Start]:
+    """The column names and where the rows begin; no names in a file that has no line yet."""
+    lines = Lines(file, Start(), growing=growing)
     reader = csv.reader(_without_bom(lines), strict=True)
     try:
         fields = next((record for record in reader if record), [])
     except csv.Error as error:
+        if lines.left_open:
+            return [], Start()
         raise DataError(f"{name}: the header is no valid CSV ({error}); its first line must name the columns") from None
     last = lines.taken[-1] if lines.taken else Line("", 0, 0, cut=False)
     return [field.strip() for field in fields], Start(last.end, 0, last.number + 1)
@@ -93,19 +115,22 @@ def require_columns(roles: Roles, present: list[str], name: str) -> None:
 # --- JSON lines ---
 
 
-def read_jsonl(file: IO[bytes], roles: Roles, start: Start, name: str) -> Iterator[RawRow]:
+def read_jsonl(
+    file: IO[bytes], roles: Roles, start: Start, name: str, *, growing: bool
+) -> Generator[RawRow, None, bool]:  # fmt: skip
     file.seek(start.offset)
     lines = Lines(file, start)
     keys: dict[str, None] = {}
-    has_text = start.rows > 0
+    has_text, left_open = start.rows > 0, False
     for text in lines:
         line = lines.taken.pop()
         content = text.removeprefix("\ufeff") if line.number == 1 else text
         if not content.strip():
             continue
         document, problem = _document(content, line)
-        if problem and not content.endswith("\n") and not line.cut:
-            break  # Somebody is still writing this line: the next run reads it whole.
+        if problem and growing and not content.endswith("\n") and not line.cut:
+            left_open = True  # An object that reads well without an end of line is whole: it ends with its brace.
+            break
         if problem or document is None:
             yield broken(line.number, line.end, BROKEN_UTF8 if SURROGATE.search(content) else str(problem), content)
             continue
@@ -114,6 +139,7 @@ def read_jsonl(file: IO[bytes], roles: Roles, start: Start, name: str) -> Iterat
         yield _row_of(document, roles, line, content)
     if keys and not has_text:
         require_columns({"text": roles["text"]}, list(keys), name)
+    return left_open
 
 
 def _document(content: str, line: Line) -> tuple[dict[str, Any] | None, str | None]:

@@ -71,11 +71,15 @@ def printable(text: str) -> str:
 
 
 class Lines:
-    """The lines of a stream, with their places; those taken too hastily can be handed back."""
+    """The lines of a stream, with their places; those taken too hastily can be handed back.
 
-    def __init__(self, file: IO[bytes], start: Start) -> None:
+    While a file is `growing`, a last line without an end is not taken: `left_open` says that there is one.
+    """
+
+    def __init__(self, file: IO[bytes], start: Start, *, growing: bool = False) -> None:
         self.taken: list[Line] = []
-        self._file, self._offset, self._number = file, start.offset, start.line
+        self.ended, self.left_open = False, False
+        self._file, self._offset, self._number, self._growing = file, start.offset, start.line, growing
         self._back: deque[Line] = deque()
 
     def __iter__(self) -> Iterator[str]:
@@ -88,17 +92,20 @@ class Lines:
 
     def hand_back(self) -> None:
         """All but the first taken line will be read again."""
+        self.ended = False
         self._back.extendleft(reversed(self.taken[1:]))
         del self.taken[1:]
 
     def _read(self) -> Line:
         data = part = self._file.readline(LONGEST_LINE)
-        if not data:
-            raise StopIteration
         self._offset += len(part)
         while len(part) == LONGEST_LINE and not part.endswith(b"\n"):
             part = self._file.readline(LONGEST_LINE)
             self._offset += len(part)
+        self.left_open = bool(data) and self._growing and not part.endswith(b"\n")
+        if not data or self.left_open:
+            self.ended = True
+            raise StopIteration
         text = data.decode("utf-8", "surrogateescape")
         line = Line(text, self._number, self._offset, cut=part is not data)
         self._number += 1

@@ -1,6 +1,7 @@
-"""Second step of a run: the champion's outputs for the rows under watch, which monitoring and drift look at."""
+"""The champion's outputs for the rows under watch, which monitoring and drift look at."""
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,30 +11,36 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
+from models.adapter import ROWS_AT_ONCE, adapter_for
 from models.contracts import Artifact, ModelKind, Scores, Table, Weights
+from tasks.score_files import write_scores
 
 
 @task(name="score rows", cache_policy=NO_CACHE)
-@once("score")
+@once("scores")
 def score_rows(
     rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scores:  # fmt: skip
-    """Probabilities and embeddings of every row, in order."""
-    import numpy as np
-    import pyarrow.parquet as pq
-
-    from models.adapter import adapter_for
-
-    texts = pq.read_table(store.get_file(rows), columns=["text"])["text"].to_pylist()
+    """Probabilities and embeddings of every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many."""
     folder = store.get_folder(weights.prefix, weights.files, weights.content_digest)
     model = adapter_for(kind.task).load(folder, kind, new_head=False)
     began = time.perf_counter()
-    with bar("scoring", total=len(texts), unit="rows") as advance:
-        outputs = model.predict(texts, advance=advance)
-    seconds = time.perf_counter() - began
-    with TemporaryDirectory() as folder_name:
-        path = Path(folder_name) / "scores.npz"
-        np.savez(path, probabilities=outputs.probabilities, embeddings=outputs.embeddings)
+    with TemporaryDirectory(prefix="upkeep-") as folder_name, bar("scoring", total=rows.rows, unit="rows") as advance:
+        path = Path(folder_name) / "scores.arrow"
+        outputs = (model.predict(texts, advance=advance) for texts in _texts(store.get_file(rows)))
+        write_scores(path, outputs)
+        seconds = time.perf_counter() - began
         arrays = Artifact.model_validate(store.put_blob("scores", path))
     return Scores(model_digest=weights.content_digest, arrays=arrays, rows=rows.rows, seconds=seconds,
                   device=model.device)  # fmt: skip
+
+
+def _texts(path: Path) -> Iterator[list[str]]:
+    """The texts in portions; one empty portion where there are none, so that the outputs have their columns."""
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    if not file.metadata.num_rows:
+        yield []
+    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=["text"]):
+        yield batch.column("text").to_pylist()

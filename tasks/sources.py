@@ -4,9 +4,10 @@ import glob
 import gzip
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -26,6 +27,12 @@ _FORMATS: dict[str, Format] = {
 }  # fmt: skip
 
 
+QUIET = timedelta(minutes=1)
+"""A file that changed within this time may be in the middle of being written."""
+TICK = timedelta(seconds=2)
+"""The coarsest clock of a file system: within it, a file may change once more and bear the same time."""
+
+
 @dataclass(frozen=True)
 class SourceFile:
     """One file of a source. `uri` names it in the cursor: relative to the spec where it lies below it."""
@@ -33,32 +40,54 @@ class SourceFile:
     uri: str
     path: Path | None
     format: Format
+    changed_at: datetime
+    state: str | None
+    """See `SourcePosition.state`."""
+
+    def is_growing(self, now: datetime) -> bool:
+        # A time that lies far ahead is a broken clock: its last line must not wait for years.
+        return -timedelta(days=1) < now - self.changed_at < QUIET
 
 
-def find_files(data: Data, *, base: str, store: ObjectStore) -> list[SourceFile]:
+def find_files(data: Data, *, base: str, now: datetime, store: ObjectStore) -> list[SourceFile]:
     """Every file once, in the order of the sources, by name within each. DataError where one matches nothing."""
     found: dict[str, SourceFile] = {}
     for pattern in data.sources:
-        matches = _objects(pattern, store) if pattern.startswith("s3://") else _files(pattern, Path(base))
+        matches = _objects(pattern, data, store) if pattern.startswith("s3://") else _files(pattern, data, base, now)
         if not matches:
             raise DataError(f"data.sources: no file matches {pattern!r} (looked in {base}); check the path in the spec")
-        for uri in sorted(matches):
-            found.setdefault(uri, SourceFile(uri, matches[uri], _format_of(uri, data)))
+        for source in sorted(matches, key=lambda match: match.uri):
+            found.setdefault(source.uri, source)
     return list(found.values())
 
 
-def _objects(prefix: str, store: ObjectStore) -> dict[str, Path | None]:
-    uris = [uri for uri, _ in store.list_uris(prefix) if not uri.endswith("/")]
-    # Writers leave markers such as _SUCCESS beside their data.
-    return {uri: None for uri in uris if uri == prefix or not uri.rpartition("/")[2].startswith(("_", "."))}
+def _objects(prefix: str, data: Data, store: ObjectStore) -> list[SourceFile]:
+    found = []
+    for listed in store.list_objects(prefix):
+        # Writers leave markers such as _SUCCESS beside their data.
+        is_marker = listed.uri != prefix and listed.uri.rpartition("/")[2].startswith(("_", "."))
+        if not is_marker and not listed.uri.endswith("/"):
+            state = f"{listed.etag} {listed.bytes} {listed.modified.isoformat()}" if listed.etag else None
+            found.append(SourceFile(listed.uri, None, _format_of(listed.uri, data), listed.modified, state))
+    return found
 
 
-def _files(pattern: str, base: Path) -> dict[str, Path | None]:
+def _files(pattern: str, data: Data, folder: str, now: datetime) -> list[SourceFile]:
+    base = Path(folder)
     whole = base / pattern
     if whole.is_dir():
         raise DataError(f"data.sources: {pattern!r} is a folder; write which files of it, such as {pattern}/*.csv")
     paths = [whole] if whole.exists() else [Path(p) for p in glob.glob(str(whole), recursive=True)]
-    return {_name(path, base): path for path in paths if path.is_file()}
+    return [_local(path, _name(path, base), data, now) for path in paths if path.is_file()]
+
+
+def _local(path: Path, uri: str, data: Data, now: datetime) -> SourceFile:
+    """Besides size and time, the inode and the time of its last change tell a file from one that was put in its place
+    with the time of the old one."""
+    seen = path.stat()
+    settled = max(seen.st_mtime, seen.st_ctime) < (now - TICK).timestamp()
+    state = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}" if settled else None
+    return SourceFile(uri, path, _format_of(uri, data), datetime.fromtimestamp(seen.st_mtime, UTC), state)
 
 
 def _name(path: Path, base: Path) -> str:
@@ -120,20 +149,25 @@ def resume(source: SourceFile, path: Path, roles: Roles, known: SourcePosition |
     return Start(known.offset, known.rows, seen[1]) if seen and seen[0] == known.head else Start()
 
 
-def position(source: SourceFile, path: Path, roles: Roles, *, offset: int, rows: int) -> SourcePosition:
+def position(
+    source: SourceFile, path: Path, roles: Roles, *, offset: int, rows: int, state: str | None
+) -> SourcePosition:
     if source.format == "parquet":
         head = parquet_head(path, roles["text"], offset, source.uri)
     else:
         head = (survey(path, offset) or (None,))[0]
     if head is None:
         raise DataError(f"{source.uri} became shorter while it was read; run again once nobody writes to it")
-    return SourcePosition(uri=source.uri, head=head, size=path.stat().st_size, offset=offset, rows=rows)
+    return SourcePosition(uri=source.uri, head=head, size=path.stat().st_size, offset=offset, rows=rows, state=state)
 
 
-def read_rows(source: SourceFile, path: Path, roles: Roles, start: Start) -> Iterator[RawRow]:
+def read_rows(
+    source: SourceFile, path: Path, roles: Roles, start: Start, *, growing: bool
+) -> Generator[RawRow, None, bool]:
+    """Gives every row, and returns whether a last line was left that is still being written."""
     if source.format == "parquet":
         yield from read_parquet(path, roles, start, source.uri)
-        return
+        return False
     read = read_csv if source.format == "csv" else read_jsonl
     with open_bytes(path) as file:
-        yield from read(file, roles, start, source.uri)
+        return (yield from read(file, roles, start, source.uri, growing=growing))

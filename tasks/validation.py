@@ -21,7 +21,7 @@ from infra.progress import bar
 from infra.stages import once
 from models.contracts import ReasonCount, Table, ValidationReport, Window
 from models.part import parse_period
-from models.rows import SLICE, content_digest, kept_schema, quarantine_schema
+from models.rows import META, SLICE, content_digest, kept_schema, quarantine_schema
 from models.sections import Columns, Validation
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
@@ -46,8 +46,8 @@ def validate_rows(
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         good, bad = Path(folder, "kept.parquet"), Path(folder, "quarantine.parquet")
         with (
-            TableWriter(good, kept_schema(columns.slices)) as kept,
-            TableWriter(bad, quarantine_schema(columns.slices)) as quarantined,
+            TableWriter(good, kept_schema(tuple(columns.extra))) as kept,
+            TableWriter(bad, quarantine_schema(tuple(columns.extra))) as quarantined,
         ):
             _part(store.get_file(window.table), window.rows, sieve, tally, kept, quarantined)
         rejects = Table.of(store.put_blob("quarantine", bad), rows=quarantined.rows)
@@ -96,7 +96,7 @@ class _Sieve:
         """The kept row. Raises _Rejected."""
         text = self._text(raw)
         row = {
-            **{name: value for name, value in raw.items() if name.startswith(SLICE)},
+            **{name: value for name, value in raw.items() if name.startswith((SLICE, META))},
             **{name: raw[name] for name in ("row", "source", "line", "id", "prediction")},
             "text": text, "label": self._label(raw["label"]),
             "score": _number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
@@ -218,6 +218,8 @@ def _refuse_too_many(tally: _Tally, policy: Validation, *, read: int, rejects: T
 
 
 def _notes(window: Window, policy: Validation) -> tuple[str, ...]:
-    if policy.near_duplicates is None or window.rows <= NEAR_ROWS:
-        return ()
-    return (f"near duplicates were looked for among the first {NEAR_ROWS:,} of {window.rows:,} rows only",)
+    notes = [f"the last line of {source} is still being written: it was left for the next run"
+             for source in window.unfinished]  # fmt: skip
+    if policy.near_duplicates is not None and window.rows > NEAR_ROWS:
+        notes.append(f"near duplicates were looked for among the first {NEAR_ROWS:,} of {window.rows:,} rows only")
+    return tuple(notes)

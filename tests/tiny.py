@@ -3,12 +3,15 @@
 import hashlib
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from infra.object_store import ObjectStore
-from models.contracts import Table
+from models.adapter import Predictions
+from models.contracts import Artifact, Scores, Table
 from models.rows import content_digest
 from tasks.dataset import save_table
+from tasks.score_files import write_scores
 
 WORDS = [
     "the",
@@ -79,3 +82,12 @@ def kept_table(rows: pd.DataFrame, store: ObjectStore) -> Table:
         full[column] = float("nan")
     full["timestamp"] = pd.Series([pd.NaT] * len(rows), dtype="datetime64[us, UTC]")
     return save_table(full, "kept", store)
+
+
+def stored_scores(probabilities: np.ndarray, embeddings: np.ndarray, store: ObjectStore, folder: Path) -> Scores:
+    """Outputs as scoring would store them, in two batches."""
+    path, middle = folder / "scores.arrow", len(probabilities) // 2
+    parts = ((probabilities[:middle], embeddings[:middle]), (probabilities[middle:], embeddings[middle:]))
+    write_scores(path, [Predictions(p.astype(np.float32), e.astype(np.float32)) for p, e in parts])
+    arrays = Artifact.model_validate(store.put_blob("scores", path))
+    return Scores(model_digest="m", arrays=arrays, rows=len(probabilities), seconds=0, device="cpu")

@@ -1,8 +1,6 @@
 """What ingestion promises about sources, windows and the cursor."""
 
 import gzip
-import json
-import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,58 +10,18 @@ import pyarrow.parquet as pq
 import pytest
 
 from errors import DataError
-from infra.object_store import ObjectStore
-from models.contracts import Cursor, Window
+from models.contracts import Cursor
 from models.sections import Columns, Data, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.timestamps import parse_timestamp
+from tests.tasks.conftest import Reader, lines, put
 
 TEXT = Columns(text="text", label="label")
 DATED = Columns(text="text", timestamp="at")
 ALL = Windowing()
 
 
-class Reader:
-    """Reads on and on from one folder, as the runs of one model do."""
-
-    def __init__(self, store: ObjectStore, base: Path) -> None:
-        self.store, self.base, self.cursor, self.run = store, base, Cursor(), 0
-
-    def window(self, *sources: str, columns: Columns = TEXT, by: Windowing = ALL, **data: Any) -> Window:
-        self.run += 1
-        window = ingest_window.fn(
-            Data(sources=sources, **data), columns, by, self.cursor,
-            run_id=f"r{self.run}", base=str(self.base), store=self.store,
-        )  # fmt: skip
-        self.cursor = window.cursor
-        return window
-
-    def rows(self, *sources: str, **kwargs: Any) -> list[dict[str, Any]]:
-        table = pq.read_table(self.store.get_file(self.window(*sources, **kwargs).table))
-        return table.to_pylist()
-
-    def texts(self, *sources: str, **kwargs: Any) -> list[str | None]:
-        return [row["text"] for row in self.rows(*sources, **kwargs)]
-
-    def write(self, name: str, data: str | bytes) -> None:
-        self.base.joinpath(name).write_bytes(data if isinstance(data, bytes) else data.encode())
-
-    def append(self, name: str, data: str) -> None:
-        with self.base.joinpath(name).open("a", newline="") as file:
-            file.write(data)
-
-
-@pytest.fixture
-def reader(store: ObjectStore) -> Any:
-    with tempfile.TemporaryDirectory() as folder:
-        yield Reader(store, Path(folder))
-
-
 CSV = 'text,label\ngood,1\n"two\nlines, quoted",0\n'
-
-
-def lines(*documents: object) -> str:
-    return "".join(json.dumps(document) + "\n" for document in documents)
 
 
 def parquet(path: Path, texts: list[str | None], **columns: Any) -> None:
@@ -272,32 +230,14 @@ def test_parquet_continues_behind_the_rows_that_were_read(reader: Reader) -> Non
 
 
 def test_objects_below_a_prefix_are_read_and_continued(reader: Reader) -> None:
-    def put(key: str, data: str) -> None:
-        reader.store.client.put_object(Bucket=reader.store.bucket, Key=f"logs/{key}", Body=data.encode())
-
     source = f"s3://{reader.store.bucket}/logs/"
-    put("b.csv", "text,label\ntwo,1\n")
-    put("a.csv", "text,label\none,1\n")
-    put("_SUCCESS", "")
+    put(reader, "b.csv", "text,label\ntwo,1\n")
+    put(reader, "a.csv", "text,label\none,1\n")
+    put(reader, "_SUCCESS", "")
     assert reader.texts(source) == ["one", "two"]
-    put("a.csv", "text,label\none,1\nmore,1\n")
-    put("b.csv", "text,label\nreplaced,1\n")
+    put(reader, "a.csv", "text,label\none,1\nmore,1\n")
+    put(reader, "b.csv", "text,label\nreplaced,1\n")
     assert reader.texts(source) == ["more", "replaced"]
-
-
-def test_a_json_line_that_is_still_being_written_is_left_for_the_next_run(reader: Reader) -> None:
-    reader.write("a.jsonl", lines({"text": "one"}) + '{"text": "tw')
-    assert reader.texts("a.jsonl") == ["one"]
-    reader.append("a.jsonl", 'o"}\n')
-    assert reader.texts("a.jsonl") == ["two"]
-
-
-def test_a_last_line_without_an_end_is_read_once(reader: Reader) -> None:
-    reader.write("a.csv", "text,label\none,1")
-    assert reader.texts("a.csv") == ["one"]
-    reader.append("a.csv", "\ntwo,1\n")
-    (row,) = reader.rows("a.csv")
-    assert (row["text"], row["line"]) == ("two", 3)
 
 
 def test_an_empty_file_has_no_rows_yet(reader: Reader) -> None:

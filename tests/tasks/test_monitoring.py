@@ -9,7 +9,6 @@ from errors import DataError
 from infra.object_store import ObjectStore
 from models.contracts import (
     AliasEntry,
-    Artifact,
     Estimate,
     Lineage,
     Manifest,
@@ -21,7 +20,7 @@ from models.contracts import (
     Table,
 )  # fmt: skip
 from tasks.monitoring import monitor_quality
-from tests.tiny import kept_table, sentences
+from tests.tiny import kept_table, sentences, stored_scores
 
 LABELS = ("negative", "positive")
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -45,10 +44,7 @@ def released(accuracy: float, rows: int) -> Release:
 
 
 def scores(positive: np.ndarray, store: ObjectStore, folder: Path) -> Scores:
-    path = folder / "scores.npz"
-    np.savez(path, probabilities=np.stack([1 - positive, positive], 1), embeddings=np.zeros((len(positive), 2)))
-    arrays = Artifact.model_validate(store.put_blob("scores", path))
-    return Scores(model_digest="m", arrays=arrays, rows=len(positive), seconds=0, device="cpu")
+    return stored_scores(np.stack([1 - positive, positive], 1), np.zeros((len(positive), 2)), store, folder)
 
 
 def monitored(rows: pd.DataFrame, positive: np.ndarray, store: ObjectStore, folder: Path) -> MonitoringReport:

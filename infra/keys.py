@@ -1,0 +1,42 @@
+"""Where things are in a model's part of the bucket: every key is built here."""
+
+NEWEST_FIRST = 9_999_999_999
+
+
+class Keys:
+    """Where things are, relative to the model's prefix."""
+
+    open_run = "runs/open.json"
+    history = "history/"
+    claims = "claims/"
+    versions = "versions/"
+
+    def blob(self, kind: str, sha256: str, suffix: str) -> str:
+        return f"blobs/{kind}/{sha256}{suffix}"
+
+    def stage(self, stage: str, digest: str) -> str:
+        return f"stages/{stage}/{digest}.json"
+
+    def candidate(self, digest: str) -> str:
+        return f"candidates/{digest}/"
+
+    def claim(self, version: int) -> str:
+        return f"{self.claims}{version:06d}.json"
+
+    def version(self, version: int) -> str:
+        return f"{self.versions}{version:06d}/"
+
+    def manifest(self, version: int) -> str:
+        return self.version(version) + "manifest.json"
+
+    def alias(self, alias: str) -> str:
+        return f"aliases/{alias}/"
+
+    def generation(self, alias: str, generation: int) -> str:
+        return f"{self.alias(alias)}{NEWEST_FIRST - generation:010d}.json"
+
+    def run(self, run_id: str, name: str) -> str:
+        return f"runs/{run_id}/{name}"
+
+    def finished(self, sequence: int) -> str:
+        return f"{self.history}{NEWEST_FIRST - sequence:010d}.json"

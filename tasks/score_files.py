@@ -1,0 +1,81 @@
+"""A model's outputs on disk: an Arrow file that is written batch by batch, and read in batches or by row numbers.
+
+Either takes the memory of one batch and of what is asked for. Embeddings lie there in half precision, which the
+embedding test does not notice (measured in docs/decisions.md).
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.adapter import Predictions
+
+PROBABILITIES, EMBEDDINGS = "probabilities", "embeddings"
+LARGEST = float(np.finfo(np.float16).max)
+
+
+def write_scores(path: Path, outputs: "Iterable[Predictions]") -> int:
+    """One record batch for each of `outputs`, of which there must be one at least; the rows written."""
+    rows, writer = 0, None
+    try:
+        for output in outputs:
+            halved = output.embeddings.clip(-LARGEST, LARGEST).astype(np.float16)
+            batch = pa.record_batch({PROBABILITIES: _column(output.probabilities), EMBEDDINGS: _column(halved)})
+            writer = writer or pa.ipc.new_file(path, batch.schema)
+            writer.write_batch(batch)
+            rows += batch.num_rows
+    finally:
+        if writer is not None:
+            writer.close()
+    return rows
+
+
+def probability_batches(path: Path) -> "Iterator[NDArray[np.float32]]":
+    """rows × labels, float32, a batch at a time, in the rows' order."""
+    return _batches(path, PROBABILITIES)
+
+
+def read_probabilities(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
+    """rows × labels, float32: of the numbered rows, in the order of their numbers' list; None: of all."""
+    return _read(path, PROBABILITIES, rows)
+
+
+def read_embeddings(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
+    """rows × width, float32; `rows` as for `read_probabilities`."""
+    return _read(path, EMBEDDINGS, rows)
+
+
+def _column(values: "NDArray[np.floating]") -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
+
+
+def _batches(path: Path, column: str) -> "Iterator[NDArray[np.float32]]":
+    # Read, not mapped: the kernel reads ahead so far that the mapped pages of a few rows are half the file.
+    with pa.OSFile(str(path)) as source:
+        schema = pa.ipc.open_file(source).schema
+        only = pa.ipc.IpcReadOptions(included_fields=[schema.get_field_index(column)])
+        with pa.ipc.open_file(source, options=only) as file:
+            for number in range(file.num_record_batches):
+                values = file.get_batch(number).column(column)
+                yield values.values.to_numpy().reshape(-1, values.type.list_size).astype(np.float32, copy=False)
+
+
+def _read(path: Path, column: str, rows: "NDArray[np.int64] | None") -> "NDArray[np.float32]":
+    if rows is None:
+        return np.concatenate(list(_batches(path, column)))
+    order = np.argsort(rows)
+    ascending, parts, first = np.asarray(rows)[order], [], 0
+    for batch in _batches(path, column):
+        inside = (ascending >= first) & (ascending < first + len(batch))
+        parts.append(batch[ascending[inside] - first])
+        first += len(batch)
+    found = np.concatenate(parts)
+    if len(found) < len(ascending):
+        raise IndexError(f"asked for rows {ascending[0]} to {ascending[-1]}; {path} holds the rows 0 to {first - 1}")
+    return found[np.argsort(order)]
