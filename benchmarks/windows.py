@@ -39,9 +39,11 @@ def side(scored: Scored, *, labelled: bool) -> Side:
     )  # fmt: skip
 
 
-def verdict(reference: Side, current: Side, *, seed: int, alpha: float = ALPHA) -> tuple[DriftSignal, ...]:
+def verdict(
+    reference: Side, current: Side, *, seed: int, alpha: float = ALPHA, policy: Drift = POLICY
+) -> tuple[DriftSignal, ...]:
     return signals.find_signals(
-        reference, current, label_names=LABELS, vocabulary=known_words(), policy=POLICY, alpha=alpha,
+        reference, current, label_names=LABELS, vocabulary=known_words(), policy=policy, alpha=alpha,
         rng=np.random.default_rng(seed),
     )  # fmt: skip
 
