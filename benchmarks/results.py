@@ -153,6 +153,10 @@ def beyond_chance(cells: Sequence[tuple[str, int, int]], limit: float) -> list[s
     return [name for name, hits, runs in cells if stats.binom.sf(hits - 1, runs, limit) < level]
 
 
+def percent(hits: int, runs: int) -> str:
+    return f"{100 * hits / runs:.0f} %"
+
+
 def points(value: float) -> str:
     return f"{100 * value:.1f}"
 
