@@ -106,6 +106,19 @@ def history(spec: Spec, as_json: Json = False) -> None:
 
 
 @app.command()
+def replay(
+    spec: Spec, as_json: Json = False,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day (YYYY-MM-DD, UTC).")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day, included.")] = None,
+) -> None:  # fmt: skip
+    """What the runs so far would have decided by the spec as it is now; changes nothing."""
+    from flows import replay as flow
+
+    found = flow.replay(spec, first=first, last=last)
+    typer.echo(json.dumps(flow.as_json(found), indent=2) if as_json else "\n".join(flow.replay_lines(found)))
+
+
+@app.command()
 def pull(
     spec: Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@ALIAS")],
     folder: Annotated[Path, typer.Argument(help="A new folder.")],

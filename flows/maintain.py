@@ -8,6 +8,7 @@ from prefect import flow
 from flows.monitor import observe
 from flows.promote import release_challenger
 from flows.retrain import retrain
+from flows.rollback import finish_rollback
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_workspace
 from models.contracts import (
@@ -22,6 +23,7 @@ from models.contracts import (
     Window,
 )
 from models.spec import ModelSpec, read_spec
+from tasks.budget import spend_levels
 from tasks.conclusion import conclude, history_entry, require_enough_rows
 from tasks.dataset import build_training_set
 from tasks.decision import decide
@@ -40,6 +42,7 @@ def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> End
     spec = read_spec(spec_path)
     with open_workspace(spec_path, model=spec.name, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
+        finish_rollback(champion, store=work.store)
         start = open_run(spec, "maintain", champion, force=force, store=work.store)
         with pinned(start, store=work.store):
             window = ingest_window(
@@ -54,9 +57,13 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, dry_run: bool, sto
     champion = start.champion
     if champion is None or window.waiting or not window.rows:
         return _concluded(start, None, window, store=store)
-    seen = observe(spec, start, champion, window, store=store)
     history = read_history(store=store)
-    decision = decide(seen.monitoring, seen.drift, history, policy=spec.policy, force=start.force, now=start.started_at)
+    levels = spend_levels(history, drift=spec.drift, policy=spec.policy, now=start.started_at)
+    seen = observe(spec, start, champion, window, alpha=levels.drift, store=store)
+    decision = decide(
+        seen.monitoring, seen.drift, history,
+        policy=spec.policy, window_digest=window.table.sha256, force=start.force, now=start.started_at,
+    )  # fmt: skip
     if decision.action is not Action.RETRAIN:
         return _concluded(start, decision, window, seen, store=store)
     training_set = build_training_set(

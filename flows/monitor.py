@@ -11,8 +11,11 @@ from tasks.scoring import score_rows
 from tasks.validation import validate_rows
 
 
-def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, store: ObjectStore) -> Observation:
-    """Validates and scores the window, then holds it against the champion's baseline."""
+def observe(
+    spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, alpha: float, store: ObjectStore
+) -> Observation:
+    """Validates and scores the window, then holds it against the champion's baseline; `alpha` is what the drift
+    verdict may spend of the year's false alarms."""
     weights = weights_of(champion.manifest, store=store)
     validation = validate_rows(
         window,
@@ -36,7 +39,7 @@ def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window,
     )
     drift = detect_drift(
         Scored(rows=validation.kept, scores=scores), Scored(rows=baseline, scores=baseline_scores),
-        champion.manifest.reference, labels=spec.labels, alpha=spec.drift.alpha, policy=spec.drift,
+        champion.manifest.reference, labels=spec.labels, alpha=alpha, policy=spec.drift,
         training=spec.training, seed=spec.seed, store=store,
     )  # fmt: skip
     return Observation(window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift)

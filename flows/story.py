@@ -38,7 +38,7 @@ def _seen(seen: Observation) -> list[str]:
     for check in seen.monitoring.quality:
         lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}; "
                      f"test of a fall: p = {_p(check.p_value)}")  # fmt: skip
-    strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold)
+    strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold if s.threshold else s.p_value)
     verdict = "DRIFT" if drift.drifted else "no drift"
     lines.append(f"   drift     {verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
                  f"strongest {strongest.name}, p {_p(strongest.p_value)} (threshold {_p(strongest.threshold)}), "

@@ -188,7 +188,7 @@ class RunStart(Record):
     """What a run is pinned to. It is stored before anything else, so that a killed run resumes as it began."""
 
     run_id: str
-    kind: Literal["bootstrap", "maintain"]
+    kind: Literal["bootstrap", "maintain", "rollback"]
     model: str
     spec_digest: str
     started_at: datetime
@@ -331,7 +331,7 @@ class DriftSignal(Record):
 
     @property
     def drifted(self) -> bool:
-        return self.p_value <= self.threshold and self.effect >= self.floor
+        return self.threshold > 0 and self.p_value <= self.threshold and self.effect >= self.floor
 
 
 class TellingWord(Record):
@@ -401,7 +401,8 @@ class RetrainDecision(Record):
     asks_for_labels: bool = False
     """Drift was found and there are too few labels to tell whether it does harm."""
     quality_alpha: float = 0.01
-    """The level of the test that accuracy fell: `policy.p_value`, or less where the year's budget asks for it."""
+    """The level of the test that accuracy fell: `policy.p_value`, or less where the year's budget asks for it; 0 where
+    no test was made."""
 
 
 class LabelRequest(Record):

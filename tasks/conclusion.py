@@ -8,6 +8,7 @@ from models.contracts import (
     Action,
     Attempt,
     BootstrapReport,
+    Candidate,
     Estimate,
     HistoryEntry,
     Measured,
@@ -28,6 +29,7 @@ from models.contracts import (
 from models.sections import Training
 
 Timings = Sequence[tuple[str, float, bool]]
+NOT_TRAINED = "not trained: "
 
 
 def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, training: Training) -> RetrainDecision:
@@ -36,7 +38,10 @@ def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, tr
     if training_set.new_rows >= training.min_rows and not empty:
         return decision
     short = f"{training_set.new_rows} new labelled training rows, at least {training.min_rows} are needed"
-    reason = f"not trained: {short}" if not empty else f"not trained: no rows for {', '.join(empty)}"
+    return not_trained(decision, NOT_TRAINED + (f"no rows for {', '.join(empty)}" if empty else short))
+
+
+def not_trained(decision: RetrainDecision, reason: str) -> RetrainDecision:
     return decision.model_copy(update={"action": Action.ALERT, "reasons": (*decision.reasons, reason)})
 
 
@@ -132,6 +137,9 @@ def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEnt
         window_digest=window.table.sha256, rows=window.rows,
         degraded=bool(report.decision and report.decision.degraded),
         drifted=bool(report.decision and report.decision.drifted), retrained=report.attempt is not None,
+        drift_alpha=seen.drift.alpha if seen else 0.0,
+        quality_alpha=report.decision.quality_alpha if report.decision else 0.0,
+        training_minutes=training_minutes(report.attempt.candidate) if report.attempt else 0.0,
         accuracy=accuracy[0] if accuracy else None,
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
     )  # fmt: skip
@@ -144,8 +152,13 @@ def bootstrap_entry(report: BootstrapReport, pages: Pages) -> HistoryEntry:
         headline=report.headline, started_at=report.start.started_at, finished_at=report.finished_at,
         window_digest=report.window.table.sha256, rows=report.window.rows, degraded=False, drifted=False,
         retrained=False, accuracy=accuracy, champion_version=report.release.version, cursor=report.window.cursor,
-        report=pages,
+        report=pages, training_minutes=training_minutes(report.candidate),
     )  # fmt: skip
+
+
+def training_minutes(candidate: Candidate) -> float:
+    """Wall-clock, on the device that trained."""
+    return candidate.cost.seconds / 60
 
 
 def rollback_entry(release: Release, previous: HistoryEntry, *, run_id: str, why: str, at: datetime) -> HistoryEntry:
@@ -154,7 +167,8 @@ def rollback_entry(release: Release, previous: HistoryEntry, *, run_id: str, why
         "sequence": previous.sequence + 1, "run_id": run_id, "kind": "rollback", "outcome": Outcome.ROLLED_BACK,
         "headline": f"Rolled back to version {release.version}: {why}.", "started_at": at, "finished_at": at,
         "rows": 0, "degraded": False, "drifted": False, "retrained": False, "accuracy": None,
-        "champion_version": release.version, "report": None,
+        "champion_version": release.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
+        "training_minutes": 0.0,
     })  # fmt: skip
 
 

@@ -4,13 +4,13 @@ A run that was killed left its opening record behind; the next one takes it up, 
 same cursor and so the same stages, until the history holds its entry.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,17 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, KeyTaken, MissingObject, ModelError, StoreError, UnmeasuredMetric
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, Cursor, HistoryEntry, Lineage, Release, RunStart, TrainingSet, Window
+from models.contracts import (
+    Candidate,
+    Cursor,
+    HistoryEntry,
+    Lineage,
+    Release,
+    RunReport,
+    RunStart,
+    TrainingSet,
+    Window,
+)
 from models.spec import ModelSpec
 
 PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "datasets", "pandas", "numpy")
@@ -30,7 +40,7 @@ PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "data
 @task(name="open run", cache_policy=NO_CACHE)
 def open_run(
     spec: ModelSpec,
-    kind: Literal["bootstrap", "maintain"],
+    kind: Literal["bootstrap", "maintain", "rollback"],
     champion: Release | None,
     *,
     force: bool,
@@ -63,7 +73,7 @@ def _interrupted(store: ObjectStore) -> RunStart | None:
         return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
     """A run that dies is taken up again as it began; one whose data or model was refused is not, so that the
     next run looks at what was mended."""
@@ -76,13 +86,19 @@ def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
 
 @task(name="close run", cache_policy=NO_CACHE)
 def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
-    """Commits the run: one conditional write, after which its rows count as read."""
+    """Commits the run: one conditional write, after which its rows count as read. Closing it again does nothing."""
+    key = store.keys.finished(entry.sequence)
     try:
-        store.put_bytes(store.keys.finished(entry.sequence), entry.model_dump_json(indent=1).encode(), if_absent=True)
+        store.put_bytes(key, entry.model_dump_json(indent=1).encode(), if_absent=True)
     except KeyTaken as problem:
+        written = HistoryEntry.model_validate_json(store.get_bytes(key))
+        if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
+            return written
         raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
                          "its result stands, this one's rows will be looked at again by the next run") from problem  # fmt: skip
-    store.delete(store.keys.open_run)
+    opened = _interrupted(store)
+    if opened and opened.run_id == entry.run_id:
+        store.delete(store.keys.open_run)
     return entry
 
 
@@ -92,11 +108,30 @@ def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[Histo
     return tuple(HistoryEntry.model_validate_json(store.get_bytes(key)) for key in keys)
 
 
+def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:
+    """The stored reports of maintenance runs, by run id; a run whose report is no longer there is left out."""
+    found = {}
+    for entry in history:
+        if entry.kind == "maintain" and entry.report:
+            with contextlib.suppress(MissingObject):
+                path = store.get_file(entry.report.json_)
+                found[entry.run_id] = RunReport.model_validate_json(path.read_bytes())
+    return found
+
+
 def open_run_of(*, store: ObjectStore) -> RunStart | None:
     """The run that is under way or was interrupted."""
     history = read_history(store=store, limit=1)
     start = _interrupted(store)
     return start if start and (not history or start.sequence > history[0].sequence) else None
+
+
+def unfinished_rollback(champion: Release, *, store: ObjectStore) -> RunStart | None:
+    """The open run, where it is a rollback that made this champion and has no history entry yet."""
+    start = _interrupted(store)
+    if start is None or start.kind != "rollback" or start.run_id != champion.entry.run_id:
+        return None
+    return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start
 
 
 def trace_lineage(

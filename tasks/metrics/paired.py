@@ -99,9 +99,7 @@ def power_of_difference(
     return float(stats.norm.cdf(beyond / spread)) if spread else float(beyond > 0)
 
 
-def rows_needed(
-    gain: float, *, discordance: float, limit: float = 0.0, level: float = 0.95, power: float = 0.8
-) -> int:
+def rows_needed(gain: float, *, discordance: float, limit: float = 0.0, level: float = 0.95, power: float = 0.8) -> int:
     """The fewest rows on which a true `gain` is shown to be above `limit` with this power."""
     low, high = 0, 1
     while power_of_difference(high, gain=gain, discordance=discordance, limit=limit, level=level) < power:

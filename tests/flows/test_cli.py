@@ -34,6 +34,13 @@ def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tm
     assert "Traceback" not in done.stderr
 
 
+def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anything(tmp_path: Path) -> None:
+    done = upkeep("replay", tmp_path / "spec.yaml", "--from", "yesterday")
+    assert done.returncode == 2
+    assert "--from 'yesterday' is no day; write it as YYYY-MM-DD" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     done = upkeep("status", home.spec)
     assert done.returncode == 0

@@ -1,0 +1,105 @@
+"""A rollback that dies, and what the next command makes of it."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.bootstrap import bootstrap
+from flows.inspect import pull_version, read_all_history, read_status
+from flows.maintain import maintain
+from flows.rollback import rollback
+from infra.object_store import ObjectStore
+from models.contracts import BootstrapReport, Outcome
+from models.spec import read_spec
+from tasks.registry import move_alias, publish
+from tests.flows.conftest import Home
+from tests.tiny import sentences
+
+pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the run gets a say."""
+
+
+@pytest.fixture
+def second(home: Home, store: ObjectStore) -> Home:
+    """Version 2 is champion, version 1 was before: the same untrained weights."""
+    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
+    home.receive("day-0", sentences(300))
+    first = bootstrap(home.spec, force=True).report
+    assert isinstance(first, BootstrapReport)
+    was = first.release.manifest
+    manifest = publish.fn(
+        first.candidate, model="test", kind=read_spec(home.spec).kind, reference=was.reference, measured=was.measured,
+        lineage=was.lineage.model_copy(update={"run_id": "r2"}), created_at=was.created_at, store=store,
+    )  # fmt: skip
+    move_alias.fn(manifest, alias="champion", expected=1, run_id="r2", why="test", store=store)
+    return home
+
+
+def die_after(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process dies right behind its so many-th write."""
+    done = []
+
+    def dying(name: str) -> None:
+        original = getattr(ObjectStore, name)
+
+        def write_and_die(self: ObjectStore, *args: Any, **options: Any) -> None:
+            original(self, *args, **options)
+            done.append(args[0])
+            if len(done) == write:
+                raise Killed(args[0])
+
+        monkeypatch.setattr(ObjectStore, name, write_and_die)
+
+    dying("put_bytes")
+    dying("delete")
+
+
+WRITES = {1: "runs/open.json", 2: "aliases/", 3: "history/", 4: "runs/open.json"}
+
+
+@pytest.mark.parametrize(("write", "key"), WRITES.items())
+def test_a_killed_rollback_that_is_asked_for_again_goes_back_one_version_and_not_two(
+    second: Home, write: int, key: str, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as planted, pytest.raises(Killed, match=key):
+        die_after(write, planted)
+        rollback.fn(second.spec, why="it errs")
+    assert pull_version(second.spec, "champion", tmp_path / "pulled").version == (2 if write == 1 else 1)
+    if write < 3:
+        assert rollback.fn(second.spec, why="it errs").version == 1
+    status = read_status(second.spec)
+    assert [entry.version for entry in status.log] == [1, 2, 1]
+    assert [(e.sequence, e.kind, e.champion_version) for e in status.recent] == [
+        (2, "rollback", 1),
+        (1, "bootstrap", 1),
+    ]
+    assert "it errs" in status.recent[0].headline
+    assert status.unfinished is None
+
+
+def test_a_rollback_that_died_before_its_history_entry_gets_it_from_the_next_run(second: Home) -> None:
+    with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
+        die_after(2, planted)
+        rollback.fn(second.spec)
+    assert read_status(second.spec).unfinished is not None
+    maintain(second.spec)
+    history = read_all_history(second.spec)
+    assert [(e.sequence, e.outcome) for e in history] == [
+        (3, Outcome.WAITING), (2, Outcome.ROLLED_BACK), (1, Outcome.BOOTSTRAPPED),
+    ]  # fmt: skip
+    assert history[1].cursor == history[2].cursor
+
+
+def test_another_version_can_be_asked_for_after_a_rollback_that_died(second: Home) -> None:
+    with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
+        die_after(2, planted)
+        rollback.fn(second.spec)
+    assert rollback.fn(second.spec, to=2).version == 2
+    assert [(e.kind, e.champion_version) for e in read_all_history(second.spec)] == [
+        ("rollback", 2), ("rollback", 1), ("bootstrap", 1),
+    ]  # fmt: skip

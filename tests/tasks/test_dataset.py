@@ -1,0 +1,73 @@
+"""Rows never cross over between training and what is judged, whichever window they came with."""
+
+import pandas as pd
+import pytest
+
+from infra.object_store import ObjectStore
+from models.contracts import Reference, Table, TrainingSet
+from models.rows import Split, content_digest, split_of
+from models.spec import Training
+from tasks import dataset
+from tasks.dataset import build_training_set, freeze_reference, take_baseline
+from tests.tiny import kept_table, sentences
+
+TRAINING = Training()
+
+
+def read(table: Table, store: ObjectStore) -> pd.DataFrame:
+    return pd.read_parquet(store.get_file(table))
+
+
+def split(text: str) -> Split:
+    shares = {"validation_share": TRAINING.validation_share, "test_share": TRAINING.test_share}
+    return split_of(content_digest(text), **shares)
+
+
+@pytest.fixture
+def old(store: ObjectStore) -> Reference:
+    return freeze_reference.fn(kept_table(sentences(200), store), None, origin="first", store=store)
+
+
+def built(rows: pd.DataFrame, reference: Reference | None, store: ObjectStore) -> TrainingSet:
+    return build_training_set.fn(kept_table(rows, store), reference, training=TRAINING, seed=1, store=store)
+
+
+def test_every_labelled_row_lands_where_its_content_says(store: ObjectStore) -> None:
+    rows = sentences(200)
+    rows.loc[::5, "label"] = None
+    found = built(rows, None, store)
+    parts = {Split.TRAIN: found.train, Split.VALIDATION: found.validation, Split.TEST: found.test}
+    for where, table in parts.items():
+        assert {split(text) for text in read(table, store)["text"]} == {where}
+    assert sum(table.rows for table in parts.values()) + found.leaks.near == 160
+    assert found.reference_test == found.test
+
+
+def test_replayed_rows_are_old_ones_and_none_is_in_twice(store: ObjectStore, old: Reference) -> None:
+    found = built(sentences(100, start=150), old, store)  # 50 of them are in the reference as well
+    train = read(found.train, store)["text"]
+    fresh = set(sentences(100, start=150)["text"])
+    assert train.is_unique
+    assert found.new_rows == sum(text in fresh for text in train)
+    assert 0 < found.replayed_rows == sum(text not in fresh for text in train) <= 1.5 * found.new_rows
+    sealed = {*read(found.test, store)["text"], *read(found.reference_test, store)["text"]}
+    assert not sealed & {*train, *read(found.validation, store)["text"]}
+
+
+def test_the_reference_keeps_the_newest_row_of_a_text_that_came_again(store: ObjectStore, old: Reference) -> None:
+    again = sentences(10).assign(label="negative")
+    found = freeze_reference.fn(kept_table(again, store), old, origin="second", store=store)
+    rows = read(found.table, store)
+    assert (len(rows), found.newest_origin) == (200, "second")
+    assert set(rows.loc[rows["origin"] == "second", "text"]) == set(again["text"])
+    assert (rows.loc[rows["origin"] == "second", "label"] == "negative").all()
+
+
+def test_the_baseline_is_what_the_newest_window_held_out_however_the_table_is_cut(
+    store: ObjectStore, old: Reference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "ROW_GROUP", 32)
+    fresh = sentences(100, start=500)
+    newest = freeze_reference.fn(kept_table(fresh, store), old, origin="second", store=store)
+    rows = read(take_baseline.fn(newest, training=TRAINING, store=store), store)
+    assert sorted(rows["text"]) == sorted(text for text in fresh["text"] if split(text) is not Split.TRAIN)
