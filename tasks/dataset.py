@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LEAK_SIMILARITY = 0.8
+"""Of the words of both texts: one word may differ in nine."""
 EXAMPLES = 3
 ROW_GROUP = 65_536
 """Rows that a reader must hold at once, and may pass over at once."""
@@ -135,13 +136,11 @@ def _join(first: "pd.DataFrame", second: "pd.DataFrame", rng: np.random.Generato
 
 def _without_leaks(train: "pd.DataFrame", sealed: "pd.DataFrame") -> tuple["pd.DataFrame", LeakReport]:
     """Training rows without those that say (nearly) the same as a sealed row."""
-    from tasks.metrics.similarity import NearDuplicates
+    from tasks.metrics.leaks import SealedTexts
 
-    index = NearDuplicates(LEAK_SIMILARITY)
-    for number, text in enumerate(sealed.text):
-        index.add(number, text)
+    index = SealedTexts(sealed.text, threshold=LEAK_SIMILARITY)
     exact = train.content.isin(set(sealed.content)).to_numpy()
-    near = np.array([index.find(text) is not None for text in train.text], dtype=bool)
+    near = np.array([index.repeated_by(text) is not None for text in train.text], dtype=bool)
     near &= ~exact
     examples = tuple(text[:120] for text in train.text[exact | near].head(EXAMPLES))
     report = LeakReport(exact=int(exact.sum()), near=int(near.sum()), examples=examples)
