@@ -85,6 +85,22 @@ def run(
 
 
 @app.command()
+def label(
+    spec: Spec,
+    file: Annotated[Path, typer.Argument(help="The filled batch: CSV or JSONL, in any order, also in part.")],
+    as_json: Json = False,
+) -> None:
+    """Take a filled labelling batch back; the next run decides by its labels."""
+    from flows.label import describe_labels
+    from flows.label import label as take
+    from models.spec import read_spec
+
+    taken = take(spec, file)
+    lines = describe_labels(taken, read_spec(spec), spec_path=spec)
+    typer.echo(taken.model_dump_json(indent=2) if as_json else "\n".join(lines))
+
+
+@app.command()
 def status(spec: Spec, as_json: Json = False) -> None:
     """What is champion, how good it was at release, and what the last runs did."""
     from flows.inspect import describe, read_status

@@ -5,7 +5,9 @@ from models.contracts import Observation, Release, RunStart, Scored, Window
 from models.spec import ModelSpec
 from tasks.dataset import take_baseline
 from tasks.drift import detect_drift
+from tasks.estimation import estimate_without_labels
 from tasks.monitoring import monitor_quality
+from tasks.parting import part_rows
 from tasks.registry import weights_of
 from tasks.scoring import score_rows
 from tasks.validation import validate_rows
@@ -28,18 +30,26 @@ def observe(
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
     baseline_scores = score_rows(baseline, weights, kind=spec.kind, store=store)
     scores = score_rows(validation.kept, weights, kind=spec.kind, store=store)
+    parts = part_rows(validation.kept, scores, store=store)
+    measuring, fresh = parts.measuring, parts.fresh
     monitoring = monitor_quality(
-        validation.kept,
-        scores,
+        measuring.rows,
+        measuring.scores,
         champion,
         baseline_scores,
         labels=spec.labels,
         seed=spec.seed,
         store=store,
     )
-    drift = detect_drift(
-        Scored(rows=validation.kept, scores=scores), Scored(rows=baseline, scores=baseline_scores),
-        champion.manifest.reference, labels=spec.labels, alpha=alpha, policy=spec.drift,
-        training=spec.training, seed=spec.seed, store=store,
+    monitoring = estimate_without_labels(
+        monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
+        labels=spec.labels, seed=spec.seed, store=store,
     )  # fmt: skip
-    return Observation(window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift)
+    drift = detect_drift(
+        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, labels=spec.labels,
+        alpha=alpha, policy=spec.drift, training=spec.training, seed=spec.seed, store=store,
+    )  # fmt: skip
+    return Observation(
+        window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,
+        baseline_scores=baseline_scores,
+    )  # fmt: skip

@@ -291,7 +291,8 @@ class LabelFreeEstimate(Record):
     method: Literal["CBPE", "ATC", "DoC"]
     estimate: Estimate
     truth: Estimate | None
-    """The accuracy on the window's labelled rows, where there are any: what the method is scored against."""
+    """The accuracy of the very rows that were estimated, where enough of the window's are labelled (the estimate is
+    then of those alone); None: the estimate is of all rows, and nothing scores it yet."""
 
     @property
     def error(self) -> float | None:
@@ -300,6 +301,7 @@ class LabelFreeEstimate(Record):
 
 class MonitoringReport(Record):
     rows: int
+    """Rows that may measure: not those that were chosen for being unlike the reference."""
     labelled: int
     quality: tuple[QualityCheck, ...]
     """accuracy and macro F1 on the labelled rows; empty where there are none."""
@@ -416,8 +418,48 @@ class LabelRequest(Record):
     unlike_rows: int
     """Most unlike the reference: these teach."""
     power: float
-    """The chance that a drop of `drop` is found with these labels."""
+    """The chance that a drop of `drop` is found with these labels, at level `p_value`."""
     drop: float
+    p_value: float = 0.01
+
+    @property
+    def rows(self) -> int:
+        return self.random_rows + self.unlike_rows
+
+
+class LabelCount(Record):
+    label: str
+    rows: int
+
+
+class BatchProgress(Record):
+    """How far a batch that was asked for has been labelled."""
+
+    run_id: str
+    rows: int
+    labelled: int
+
+    @property
+    def open(self) -> int:
+        return self.rows - self.labelled
+
+
+class LabelsTaken(Record):
+    """What `upkeep label` made of a filled file."""
+
+    uri: str | None
+    """Where the labels wait for the next run; None where the file said nothing new."""
+    new: int
+    corrected: int
+    unchanged: int
+    edited: int
+    """Rows whose text was edited in the file: the text that was sent out holds."""
+    by_label: tuple[LabelCount, ...]
+    """Of all labels in the file."""
+    batches: tuple[BatchProgress, ...]
+    """The batches that rows of the file belong to."""
+    waiting: int
+    """Labels, of this file and earlier ones, that no run has read yet and that measure."""
 
 
 class Observation(Record):
@@ -428,6 +470,12 @@ class Observation(Record):
     scores: Scores
     monitoring: MonitoringReport
     drift: DriftReport
+    baseline_scores: Scores | None = None
+    """The champion's outputs for its baseline; None in records from before they were kept."""
+
+    @property
+    def unlabelled(self) -> int:
+        return self.validation.kept.rows - self.validation.labelled
 
 
 # --- retraining ---------------------------------------------------------------------------------------------

@@ -2,7 +2,8 @@
 
 A raw row is what the source said, as strings, with its place; `problem` is set where it could not be read at
 all (`raw` then keeps the bytes). A kept row is typed and usable. Slice columns are named `slice:<column>`, metadata
-columns `meta:<column>`.
+columns `meta:<column>`. `chosen` is null in a row that came by itself; a row that came back labelled says why it was
+asked for.
 """
 
 import hashlib
@@ -16,7 +17,23 @@ SLICE, META = "slice:", "meta:"
 _SPACE = re.compile(r"\s+")
 
 _PLACE = [pa.field("row", pa.int64()), pa.field("source", pa.string()), pa.field("line", pa.int64())]
-_STRINGS = [pa.field(n, pa.string()) for n in ("id", "label", "timestamp", "prediction", "score", "latency")]
+_STRINGS = [pa.field(n, pa.string()) for n in ("id", "label", "timestamp", "prediction", "score", "latency", "chosen")]
+
+
+class Chosen(StrEnum):
+    """Why a row was given to people to label; what came by itself has none of these."""
+
+    RANDOM = "random"
+    EARLIER = "random, judged earlier"
+    """A run has tested quality by this label already; no champion has been trained on it yet."""
+    UNLIKE = "unlike"
+    """For being unlike the reference."""
+    CORRECTED = "corrected"
+    """Labelled anew after a run had judged by its first label: those are the ones that were hard."""
+
+
+TEACHING = frozenset({Chosen.UNLIKE, Chosen.CORRECTED})
+"""Rows that train and measure nothing: any share of right answers among them says nothing of the others."""
 
 
 def raw_schema(extra: tuple[str, ...]) -> pa.Schema:
@@ -34,7 +51,7 @@ def kept_schema(extra: tuple[str, ...]) -> pa.Schema:
         *_PLACE, pa.field("text", pa.string()), pa.field("label", pa.string()), pa.field("id", pa.string()),
         pa.field("timestamp", pa.timestamp("us", tz="UTC")), pa.field("prediction", pa.string()),
         pa.field("score", pa.float64()), pa.field("latency", pa.float64()), *_extra_fields(extra),
-        pa.field("content", pa.string()),
+        pa.field("content", pa.string()), pa.field("chosen", pa.string()),
     ])  # fmt: skip
 
 

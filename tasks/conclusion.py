@@ -11,6 +11,7 @@ from models.contracts import (
     Candidate,
     Estimate,
     HistoryEntry,
+    LabelRequest,
     Measured,
     Measurement,
     Observation,
@@ -42,7 +43,10 @@ def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, tr
 
 
 def not_trained(decision: RetrainDecision, reason: str) -> RetrainDecision:
-    return decision.model_copy(update={"action": Action.ALERT, "reasons": (*decision.reasons, reason)})
+    return decision.model_copy(update={
+        "action": Action.ALERT, "reasons": (*decision.reasons, reason),
+        "asks_for_labels": decision.asks_for_labels or decision.drifted,
+    })  # fmt: skip
 
 
 def require_useful(measured: Measured, *, force: bool) -> tuple[Measurement, ...]:
@@ -64,13 +68,17 @@ def measured_for_release(scorecard: Scorecard) -> tuple[Measurement, ...]:
 
 def conclude(
     start: RunStart, decision: RetrainDecision | None, *, window: Window, observation: Observation | None = None,
-    attempt: Attempt | None = None, release: Release | None = None, timings: Timings, finished_at: datetime,
+    attempt: Attempt | None = None, release: Release | None = None, label_request: LabelRequest | None = None,
+    timings: Timings, finished_at: datetime,
 ) -> RunReport:  # fmt: skip
     outcome = _outcome(decision, attempt, release)
+    headline = _headline(outcome, start, decision, window, attempt, release)
+    if label_request:
+        headline += f" {label_request.rows} rows to label are in {label_request.local_csv}."
     return RunReport(
-        start=start, outcome=outcome, headline=_headline(outcome, start, decision, window, attempt, release),
+        start=start, outcome=outcome, headline=headline,
         observation=observation, decision=decision, attempt=attempt, release=release,
-        stages=stage_times(timings), finished_at=finished_at,
+        stages=stage_times(timings), finished_at=finished_at, label_request=label_request,
     )  # fmt: skip
 
 

@@ -119,6 +119,11 @@ def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict
     return found
 
 
+def cursor_of(run_id: str, *, store: ObjectStore) -> Cursor:
+    """What had been read when a run ended; nothing, where the history has no such run."""
+    return next((entry.cursor for entry in read_history(store=store) if entry.run_id == run_id), Cursor())
+
+
 def open_run_of(*, store: ObjectStore) -> RunStart | None:
     """The run that is under way or was interrupted."""
     history = read_history(store=store, limit=1)

@@ -29,8 +29,6 @@ MAX_SLICES, SLICE_ROWS = 20, 300
 MAX_CATEGORIES = 50
 MAX_PERMUTATIONS = 200_000
 
-Numbers = "NDArray[np.float64]"
-
 
 @dataclass(frozen=True)
 class Question:
@@ -89,8 +87,8 @@ def _questions(
     for name in then:
         yield _distribution(name, "text", then[name], now[name], policy)
     if vocabulary:
-        unknown = [out_of_vocabulary(side.texts, vocabulary) for side in (reference, current)]
-        yield _distribution("unknown words", "vocabulary", *unknown, policy)
+        unknown_then, unknown_now = (out_of_vocabulary(side.texts, vocabulary) for side in (reference, current))
+        yield _distribution("unknown words", "vocabulary", unknown_then, unknown_now, policy)
     if len(reference.known) and len(current.known):
         yield _shares("label shares", "label", reference.known, current.known, label_names, policy)
     yield from _metadata(reference, current, policy)
@@ -127,8 +125,8 @@ def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Questio
             if numbers[0] is not None and numbers[1] is not None:
                 yield _distribution(name, "metadata", numbers[0], numbers[1], policy)
             else:
-                codes, names = _as_categories(then, now)
-                yield _shares(name, "metadata", *codes, names, policy)
+                names = _frequent(then, now)
+                yield _shares(name, "metadata", _codes(then, names), _codes(now, names), (*names, "other"), policy)
 
 
 def _slices(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
@@ -140,11 +138,13 @@ def _slices(reference: Side, current: Side, policy: Drift) -> Iterator[Question]
             if min(len(old), len(new)) >= policy.slice_rows:
                 of = f"{column}={value}"
                 yield _embeddings(f"embeddings, {of}", "slice", old, new, policy, SLICE_ROWS)
-                confidence = [side.probabilities.max(1) for side in (old, new)]
-                yield _distribution(f"confidence, {of}", "slice", *confidence, policy)
+                sure_then, sure_now = (side.probabilities.max(1) for side in (old, new))
+                yield _distribution(f"confidence, {of}", "slice", sure_then, sure_now, policy)
 
 
-def _distribution(name: str, family: str, then: Numbers, now: Numbers, policy: Drift) -> Question:
+def _distribution(
+    name: str, family: str, then: "NDArray[np.floating]", now: "NDArray[np.floating]", policy: Drift
+) -> Question:
     detail = f"median {np.median(then):.3g} → {np.median(now):.3g}, mean {then.mean():.3g} → {now.mean():.3g}"
     return Question(
         name, family, "Kolmogorov-Smirnov", "largest gap", policy.min_ks, detail, lambda _b, _rng: ks(then, now)
@@ -180,11 +180,12 @@ def _as_numbers(values: "NDArray[np.object_]") -> "NDArray[np.float64] | None":
     return numbers if np.isfinite(numbers).all() else None
 
 
-def _as_categories(
-    then: "NDArray[np.object_]", now: "NDArray[np.object_]"
-) -> tuple[list["NDArray[np.int64]"], tuple[str, ...]]:
-    """Numbers of the most frequent values of both sides together; all others are one category."""
-    frequent = [str(v) for v, _ in Counter([*then, *now]).most_common(MAX_CATEGORIES)]
-    index = {value: i for i, value in enumerate(frequent)}
-    codes = [np.array([index.get(str(v), len(frequent)) for v in values], np.int64) for values in (then, now)]
-    return codes, (*frequent, "other")
+def _frequent(then: "NDArray[np.object_]", now: "NDArray[np.object_]") -> tuple[str, ...]:
+    """The most frequent values of both sides together; a choice that does not know the sides biases no test."""
+    return tuple(str(value) for value, _ in Counter([*then, *now]).most_common(MAX_CATEGORIES))
+
+
+def _codes(values: "NDArray[np.object_]", names: tuple[str, ...]) -> "NDArray[np.int64]":
+    """Numbers of the values; all that are not named are one more category."""
+    index = {value: i for i, value in enumerate(names)}
+    return np.array([index.get(str(value), len(names)) for value in values], np.int64)

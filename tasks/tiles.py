@@ -46,7 +46,7 @@ def _looked(seen: Observation) -> tuple[Tile, ...]:
     quality = (Tile("accuracy now", percent(check.now.value), f"{percent(check.at_release.value)} at release")
                if check else Tile("accuracy now", "not known", "no row has a label"))  # fmt: skip
     signals = Tile("drift signals", f"{sum(s.drifted for s in drift.signals)} of {len(drift.signals)}",
-                   f"false alarms at most {percent(drift.alpha)} a run")  # fmt: skip
+                   f"false alarms at most {100 * drift.alpha:.2g} % a run")  # fmt: skip
     return _rows(checked.read, checked.labelled, checked.quarantined.rows), quality, signals
 
 

@@ -9,8 +9,8 @@ from errors import DataError
 
 Embeddings = NDArray[np.floating]
 NEIGHBOURS = 5
-REFERENCE_ROWS = 4000
-CURRENT_ROWS = 50_000
+REFERENCE_ROWS = 2000
+CURRENT_ROWS = 20_000
 _ROWS_AT_ONCE = 2048
 
 

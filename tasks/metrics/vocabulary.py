@@ -13,6 +13,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from errors import DataError
 from models.rows import normalised
@@ -23,8 +24,7 @@ _CHUNK = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])\\w)+")
 _FIRST_UNSPACED, _DIGIT = re.compile(f"[{_UNSPACED}]"), re.compile(r"\d")
 
 TELLING_ROWS = 20_000
-LEAST_Z = 3.0
-"""A word that changed nothing exceeds this once in 740."""
+_LEVEL = 0.05
 _PRIOR_SHARE = 0.1
 
 
@@ -99,7 +99,8 @@ class TellingWords:
 def telling_words(
     reference: Sequence[str], current: Sequence[str], *, most: int = 15, rng: np.random.Generator
 ) -> TellingWords:
-    """The words that tell current texts from reference texts, in both directions, of |z| at least `LEAST_Z`.
+    """The words that tell current texts from reference texts, in both directions: those that some word of as many
+    would reach in one of twenty windows in which none changed (Bonferroni).
 
     z-scores of the log-odds-ratio with an informative Dirichlet prior (Monroe, Colaresi and Quinn, "Fightin' words",
     Political Analysis 2008), over *rows that hold the word*: words of one row are not independent, rows are. The
@@ -116,12 +117,13 @@ def telling_words(
     words = sorted(word for word in sides[0] | sides[1] if sides[0][word] + sides[1][word] > 1)
     counts = np.array([[side[word] for word in words] for side in sides], float).reshape(2, -1)
     z = _z_scores(counts, np.array(sizes, float))
+    least = float(stats.norm.isf(_LEVEL / 2 / max(1, len(words))))
     found = [
         Telling(words[i], float(z[i]), int(counts[0, i]), int(counts[1, i])) for i in np.argsort(-abs(z), kind="stable")
     ]
     return TellingWords(
-        tuple([word for word in found if word.z >= LEAST_Z][:most]),
-        tuple([word for word in found if word.z <= -LEAST_Z][:most]), sizes[0], sizes[1],
+        tuple([word for word in found if word.z >= least][:most]),
+        tuple([word for word in found if word.z <= -least][:most]), sizes[0], sizes[1],
     )  # fmt: skip
 
 

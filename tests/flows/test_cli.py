@@ -75,3 +75,11 @@ def test_a_spec_that_init_wrote_for_an_unknown_file_bootstraps_and_runs_and_its_
     assert (page.parent / "evidently.html").stat().st_size > 100_000
     listed = json.loads(upkeep("history", spec, "--json").stdout)
     assert [e["kind"] for e in listed] == ["maintain", "bootstrap"]
+
+
+def test_labels_that_nobody_asked_for_are_refused_with_exit_code_5(home: Home) -> None:
+    sheet = home.folder / "filled.csv"
+    sheet.write_text(f"content,label\nc{'0' * 32},positive\n")
+    done = upkeep("label", home.spec, sheet, "--json")
+    assert done.returncode == 5
+    assert "line 2" in json.loads(done.stdout)["message"]

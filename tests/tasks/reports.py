@@ -16,6 +16,7 @@ from models.contracts import (
     DriftReport,
     DriftSignal,
     Estimate,
+    EvidentlyVerdict,
     FileEntry,
     Latency,
     LeakReport,
@@ -38,7 +39,9 @@ from models.contracts import (
     Share,
     SourcePosition,
     Table,
+    TellingWord,
     TrainingSet,
+    UnlikeRow,
     ValidationReport,
     Window,
 )
@@ -47,6 +50,7 @@ from models.sections import Policy
 from tasks.conclusion import bootstrap_headline, conclude, stage_times
 from tasks.decision import decide
 from tasks.gates import judge
+from tests import judged
 
 AT = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)
 LABELS = ("negative", "positive")
@@ -81,7 +85,15 @@ def run(seen: Observation | None, tried: Attempt | None = None, *, force: bool =
     start = started(release(1))
     decision: RetrainDecision | None = None
     if seen:
-        decision = decide.fn(seen.monitoring, seen.drift, (), policy=policy or Policy(), force=force, now=AT)
+        decision = decide.fn(
+            seen.monitoring,
+            seen.drift,
+            (judged.bootstrapped(7),),
+            policy=policy or Policy(),
+            window_digest="w",
+            force=force,
+            now=AT,
+        )
     blessed = tried is not None and tried.blessing.verdict == "blessed"
     return conclude(
         start.model_copy(update={"force": force}), decision, window=window(0 if seen is None else 200), observation=seen,
@@ -149,6 +161,10 @@ def observation(
     drift = DriftReport(
         signals=signals(gap), alpha=0.01, correction="Bonferroni", reference_rows=500, current_rows=200, compared_rows=200,
         evidently_html=EVIDENTLY, evidently_json=EVIDENTLY, evidently_share=0.4, notes=("a sample was compared",),
+        evidently_default=EvidentlyVerdict(drifted=False, share=0.1, method="K-S p_value at 0.05",
+                                           because="it asks for half of its 8 columns to drift" if gap > 0.1 else ""),
+        words=(TellingWord(word="<plot>", z=9.5, reference_rows=1, current_rows=90),) if gap > 0.1 else (),
+        unlike=(UnlikeRow(row=7, text="a | <b>film</b>", distance=0.8, beyond=1.0),) if gap > 0.1 else (),
     )  # fmt: skip
     scores = Scores(model_digest="m", arrays=EVIDENTLY, rows=200, seconds=1, device="cpu")
     return Observation(window=window(200), validation=validation(reasons=reasons, labelled=labelled), scores=scores,

@@ -142,6 +142,8 @@ def test_labels_are_asked_for_where_drift_meets_too_few_of_them() -> None:
     assert not decided(few, drift()).asks_for_labels
     assert not decided(FINE, drift("words")).asks_for_labels
     assert not decided(monitored(labelled=20, rows=30), drift("words")).asks_for_labels
+    seen_before = decided(few, drift("words"), retrained(9, window_digest="these rows"))
+    assert (seen_before.action, seen_before.asks_for_labels) == (Action.HOLD, False)
 
 
 def test_rows_that_were_retrained_on_are_held_and_the_run_is_named() -> None:

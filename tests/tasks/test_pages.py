@@ -261,3 +261,14 @@ def test_a_loss_that_ran_away_does_not_spoil_the_page() -> None:
     html = render_html(run(observation(accuracy=0.7), attempt(curve=curve)))
     assert not re.search(r'(?:x|y|cx|cy)\d?="(?:nan|inf)', html)
     assert "step 0 kept" in html
+
+
+def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -> None:
+    report = report_of(Outcome.RELEASED)
+    html, markdown = render_html(report), render_markdown(report)
+    for text, escaped in ((html, "&lt;plot"), (markdown, "\\<plot")):
+        assert escaped in text
+        assert "film" in text
+        assert "<b>film" not in text.replace("\\<", "")
+        assert "half of its 8 columns" in text
+    assert "tell the two apart" not in render_html(report_of(Outcome.HELD))
