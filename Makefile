@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick lint bench clean
+.PHONY: demo test test-slow lint clean
 
 $(READY): pyproject.toml constraints.txt Makefile
+	@echo "setting up $(VENV): some 200 packages, 2.7 GB; a few minutes the first time"
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "pip>=25.1"
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[local,lora]" --group dev
@@ -16,11 +17,11 @@ $(READY): pyproject.toml constraints.txt Makefile
 demo: $(READY)  ## the main job on real data, start to end
 	$(BIN)/upkeep demo
 
-test: $(READY)  ## everything, the slow ones too
-	$(BIN)/python -m pytest
-
-quick: $(READY)  ## what one runs while working
+test: $(READY)  ## the tests that one runs while working
 	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: $(READY)  ## those of whole runs and real processes that take longer; CI runs both
+	$(BIN)/python -m pytest -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check .

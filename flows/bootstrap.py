@@ -13,6 +13,7 @@ from models.spec import ModelSpec, read_spec
 from tasks.conclusion import bootstrap_entry, bootstrap_headline, require_useful, stage_times
 from tasks.dataset import build_training_set, freeze_reference
 from tasks.evaluation import measure_release
+from tasks.events import emit_promotion
 from tasks.finetuning import adopt, fine_tune, import_source
 from tasks.ingestion import ingest_window
 from tasks.registry import move_alias, publish
@@ -86,6 +87,7 @@ def _first_candidate(spec: ModelSpec, training_set: TrainingSet, *, base: str, s
 
 def _finish(report: BootstrapReport, work: Workspace) -> Ended:
     pages = write_report(report, home=work.home, store=work.store)
+    emit_promotion(report.release)
     close_run(bootstrap_entry(report, pages), store=work.store)
     return Ended(report=report, pages=pages)
 

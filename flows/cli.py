@@ -20,7 +20,7 @@ app = typer.Typer(
 Spec = Annotated[Path, typer.Argument(help="The model's spec (YAML).", metavar="SPEC")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
-EXITS = {"alerted": 3, "rejected": 4, "insufficient_evidence": 4}
+EXITS = {"alerted": 3, "published": 3, "rejected": 4, "insufficient_evidence": 4}
 
 
 @app.command()
@@ -85,6 +85,22 @@ def run(
 
 
 @app.command()
+def label(
+    spec: Spec,
+    file: Annotated[Path, typer.Argument(help="The filled batch: CSV or JSONL, in any order, also in part.")],
+    as_json: Json = False,
+) -> None:
+    """Take a filled labelling batch back; the next run decides by its labels."""
+    from flows.label import describe_labels
+    from flows.label import label as take
+    from models.spec import read_spec
+
+    taken = take(spec, file)
+    lines = describe_labels(taken, read_spec(spec), spec_path=spec)
+    typer.echo(taken.model_dump_json(indent=2) if as_json else "\n".join(lines))
+
+
+@app.command()
 def status(spec: Spec, as_json: Json = False) -> None:
     """What is champion, how good it was at release, and what the last runs did."""
     from flows.inspect import describe, read_status
@@ -103,6 +119,19 @@ def history(spec: Spec, as_json: Json = False) -> None:
         typer.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
     else:
         typer.echo("\n".join(history_lines(found)) or "no run has finished yet")
+
+
+@app.command()
+def replay(
+    spec: Spec, as_json: Json = False,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day (YYYY-MM-DD, UTC).")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day, included.")] = None,
+) -> None:  # fmt: skip
+    """What the runs so far would have decided by the spec as it is now; changes nothing."""
+    from flows import replay as flow
+
+    found = flow.replay(spec, first=first, last=last)
+    typer.echo(json.dumps(flow.as_json(found), indent=2) if as_json else "\n".join(flow.replay_lines(found)))
 
 
 @app.command()

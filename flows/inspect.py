@@ -1,11 +1,13 @@
 """Looking at what is there: reads the store, changes nothing, needs no Prefect server and no torch."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from errors import SpecError
 from infra.workspace import open_workspace
 from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
 from models.spec import read_spec
+from tasks.budget import Levels, spent
 from tasks.registry import list_versions, pull, read_alias, read_log, read_version, require_alias
 from tasks.runs import open_run_of, read_history
 
@@ -20,16 +22,21 @@ class Status(Record):
     recent: tuple[HistoryEntry, ...]
     unfinished: RunStart | None
     home: str
+    spent: Levels
+    """The false alarms that the last 365 days' tests were to raise, had nothing changed."""
+    false_alarms_a_year: float
 
 
 def read_status(spec_path: Path) -> Status:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, model=spec.name) as work:
         store = work.store
+        history = read_history(store=store)
         return Status(
             model=spec.name, champion=read_alias(spec.release.alias, store=store),
             versions=tuple(list_versions(store=store)), log=tuple(read_log(spec.release.alias, store=store)),
-            recent=read_history(store=store, limit=RECENT), unfinished=open_run_of(store=store), home=str(work.home),
+            recent=history[:RECENT], unfinished=open_run_of(store=store), home=str(work.home),
+            spent=spent(history, now=datetime.now(UTC)), false_alarms_a_year=spec.policy.false_alarms_a_year,
         )  # fmt: skip
 
 
@@ -69,9 +76,16 @@ def describe(status: Status) -> list[str]:
                     f"  measured  {m.metric} on {m.on} rows {e.value:.1%} [{e.low:.1%}, {e.high:.1%}], n = {e.n}"
                 )
         lines.append(f"  versions  {', '.join(map(str, status.versions))}")
+        lines.append(f"  {_budget(status)}")
     if status.unfinished:
         lines.append(f"  under way or interrupted: run {status.unfinished.run_id}; the next `upkeep run` takes it up")
     return [*lines, *(f"  {line}" for line in history_lines(status.recent))]
+
+
+def _budget(status: Status) -> str:
+    spent = status.spent
+    return (f"false alarms: {spent.total:.2g} of {status.false_alarms_a_year:g} expected spent in the last 365 days "
+            f"(drift {spent.drift:.2g}, quality {spent.quality:.2g})")  # fmt: skip
 
 
 def history_lines(history: tuple[HistoryEntry, ...]) -> list[str]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.ask import ask_for_labels, receive_labels
 from flows.monitor import observe
 from flows.promote import release_challenger
 from flows.retrain import retrain
@@ -15,6 +16,7 @@ from models.contracts import (
     Action,
     Attempt,
     Ended,
+    LabelRequest,
     Observation,
     Release,
     RetrainDecision,
@@ -23,9 +25,11 @@ from models.contracts import (
     Window,
 )
 from models.spec import ModelSpec, read_spec
+from tasks.budget import spend_levels
 from tasks.conclusion import conclude, history_entry, require_enough_rows
 from tasks.dataset import build_training_set
 from tasks.decision import decide
+from tasks.events import emit_events
 from tasks.ingestion import ingest_window
 from tasks.registry import require_alias
 from tasks.reporting import write_report
@@ -48,41 +52,50 @@ def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> End
                 spec.data, spec.columns, spec.window, start.cursor,
                 run_id=start.run_id, base=str(spec_path.resolve().parent), store=work.store,
             )  # fmt: skip
-            report = _run(spec, start, window, dry_run=dry_run, store=work.store)
+            window = receive_labels(spec, start, window, store=work.store)
+            report = _run(spec, start, window, dry_run=dry_run, work=work)
             return Ended(report=report, pages=None) if dry_run else _finish(report, window, work)
 
 
-def _run(spec: ModelSpec, start: RunStart, window: Window, *, dry_run: bool, store: ObjectStore) -> RunReport:
-    champion = start.champion
+def _run(spec: ModelSpec, start: RunStart, window: Window, *, dry_run: bool, work: Workspace) -> RunReport:
+    champion, store = start.champion, work.store
     if champion is None or window.waiting or not window.rows:
         return _concluded(start, None, window, store=store)
-    seen = observe(spec, start, champion, window, store=store)
     history = read_history(store=store)
-    decision = decide(seen.monitoring, seen.drift, history, policy=spec.policy, force=start.force, now=start.started_at)
+    levels = spend_levels(history, drift=spec.drift, policy=spec.policy, now=start.started_at)
+    seen = observe(spec, start, champion, window, alpha=levels.drift, store=store)
+    decision = decide(
+        seen.monitoring, seen.drift, history,
+        policy=spec.policy, window_digest=window.table.sha256, force=start.force, now=start.started_at,
+    )  # fmt: skip
     if decision.action is not Action.RETRAIN:
-        return _concluded(start, decision, window, seen, store=store)
+        request = ask_for_labels(spec, start, champion, decision, seen, dry_run=dry_run, work=work)
+        return _concluded(start, decision, window, seen, request=request, store=store)
     training_set = build_training_set(
         seen.validation.kept, champion.manifest.reference, training=spec.training, seed=spec.seed, store=store
     )
     decision = require_enough_rows(decision, training_set, spec.training)
+    request = ask_for_labels(spec, start, champion, decision, seen, dry_run=dry_run, work=work)
     if decision.action is not Action.RETRAIN or dry_run:
-        return _concluded(start, decision, window, seen, store=store)
+        return _concluded(start, decision, window, seen, request=request, store=store)
     attempt = retrain(spec, champion, training_set, store=store)
     release = release_challenger(spec, start, champion, seen, attempt, store=store)
-    return _concluded(start, decision, window, seen, attempt, release, store=store)
+    return _concluded(start, decision, window, seen, attempt, release, request, store=store)
 
 
 def _concluded(
     start: RunStart, decision: RetrainDecision | None, window: Window, seen: Observation | None = None,
-    attempt: Attempt | None = None, release: Release | None = None, *, store: ObjectStore,
+    attempt: Attempt | None = None, release: Release | None = None, request: LabelRequest | None = None, *,
+    store: ObjectStore,
 ) -> RunReport:  # fmt: skip
     return conclude(
-        start, decision, window=window, observation=seen, attempt=attempt, release=release,
+        start, decision, window=window, observation=seen, attempt=attempt, release=release, label_request=request,
         timings=store.timings, finished_at=datetime.now(UTC),
     )  # fmt: skip
 
 
 def _finish(report: RunReport, window: Window, work: Workspace) -> Ended:
     pages = write_report(report, home=work.home, store=work.store)
+    emit_events(report, window)
     close_run(history_entry(report, window, pages), store=work.store)
     return Ended(report=report, pages=pages)

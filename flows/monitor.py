@@ -1,18 +1,23 @@
 """Looking: one window, from its rows to what the champion makes of them."""
 
 from infra.object_store import ObjectStore
-from models.contracts import Observation, Release, RunStart, Window
+from models.contracts import Observation, Release, RunStart, Scored, Window
 from models.spec import ModelSpec
 from tasks.dataset import take_baseline
 from tasks.drift import detect_drift
+from tasks.estimation import estimate_without_labels
 from tasks.monitoring import monitor_quality
+from tasks.parting import part_rows
 from tasks.registry import weights_of
 from tasks.scoring import score_rows
 from tasks.validation import validate_rows
 
 
-def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, store: ObjectStore) -> Observation:
-    """Validates and scores the window, then holds it against the champion's baseline."""
+def observe(
+    spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, alpha: float, store: ObjectStore
+) -> Observation:
+    """Validates and scores the window, then holds it against the champion's baseline; `alpha` is what the drift
+    verdict may spend of the year's false alarms."""
     weights = weights_of(champion.manifest, store=store)
     validation = validate_rows(
         window,
@@ -25,17 +30,26 @@ def observe(spec: ModelSpec, start: RunStart, champion: Release, window: Window,
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
     baseline_scores = score_rows(baseline, weights, kind=spec.kind, store=store)
     scores = score_rows(validation.kept, weights, kind=spec.kind, store=store)
+    parts = part_rows(validation.kept, scores, store=store)
+    measuring, fresh = parts.measuring, parts.fresh
     monitoring = monitor_quality(
-        validation.kept,
-        scores,
+        measuring.rows,
+        measuring.scores,
         champion,
         baseline_scores,
         labels=spec.labels,
         seed=spec.seed,
         store=store,
     )
-    drift = detect_drift(
-        validation.kept, scores, baseline, baseline_scores,
-        labels=spec.labels, policy=spec.drift, seed=spec.seed, store=store,
+    monitoring = estimate_without_labels(
+        monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
+        labels=spec.labels, seed=spec.seed, store=store,
     )  # fmt: skip
-    return Observation(window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift)
+    drift = detect_drift(
+        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, labels=spec.labels,
+        alpha=alpha, policy=spec.drift, training=spec.training, seed=spec.seed, store=store,
+    )  # fmt: skip
+    return Observation(
+        window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,
+        baseline_scores=baseline_scores,
+    )  # fmt: skip

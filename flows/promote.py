@@ -18,7 +18,7 @@ def release_challenger(
     *,
     store: ObjectStore,
 ) -> Release | None:
-    """Publishes what was blessed; moves the alias unless the spec keeps that for a person. Nothing else is released."""
+    """Publishes what was blessed; moves the alias unless the spec or a warning keeps that for a person."""
     if attempt.blessing.verdict is not Verdict.BLESSED:
         return None
     origin = seen.window.table.sha256
@@ -28,7 +28,7 @@ def release_challenger(
         measured=measured_for_release(attempt.scorecard), created_at=start.started_at,
         lineage=trace_lineage(spec, start, seen.window, attempt.training_set, attempt.candidate), store=store,
     )  # fmt: skip
-    if not spec.release.promote:
+    if not (spec.release.promote and attempt.blessing.promotes_by_itself):
         return None
     why = "all gates passed: " + ", ".join(gate.gate for gate in attempt.blessing.gates)
     return move_alias(

@@ -11,6 +11,7 @@ from infra.workspace import open_workspace
 from models.contracts import Release
 from models.spec import read_spec
 from tasks.conclusion import rollback_entry
+from tasks.events import emit_promotion
 from tasks.registry import move_alias, read_log, read_version, require_alias, verify_version
 from tasks.runs import close_run, open_run, read_history, unfinished_rollback
 
@@ -43,6 +44,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
             why=why,
             store=work.store,
         )
+        emit_promotion(release)
         finish_rollback(release, store=work.store)
         return release
 

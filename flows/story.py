@@ -1,6 +1,15 @@
 """A run's result in the few lines that a person reads in a terminal."""
 
-from models.contracts import Attempt, BootstrapReport, Ended, Estimate, Observation, RunReport
+from models.contracts import (
+    Attempt,
+    BootstrapReport,
+    Ended,
+    Estimate,
+    LabelRequest,
+    MonitoringReport,
+    Observation,
+    RunReport,
+)
 
 MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
 
@@ -29,16 +38,35 @@ def _run(report: RunReport) -> list[str]:
     lines = _seen(report.observation) if report.observation else []
     if report.decision:
         lines.append(f"   decision  {report.decision.action.upper()}: {'; '.join(report.decision.reasons)}")
+    lines += _labels(report.label_request) if report.label_request else []
     return lines + (_attempt(report.attempt) if report.attempt else [])
+
+
+def _labels(request: LabelRequest) -> list[str]:
+    return [
+        f"   labels    {request.rows} rows to label: {request.local_csv}",
+        f"             its {request.random_rows} random rows find a drop of {100 * request.drop:.0f} points with "
+        f"probability {request.power:.0%}; fill `label`, then: upkeep label SPEC FILE",
+    ]  # fmt: skip
+
+
+def _estimates(monitoring: MonitoringReport) -> list[str]:
+    if not monitoring.estimates:
+        return []
+    told = ", ".join(f"{e.method} {_percent(e.estimate)}" for e in monitoring.estimates)
+    truth = monitoring.estimates[0].truth
+    against = f"; by labels it is {_percent(truth)}" if truth else ""
+    return [f"   estimates {told}{against} (extra alarms, not evidence of safety)"]
 
 
 def _seen(seen: Observation) -> list[str]:
     checked, drift = seen.validation, seen.drift
     lines = [f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined"]
     for check in seen.monitoring.quality:
-        lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}, "
-                     f"p that nothing fell {_p(check.p_value)}")  # fmt: skip
-    strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold)
+        lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}; "
+                     f"test of a fall: p = {_p(check.p_value)}")  # fmt: skip
+    lines += _estimates(seen.monitoring)
+    strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold if s.threshold else s.p_value)
     verdict = "DRIFT" if drift.drifted else "no drift"
     lines.append(f"   drift     {verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
                  f"strongest {strongest.name}, p {_p(strongest.p_value)} (threshold {_p(strongest.threshold)}), "
@@ -68,4 +96,4 @@ def _points(estimate: Estimate) -> str:
 
 
 def _p(value: float) -> str:
-    return "< 1e-16" if value < 1e-16 else f"{value:.2g}"
+    return "1e-16 or less" if value < 1e-16 else f"{value:.2g}"

@@ -10,6 +10,8 @@ class Keys:
     history = "history/"
     claims = "claims/"
     versions = "versions/"
+    requests = "requests/"
+    labels = "labels/"
 
     def blob(self, kind: str, sha256: str, suffix: str) -> str:
         return f"blobs/{kind}/{sha256}{suffix}"
@@ -37,6 +39,14 @@ class Keys:
 
     def run(self, run_id: str, name: str) -> str:
         return f"runs/{run_id}/{name}"
+
+    def request(self, run_id: str) -> str:
+        """The record of a labelling batch; run ids begin with the time, so the last key listed is the newest."""
+        return f"{self.requests}{run_id}.json"
+
+    def returned(self, number: int) -> str:
+        """Labels that came back, newest first: where a label was corrected, the first row read is the right one."""
+        return f"{self.labels}{NEWEST_FIRST - number:010d}.jsonl"
 
     def finished(self, sequence: int) -> str:
         return f"{self.history}{NEWEST_FIRST - sequence:010d}.json"

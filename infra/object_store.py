@@ -166,5 +166,4 @@ def connect(
 ) -> ObjectStore:  # fmt: skip
     """An object store on any S3-compatible server."""
     client = open_client(endpoint_url=endpoint_url, region=region, access_key=access_key, secret_key=secret_key)
-    cache.mkdir(parents=True, exist_ok=True)
     return ObjectStore(client, bucket, prefix=prefix, cache=cache)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from models.contracts import Cost, CurvePoint, ModelKind
-from models.spec import Training
+from models.sections import Training
 
 if TYPE_CHECKING:
     import numpy as np

@@ -250,6 +250,13 @@ class Scores(Record):
     device: str
 
 
+class Scored(Record):
+    """Rows together with one model's outputs for them."""
+
+    rows: Table
+    scores: Scores
+
+
 class QualityCheck(Record):
     """Now against the release: a one-sided test that the metric fell."""
 
@@ -278,8 +285,23 @@ class Percentiles(Record):
     n: int
 
 
+class LabelFreeEstimate(Record):
+    """What a method makes of the accuracy without looking at a label; an extra alarm, never evidence of safety."""
+
+    method: Literal["CBPE", "ATC", "DoC"]
+    estimate: Estimate
+    truth: Estimate | None
+    """The accuracy of the very rows that were estimated, where enough of the window's are labelled (the estimate is
+    then of those alone); None: the estimate is of all rows, and nothing scores it yet."""
+
+    @property
+    def error(self) -> float | None:
+        return None if self.truth is None else self.estimate.value - self.truth.value
+
+
 class MonitoringReport(Record):
     rows: int
+    """Rows that may measure: not those that were chosen for being unlike the reference."""
     labelled: int
     quality: tuple[QualityCheck, ...]
     """accuracy and macro F1 on the labelled rows; empty where there are none."""
@@ -290,6 +312,8 @@ class MonitoringReport(Record):
     """From the log's latency column, where the spec names one."""
     served_agreement: float | None
     """Share of rows whose logged prediction is the champion's own, where the spec names the column."""
+    estimates: tuple[LabelFreeEstimate, ...] = ()
+    """Calibrated on the labelled held-out rows of the reference; empty where those have no labels."""
 
 
 class DriftSignal(Record):
@@ -297,7 +321,7 @@ class DriftSignal(Record):
     `floor` as well, so that a huge window does not alarm on dust."""
 
     name: str
-    family: Literal["embedding", "prediction", "text", "label", "metadata"]
+    family: Literal["embedding", "prediction", "text", "vocabulary", "label", "metadata", "slice"]
     method: str
     statistic: float
     p_value: float
@@ -309,12 +333,43 @@ class DriftSignal(Record):
 
     @property
     def drifted(self) -> bool:
-        return self.p_value <= self.threshold and self.effect >= self.floor
+        return self.threshold > 0 and self.p_value <= self.threshold and self.effect >= self.floor
+
+
+class TellingWord(Record):
+    """A word that tells the two sides apart; `z` above 0: a larger share of the rows holds it now."""
+
+    word: str
+    z: float
+    reference_rows: int
+    current_rows: int
+
+
+class UnlikeRow(Record):
+    """A row of the window that is most unlike the reference; `row` numbers the window."""
+
+    row: int
+    text: str
+    distance: float
+    """1 - cosine similarity to the reference: 0 the same, 1 at right angles."""
+    beyond: float
+    """Share of the reference's own rows that are nearer to the reference than this row is."""
+
+
+class EvidentlyVerdict(Record):
+    """What Evidently says of the same columns by its own default methods and thresholds, and why ours may differ."""
+
+    drifted: bool
+    share: float
+    method: str
+    because: str
+    """Why the two verdicts differ; empty where they agree."""
 
 
 class DriftReport(Record):
     signals: tuple[DriftSignal, ...]
     alpha: float
+    """The false-alarm rate of this run over all signals: `drift.alpha`, or less where the year's budget asks for it."""
     correction: str
     reference_rows: int
     current_rows: int
@@ -325,6 +380,9 @@ class DriftReport(Record):
     evidently_share: float
     """The share of columns that Evidently's own dataset verdict calls drifted, for comparison."""
     notes: tuple[str, ...]
+    evidently_default: EvidentlyVerdict | None = None
+    words: tuple[TellingWord, ...] = ()
+    unlike: tuple[UnlikeRow, ...] = ()
 
     @property
     def drifted(self) -> bool:
@@ -342,6 +400,66 @@ class RetrainDecision(Record):
     reasons: tuple[str, ...]
     degraded: bool
     drifted: bool
+    asks_for_labels: bool = False
+    """Drift was found and there are too few labels to tell whether it does harm."""
+    quality_alpha: float = 0.01
+    """The level of the test that accuracy fell: `policy.p_value`, or less where the year's budget asks for it; 0 where
+    no test was made."""
+
+
+class LabelRequest(Record):
+    """A batch of rows for people to label: as CSV and as JSONL, and what its labels would tell."""
+
+    csv: Table
+    jsonl: Table
+    local_csv: str
+    random_rows: int
+    """Drawn from all rows, in proportion to the predicted labels: these measure."""
+    unlike_rows: int
+    """Most unlike the reference: these teach."""
+    power: float
+    """The chance that a drop of `drop` is found with these labels, at level `p_value`."""
+    drop: float
+    p_value: float = 0.01
+
+    @property
+    def rows(self) -> int:
+        return self.random_rows + self.unlike_rows
+
+
+class LabelCount(Record):
+    label: str
+    rows: int
+
+
+class BatchProgress(Record):
+    """How far a batch that was asked for has been labelled."""
+
+    run_id: str
+    rows: int
+    labelled: int
+
+    @property
+    def open(self) -> int:
+        return self.rows - self.labelled
+
+
+class LabelsTaken(Record):
+    """What `upkeep label` made of a filled file."""
+
+    uri: str | None
+    """Where the labels wait for the next run; None where the file said nothing new."""
+    new: int
+    corrected: int
+    unchanged: int
+    edited: int
+    """Rows whose text was edited in the file: the text that was sent out holds."""
+    by_label: tuple[LabelCount, ...]
+    """Of all labels in the file."""
+    batches: tuple[BatchProgress, ...]
+    """The batches that rows of the file belong to."""
+    waiting: int
+    """Labels, of this file and earlier ones, that no run has read yet and that measure."""
 
 
 class Observation(Record):
@@ -352,6 +470,12 @@ class Observation(Record):
     scores: Scores
     monitoring: MonitoringReport
     drift: DriftReport
+    baseline_scores: Scores | None = None
+    """The champion's outputs for its baseline; None in records from before they were kept."""
+
+    @property
+    def unlabelled(self) -> int:
+        return self.validation.kept.rows - self.validation.labelled
 
 
 # --- retraining ---------------------------------------------------------------------------------------------
@@ -462,11 +586,24 @@ class GateResult(Record):
     measured: Estimate
     limit: float
     because: str
+    mode: Literal["enforce", "warn"] = "enforce"
 
 
 class Blessing(Record):
+    """The verdict over all enforced gates. Where a gate in mode `warn` fails, a person decides on the promotion."""
+
     verdict: Verdict
     gates: tuple[GateResult, ...]
+    off: tuple[str, ...] = ()
+    """Names of the gates that the spec has switched off."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        return tuple(g.gate for g in self.gates if g.mode == "warn" and g.verdict is not Verdict.BLESSED)
+
+    @property
+    def promotes_by_itself(self) -> bool:
+        return self.verdict is Verdict.BLESSED and not self.warnings
 
 
 class Attempt(Record):
@@ -513,6 +650,7 @@ class RunReport(Record):
     release: Release | None
     stages: tuple[StageTime, ...]
     finished_at: datetime
+    label_request: LabelRequest | None = None
 
 
 class BootstrapReport(Record):
@@ -563,3 +701,7 @@ class HistoryEntry(Record):
     champion_version: int
     cursor: Cursor
     report: Pages | None
+    drift_alpha: float = 0.0
+    """The false-alarm rate that this run's drift verdict spent; 0 where none was made."""
+    quality_alpha: float = 0.0
+    training_minutes: float = 0.0

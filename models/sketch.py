@@ -9,8 +9,9 @@ from pathlib import Path
 
 from errors import DataError
 from models.sample import SAMPLE_ROWS, Column, as_text, read_rows, survey_columns
-from models.spec import load_yaml, parse_spec
+from models.spec import parse_spec
 from models.spec_text import Given, write_spec
+from models.yaml12 import load_yaml
 
 MOST_LABELS = 500
 _FEW = 20

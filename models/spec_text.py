@@ -15,7 +15,9 @@ import yaml
 from pydantic.fields import FieldInfo
 from pydantic_core import to_jsonable_python
 
-from models.spec import AtLeast, Better, LatencyWithin, ModelSpec, NoCollapse, NotWorse, Part, json_schema
+from models.gate_kinds import GATE_KINDS
+from models.part import Part
+from models.spec import ModelSpec, json_schema
 
 _WIDTH = 118
 
@@ -81,7 +83,7 @@ def _plain(key: str, value: Any, field: FieldInfo) -> Iterator[str]:
     yield from _described(f"{key}:", field.description)
     for part in value:
         yield from (f"  {line}" for line in _comment(part.__doc__ or ""))
-        fields = [f"{name}: {_flow(held)}" for name, held in part.model_dump().items()]
+        fields = [f"{name}: {_flow(held)}" for name, held in part.model_dump(exclude={"mode"}).items()]
         yield f"  - {fields[0]}"
         yield from (f"    {line}" for line in fields[1:])
 
@@ -129,7 +131,7 @@ def write_reference() -> str:
              "completes and checks: `spec.schema.json`, which `upkeep init` writes beside a new spec.")  # fmt: skip
     lines = ["# The spec", "", *textwrap.wrap(intro, _WIDTH), "", *_tables("", ModelSpec, schema)]
     lines += ["## gates", "", "A list; a release needs every gate. `kind` says which gate it is.", ""]
-    for gate in (Better, NotWorse, NoCollapse, LatencyWithin, AtLeast):
+    for gate in GATE_KINDS:
         kind = gate.model_fields["kind"].default
         lines += [f"### kind: {kind}", "", gate.__doc__ or "", "", *_table(gate, schema["$defs"][gate.__name__]), ""]
     return "\n".join(lines).rstrip() + "\n"

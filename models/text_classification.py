@@ -13,9 +13,12 @@ from transformers.utils import logging as transformers_logging
 from errors import ModelError
 from models.adapter import Advance, Examples, Predictions, Trained
 from models.contracts import ModelKind
-from models.spec import Training
+from models.sections import Training
+from models.threads import choose_threads
 
 TOKENS_PER_BATCH = 4096
+PROBED_FROM = 64
+"""Rows from which it pays to find out how many threads are fastest."""
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()  # Upkeep shows its own
 _GENERIC_LABEL = re.compile(r"^LABEL_\d+$")
@@ -53,6 +56,9 @@ class TextClassifier:
         """float32, longest texts together, so that little is computed on padding."""
         self.model.eval()
         tokens = self._tokenize(texts)
+        if len(tokens) >= PROBED_FROM:
+            probe = tokens[:8]
+            choose_threads(lambda: self._forward(probe))
         probabilities = np.zeros((len(texts), self.model.config.num_labels), np.float32)
         embeddings: np.ndarray | None = None
         for rows in _batches([len(ids) for ids in tokens]):

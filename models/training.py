@@ -6,7 +6,6 @@ about eight times a plain padded Trainer run. See docs/performance.md.
 """
 
 import json
-import os
 import resource
 import time
 from pathlib import Path
@@ -29,7 +28,8 @@ from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 from errors import MissingExtra
 from models.adapter import Advance, Trained
 from models.contracts import Cost, CurvePoint
-from models.spec import Training
+from models.sections import Training
+from models.threads import choose_threads
 
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
@@ -39,10 +39,10 @@ def fine_tune(
     training: Training, seed: int, work: Path, advance: Advance,
 ) -> tuple[Any, Trained]:  # fmt: skip
     """Trains, keeps the weights with the lowest validation loss, and merges adapters."""
-    torch.set_num_threads(training.threads or os.cpu_count() or 1)
     began, cpu_began = time.perf_counter(), time.process_time()
     fast, recipe = _prepare(model, training)
     adapted = _with_lora(model, training) if training.method == "lora" else model
+    _set_threads(model, training)
     arguments = _arguments(training, rows=len(train), work=work, seed=seed, bf16=fast)
     progress = _Progress(advance)
     trainer = Trainer(
@@ -63,6 +63,16 @@ def fine_tune(
     )  # fmt: skip
     merged = adapted.merge_and_unload() if training.method == "lora" else trainer.model
     return merged, Trained(cost, _curve(state.log_history), recipe)
+
+
+def _set_threads(model: Any, training: Training) -> None:
+    if training.threads:
+        torch.set_num_threads(training.threads)
+        return
+    tokens = torch.full((8, 32), 1, device=model.device)
+    mask = torch.ones_like(tokens)
+    with torch.inference_mode():
+        choose_threads(lambda: model(input_ids=tokens, attention_mask=mask))
 
 
 def last_valid_checkpoint(work: Path) -> Path | None:
@@ -133,7 +143,7 @@ def _with_lora(model: Any, training: Training) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as problem:
         raise MissingExtra("training.method: lora needs peft: pip install 'llm-upkeep[lora]'") from problem
-    from models.spec import Lora
+    from models.sections import Lora
 
     lora = training.lora or Lora()
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)

@@ -8,8 +8,10 @@ from models.contracts import (
     Action,
     Attempt,
     BootstrapReport,
+    Candidate,
     Estimate,
     HistoryEntry,
+    LabelRequest,
     Measured,
     Measurement,
     Observation,
@@ -25,9 +27,10 @@ from models.contracts import (
     Verdict,
     Window,
 )
-from models.spec import Training
+from models.sections import Training
 
 Timings = Sequence[tuple[str, float, bool]]
+NOT_TRAINED = "not trained: "
 
 
 def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, training: Training) -> RetrainDecision:
@@ -36,8 +39,14 @@ def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, tr
     if training_set.new_rows >= training.min_rows and not empty:
         return decision
     short = f"{training_set.new_rows} new labelled training rows, at least {training.min_rows} are needed"
-    reason = f"not trained: {short}" if not empty else f"not trained: no rows for {', '.join(empty)}"
-    return decision.model_copy(update={"action": Action.ALERT, "reasons": (*decision.reasons, reason)})
+    return not_trained(decision, NOT_TRAINED + (f"no rows for {', '.join(empty)}" if empty else short))
+
+
+def not_trained(decision: RetrainDecision, reason: str) -> RetrainDecision:
+    return decision.model_copy(update={
+        "action": Action.ALERT, "reasons": (*decision.reasons, reason),
+        "asks_for_labels": decision.asks_for_labels or decision.drifted,
+    })  # fmt: skip
 
 
 def require_useful(measured: Measured, *, force: bool) -> tuple[Measurement, ...]:
@@ -59,13 +68,17 @@ def measured_for_release(scorecard: Scorecard) -> tuple[Measurement, ...]:
 
 def conclude(
     start: RunStart, decision: RetrainDecision | None, *, window: Window, observation: Observation | None = None,
-    attempt: Attempt | None = None, release: Release | None = None, timings: Timings, finished_at: datetime,
+    attempt: Attempt | None = None, release: Release | None = None, label_request: LabelRequest | None = None,
+    timings: Timings, finished_at: datetime,
 ) -> RunReport:  # fmt: skip
     outcome = _outcome(decision, attempt, release)
+    headline = _headline(outcome, start, decision, window, attempt, release)
+    if label_request:
+        headline += f" {label_request.rows} rows to label are in {label_request.local_csv}."
     return RunReport(
-        start=start, outcome=outcome, headline=_headline(outcome, start, decision, window, attempt, release),
+        start=start, outcome=outcome, headline=headline,
         observation=observation, decision=decision, attempt=attempt, release=release,
-        stages=stage_times(timings), finished_at=finished_at,
+        stages=stage_times(timings), finished_at=finished_at, label_request=label_request,
     )  # fmt: skip
 
 
@@ -100,9 +113,14 @@ def _headline(
     if release:
         return f"Version {release.version} is champion, {champion} before: {_gain(attempt)}."
     if outcome is Outcome.PUBLISHED:
-        return f"A challenger was published and waits; {champion} stays champion: {_gain(attempt)}."
-    stopped = [g for g in attempt.blessing.gates if g.verdict is attempt.blessing.verdict]
+        return f"A challenger was published and waits{_doubts(attempt)}; {champion} stays champion: {_gain(attempt)}."
+    stopped = [g for g in attempt.blessing.gates if g.verdict is attempt.blessing.verdict and g.mode == "enforce"]
     return f"{champion.capitalize()} stays champion: " + "; ".join(f"gate {g.gate}: {g.because}" for g in stopped) + "."
+
+
+def _doubts(attempt: Attempt) -> str:
+    warnings = attempt.blessing.warnings
+    return f" (gate {', '.join(warnings)} warns)" if warnings else ""
 
 
 def _gain(attempt: Attempt) -> str:
@@ -127,6 +145,9 @@ def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEnt
         window_digest=window.table.sha256, rows=window.rows,
         degraded=bool(report.decision and report.decision.degraded),
         drifted=bool(report.decision and report.decision.drifted), retrained=report.attempt is not None,
+        drift_alpha=seen.drift.alpha if seen else 0.0,
+        quality_alpha=report.decision.quality_alpha if report.decision else 0.0,
+        training_minutes=training_minutes(report.attempt.candidate) if report.attempt else 0.0,
         accuracy=accuracy[0] if accuracy else None,
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
     )  # fmt: skip
@@ -139,8 +160,13 @@ def bootstrap_entry(report: BootstrapReport, pages: Pages) -> HistoryEntry:
         headline=report.headline, started_at=report.start.started_at, finished_at=report.finished_at,
         window_digest=report.window.table.sha256, rows=report.window.rows, degraded=False, drifted=False,
         retrained=False, accuracy=accuracy, champion_version=report.release.version, cursor=report.window.cursor,
-        report=pages,
+        report=pages, training_minutes=training_minutes(report.candidate),
     )  # fmt: skip
+
+
+def training_minutes(candidate: Candidate) -> float:
+    """Wall-clock, on the device that trained."""
+    return candidate.cost.seconds / 60
 
 
 def rollback_entry(release: Release, previous: HistoryEntry, *, run_id: str, why: str, at: datetime) -> HistoryEntry:
@@ -149,7 +175,8 @@ def rollback_entry(release: Release, previous: HistoryEntry, *, run_id: str, why
         "sequence": previous.sequence + 1, "run_id": run_id, "kind": "rollback", "outcome": Outcome.ROLLED_BACK,
         "headline": f"Rolled back to version {release.version}: {why}.", "started_at": at, "finished_at": at,
         "rows": 0, "degraded": False, "drifted": False, "retrained": False, "accuracy": None,
-        "champion_version": release.version, "report": None,
+        "champion_version": release.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
+        "training_minutes": 0.0,
     })  # fmt: skip
 
 

@@ -14,13 +14,15 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LeakReport, Reference, Table, TrainingSet
 from models.rows import Split, split_of
-from models.spec import Training
+from models.sections import Training
+from tasks.tables import compares
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 LEAK_SIMILARITY = 0.8
+"""Of the words of both texts: one word may differ in nine."""
 EXAMPLES = 3
 ROW_GROUP = 65_536
 """Rows that a reader must hold at once, and may pass over at once."""
@@ -37,8 +39,8 @@ def build_training_set(
     rng = np.random.default_rng(seed)
     replayed = _replay(old, new, Split.TRAIN, training.replay, rng)
     train = _join(new[new.split == Split.TRAIN], replayed, rng)
-    test = new[new.split == Split.TEST]
-    reference_test = old[old.split == Split.TEST] if reference else test
+    test = _sealed(new)
+    reference_test = _sealed(old) if reference else test
     train, leaks = _without_leaks(train, _join(test, reference_test, rng))
     validation = _join(
         new[new.split == Split.VALIDATION], _replay(old, new, Split.VALIDATION, training.replay, rng), rng
@@ -60,7 +62,7 @@ def freeze_reference(kept: Table, previous: Reference | None, *, origin: str, st
 
     new = _read(kept, store).assign(origin=origin)
     rows = pd.concat([_read(previous.table, store), new], ignore_index=True) if previous else new
-    rows = rows.drop_duplicates("content", keep="last")
+    rows = _keeping_labels(rows).drop_duplicates("content", keep="last")
     return Reference(table=save_table(rows, "reference", store), newest_origin=origin)
 
 
@@ -70,19 +72,37 @@ def take_baseline(reference: Reference, *, training: Training, store: ObjectStor
     """The rows of the newest accepted window that never trained: on training rows a model is too sure of itself,
     and every fresh window would look shifted."""
     rows = _split(_read(reference.table, store, only=pc.field("origin") == reference.newest_origin), training)
-    held_out = rows[rows.split != Split.TRAIN]
+    held_out = rows[(rows.split != Split.TRAIN) & compares(rows)]
     return save_table(held_out, "baseline", store)
 
 
 def _labelled(table: Table, store: ObjectStore) -> "pd.DataFrame":
-    return _read(table, store, only=pc.field("label").is_valid())
+    """Each text once: one that came back labelled may have come by itself as well, and then the returned one, which
+    comes last, holds."""
+    rows = _read(table, store, only=pc.field("label").is_valid())
+    return rows.drop_duplicates("content", keep="last")
 
 
 def _read(table: Table, store: ObjectStore, *, only: pc.Expression | None = None) -> "pd.DataFrame":
     """All rows, or those that are `only`: the others are passed over while reading, and take no memory."""
     import pandas as pd
 
-    return pd.read_parquet(store.get_file(table), filters=only)
+    rows = pd.read_parquet(store.get_file(table), filters=only)
+    return rows if "chosen" in rows else rows.assign(chosen=None)  # stored before rows were sent out for labelling
+
+
+def _sealed(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Test rows that may measure. A row that was chosen for being unlike the reference would tilt the measurement of
+    both models; where its content says test, it does not train either, and is not used at all."""
+    return rows[(rows.split == Split.TEST) & compares(rows)]
+
+
+def _keeping_labels(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """A text that comes again without its label keeps the one that somebody gave it, and why that was asked for."""
+    known = rows[rows.label.notna()].drop_duplicates("content", keep="last").set_index("content")
+    bare = rows.label.isna() & rows.content.isin(known.index)
+    carried = {name: rows[name].where(~bare, rows.content.map(known[name])) for name in ("label", "chosen")}
+    return rows.assign(**carried)
 
 
 def _split(rows: "pd.DataFrame", training: Training) -> "pd.DataFrame":
@@ -116,13 +136,11 @@ def _join(first: "pd.DataFrame", second: "pd.DataFrame", rng: np.random.Generato
 
 def _without_leaks(train: "pd.DataFrame", sealed: "pd.DataFrame") -> tuple["pd.DataFrame", LeakReport]:
     """Training rows without those that say (nearly) the same as a sealed row."""
-    from tasks.metrics.similarity import NearDuplicates
+    from tasks.metrics.leaks import SealedTexts
 
-    index = NearDuplicates(LEAK_SIMILARITY)
-    for number, text in enumerate(sealed.text):
-        index.add(number, text)
+    index = SealedTexts(sealed.text, threshold=LEAK_SIMILARITY)
     exact = train.content.isin(set(sealed.content)).to_numpy()
-    near = np.array([index.find(text) is not None for text in train.text], dtype=bool)
+    near = np.array([index.repeated_by(text) is not None for text in train.text], dtype=bool)
     near &= ~exact
     examples = tuple(text[:120] for text in train.text[exact | near].head(EXAMPLES))
     report = LeakReport(exact=int(exact.sum()), near=int(near.sum()), examples=examples)

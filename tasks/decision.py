@@ -1,87 +1,152 @@
 """Hold, alert or retrain: a pure function of the reports, the policy and the history.
 
 Drift is not harm: label-free estimates called real losses improvements (field notes), so by default only labels call
-for training, and drift without labels calls for labels.
+for training, and drift without labels calls for labels. The first line that fits decides:
+
+| | when | then |
+| --- | --- | --- |
+| 1 | `--force` | retrain, whatever follows |
+| 2 | fewer rows than `min_rows` | hold |
+| 3 | an earlier run has retrained on these very rows | hold, naming that run |
+| 4 | what `act_on` names is seen, in fewer than `k` of the last `n` windows, and `retrain_every` is not due | alert |
+| 5 | seen or due, but `cooldown`, `max_retrains_a_month` or `training_minutes_a_month` forbids | alert, until when |
+| 6 | seen or due | retrain |
+| 7 | drift, and too few labels to tell whether it does harm | alert |
+| 8 | drift or a drop that `act_on` does not name | alert |
+| 9 | nothing of this | hold |
+
+Where drift meets too few labels in lines 1 and 4 to 8, the decision asks for labels as well. What even `--force` cannot
+overrule is decided later: with too few labelled rows there is nothing to train on.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.contracts import Action, DriftReport, HistoryEntry, MonitoringReport, Outcome, RetrainDecision
-from models.spec import Policy, parse_period
+from models.part import parse_period
+from models.sections import Policy
+from tasks.budget import quality_level, since_last_look
+from tasks.limits import what_forbids_training
+
+
+@dataclass(frozen=True)
+class Quality:
+    """What the labels say. `level` is 0 where no test was made."""
+
+    fell: bool
+    level: float
+    sentence: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What this window says, once too small a window was discounted."""
+
+    degraded: bool
+    drifted: bool
+
+    def calls(self, policy: Policy) -> bool:
+        return _calls(policy, degraded=self.degraded, drifted=self.drifted)
 
 
 @task(name="decide", cache_policy=NO_CACHE)
 def decide(
     monitoring: MonitoringReport, drift: DriftReport, history: Sequence[HistoryEntry], *,
-    policy: Policy, force: bool, now: datetime,
+    policy: Policy, window_digest: str, force: bool, now: datetime,
 ) -> RetrainDecision:  # fmt: skip
-    """`history` is newest first. The reasons are sentences with the numbers that decided."""
-    degraded, quality = judge_quality(monitoring, policy)
-    found = _describe_drift(drift)
+    """`history` is newest first, `now` the run's start. The reasons are sentences with the numbers that decided."""
+    since_last = since_last_look(history, now=now)
+    quality = judge_quality(monitoring, policy, level=quality_level(history, policy=policy, now=now), since=since_last)
     enough = monitoring.rows >= policy.min_rows
-    degraded, drifted = degraded and enough, drift.drifted and enough
-    if enough or force:
-        action, reasons = _act(degraded, drifted, monitoring, history, policy=policy, force=force, now=now)
-    else:  # nor does a scheduled retraining have rows to train on
-        action, reasons = Action.HOLD, []
+    seen = Evidence(quality.fell and enough, drift.drifted and enough)
+    action, reasons = _act(
+        seen, history, policy=policy, window_digest=window_digest, enough=enough, force=force, now=now
+    )
     if not enough:
-        reasons = [*reasons, f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}"]
-    return RetrainDecision(action=action, reasons=(found, quality, *reasons), degraded=degraded, drifted=drifted)
+        reasons.append(f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}")
+    unlabelled = monitoring.labelled < policy.min_labels
+    asks = seen.drifted and unlabelled and policy.act_on != "drift" and action is not Action.HOLD
+    if asks:
+        reasons.append("label some of these rows, so that it can be told whether the change does harm")
+    elif action is Action.ALERT and not reasons:
+        reasons.append(f"policy.act_on is {policy.act_on}, so this asks for a person and not for training")
+    return RetrainDecision(
+        action=action, reasons=(_describe_drift(drift, policy), quality.sentence, *reasons),
+        degraded=seen.degraded, drifted=seen.drifted, asks_for_labels=asks,
+        quality_alpha=quality.level if enough else 0.0,
+    )  # fmt: skip
 
 
-def judge_quality(monitoring: MonitoringReport, policy: Policy) -> tuple[bool, str]:
-    """Whether labels prove a drop of accuracy, and the sentence that says so."""
+def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float, since: timedelta) -> Quality:
+    """Whether labels prove a drop of accuracy at this run's level, and the sentence that says so."""
     check = next((c for c in monitoring.quality if c.metric == "accuracy"), None)
     if check is None or monitoring.labelled < policy.min_labels:
-        return False, f"{monitoring.labelled} labelled rows are no evidence of quality (at least {policy.min_labels})"
+        few = f"{monitoring.labelled} labelled rows are no evidence of quality (at least {policy.min_labels})"
+        return Quality(False, 0.0, few)
     then, now = f"{check.at_release.value:.1%} at release", f"{check.now.value:.1%} now"
     numbers = f"{then}, {now} (p = {check.p_value:.2g}, {check.now.n} labels)"
-    fell = check.p_value < policy.p_value and check.drop >= policy.min_drop
-    return fell, f"accuracy {'fell' if fell else 'holds'}: {numbers}"
+    if not level:
+        return Quality(False, 0.0, f"accuracy was not judged: {numbers}, {_nothing_left(policy)}")
+    fell = check.p_value < level and check.drop >= policy.min_drop
+    why = "" if level == policy.p_value else (
+        f", at level {level:.2g}: {_told(since)} after the last run, policy.false_alarms_a_year = "
+        f"{policy.false_alarms_a_year:g} affords no more")  # fmt: skip
+    return Quality(fell, level, f"accuracy {'fell' if fell else 'holds'}: {numbers}{why}")
 
 
-def _describe_drift(drift: DriftReport) -> str:
+def _nothing_left(policy: Policy) -> str:
+    return (f"since no time has passed after the last run, and policy.false_alarms_a_year = "
+            f"{policy.false_alarms_a_year:g} affords no test")  # fmt: skip
+
+
+def _told(period: timedelta) -> str:
+    seconds = period.total_seconds()
+    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
+    return f"{seconds / size:.3g} {unit}"
+
+
+def _describe_drift(drift: DriftReport, policy: Policy) -> str:
     """The strongest three by p-value, with their numbers; the report lists all."""
+    if not drift.alpha:
+        return f"drift was not judged, {_nothing_left(policy)}"
     moved = sorted((s for s in drift.signals if s.drifted), key=lambda s: (s.p_value, -s.effect))
     if not moved:
-        return f"no drift in {len(drift.signals)} signals at alpha {drift.alpha:g}"
+        return f"no drift in {len(drift.signals)} signals at alpha {drift.alpha:.2g}"
     named = [f"{s.name} (p = {s.p_value:.2g}, {s.effect_name} {s.effect:.2f})" for s in moved[:3]]
     return f"drift in {', '.join(named)}" + (f" and {len(moved) - 3} more" if len(moved) > 3 else "")
 
 
 def _act(
-    degraded: bool, drifted: bool, monitoring: MonitoringReport, history: Sequence[HistoryEntry], *,
-    policy: Policy, force: bool, now: datetime,
+    seen: Evidence, history: Sequence[HistoryEntry], *,
+    policy: Policy, window_digest: str, enough: bool, force: bool, now: datetime,
 ) -> tuple[Action, list[str]]:  # fmt: skip
+    """The table above, line by line."""
     if force:
         return Action.RETRAIN, ["retraining was forced"]
+    if not enough:  # nor does a scheduled retraining have rows to train on
+        return Action.HOLD, []
+    before = next((e for e in history if e.retrained and e.window_digest == window_digest), None)
+    if before:
+        return Action.HOLD, [f"run {before.run_id} (#{before.sequence}) has retrained on these very rows"]
     due = _overdue(history, policy, now)
-    calls = {"quality": degraded, "drift": drifted, "either": degraded or drifted}[policy.act_on]
-    if calls or due:
-        return _unless_too_early(history, policy, now, [due] if due else [], called=calls)
-    if drifted and monitoring.labelled < policy.min_labels:
-        return Action.ALERT, ["label some of these rows, so that it can be told whether the change does harm"]
-    if drifted or degraded:
-        return Action.ALERT, [f"policy.act_on is {policy.act_on}, so this asks for a person and not for training"]
-    return Action.HOLD, []
+    if seen.calls(policy) or due:
+        return _unless_limited(history, policy, now, due)
+    return (Action.ALERT if seen.drifted or seen.degraded else Action.HOLD), []
 
 
-def _unless_too_early(
-    history: Sequence[HistoryEntry], policy: Policy, now: datetime, reasons: list[str], *, called: bool
+def _unless_limited(
+    history: Sequence[HistoryEntry], policy: Policy, now: datetime, due: list[str]
 ) -> tuple[Action, list[str]]:
-    """k of n windows must say so (a scheduled retraining needs none to), and the cooldown must be over."""
+    """k of n windows must say so (a scheduled retraining needs none to), and no limit may be reached."""
     agreeing = 1 + sum(_called(e, policy) for e in _windows(history)[: policy.n - 1])
-    if called and agreeing < policy.k and not reasons:
+    if agreeing < policy.k and not due:
         return Action.ALERT, [f"{agreeing} of the last {policy.n} windows call for training, policy.k = {policy.k}"]
-    last = next((e.finished_at for e in history if e.retrained), None)
-    free_at = last + parse_period(policy.cooldown) if last else now
-    if free_at > now:
-        return Action.ALERT, [*reasons, f"policy.cooldown = {policy.cooldown} lasts until {free_at:%Y-%m-%d %H:%M} UTC"]
-    return Action.RETRAIN, reasons
+    forbidden = what_forbids_training(history, policy=policy, now=now)
+    return (Action.ALERT if forbidden else Action.RETRAIN), [*due, *forbidden]
 
 
 def _windows(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
@@ -96,13 +161,17 @@ def _windows(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
 
 
 def _called(entry: HistoryEntry, policy: Policy) -> bool:
-    return {"quality": entry.degraded, "drift": entry.drifted, "either": entry.degraded or entry.drifted}[policy.act_on]
+    return _calls(policy, degraded=entry.degraded, drifted=entry.drifted)
 
 
-def _overdue(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str | None:
+def _calls(policy: Policy, *, degraded: bool, drifted: bool) -> bool:
+    return {"quality": degraded, "drift": drifted, "either": degraded or drifted}[policy.act_on]
+
+
+def _overdue(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> list[str]:
     if not policy.retrain_every:
-        return None
+        return []
     trained = [e.finished_at for e in history if e.retrained or e.kind == "bootstrap"]
     if trained and trained[0] + parse_period(policy.retrain_every) > now:
-        return None
-    return f"policy.retrain_every = {policy.retrain_every} is due"
+        return []
+    return [f"policy.retrain_every = {policy.retrain_every} is due"]

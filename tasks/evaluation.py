@@ -25,7 +25,8 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
-from tasks.metrics.classification import measure, paired_difference
+from tasks.metrics.classification import measure
+from tasks.metrics.paired import paired_difference
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,7 +14,7 @@ from infra.progress import bar
 from infra.stages import once
 from models.adapter import Examples, adapter_for
 from models.contracts import Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
-from models.spec import ModelSource, Training
+from models.sections import ModelSource, Training
 
 MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
 """What a model may consist of: safetensors, and text. Pickles are never copied, loaded or written."""
@@ -32,7 +32,7 @@ def fine_tune(
     train, validation = (_examples(t, kind.labels, store) for t in (training_set.train, training_set.validation))
     inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.seed}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
-    with bar("training", total=1000, unit="‰") as advance:
+    with bar("training", total=1000, unit="‰ of the steps") as advance:
         trained = model.fine_tune(train, validation, training=training, seed=kind.seed, work=work, advance=advance)
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
     try:

@@ -1,7 +1,8 @@
 """The evaluation gates: a pure function of scorecard and spec, which fails closed.
 
 A gate passes where the interval of what it measures supports its limit, is rejected where the interval
-contradicts it, and otherwise says that the evidence is too thin. All must pass.
+contradicts it, and otherwise says that the evidence is too thin. All that are enforced must pass; one that only
+warns is judged alike, and leaves the promotion to a person where it fails.
 """
 
 from collections.abc import Sequence
@@ -11,20 +12,20 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
-from models.spec import AtLeast, Better, Gate, LatencyWithin, NoCollapse, NotWorse
+from models.gate_kinds import AtLeast, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 
 
 @task(name="judge", cache_policy=NO_CACHE)
 def judge(scorecard: Scorecard, *, gates: Sequence[Gate]) -> Blessing:
     """The verdict over all gates: rejected by one is rejected; an undecided one leaves it undecided."""
-    if not gates:
-        raise UnmeasuredMetric("the list of gates is empty, and nothing that was not judged is blessed; add a gate")
-    results = tuple(_judge_one(scorecard, gate) for gate in gates)
-    verdicts = {result.verdict for result in results}
-    for worst in (Verdict.REJECTED, Verdict.INSUFFICIENT):
-        if worst in verdicts:
-            return Blessing(verdict=worst, gates=results)
-    return Blessing(verdict=Verdict.BLESSED, gates=results)
+    judged = [gate for gate in gates if gate.mode != "off"]
+    if not judged:
+        raise UnmeasuredMetric("the list of gates is empty (or all are off), and nothing that was not judged is "
+                               "blessed; add a gate, or enforce one")  # fmt: skip
+    results = tuple(_judge_one(scorecard, gate).model_copy(update={"mode": gate.mode}) for gate in judged)
+    verdicts = {result.verdict for result in results if result.mode == "enforce"}
+    worst = next((v for v in (Verdict.REJECTED, Verdict.INSUFFICIENT) if v in verdicts), Verdict.BLESSED)
+    return Blessing(verdict=worst, gates=results, off=tuple(gate.name for gate in gates if gate.mode == "off"))
 
 
 def _judge_one(scorecard: Scorecard, gate: Gate) -> GateResult:

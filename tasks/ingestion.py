@@ -14,8 +14,9 @@ from tqdm import tqdm
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
-from models.rows import SLICE, raw_schema
-from models.spec import Columns, Data, Windowing, parse_period
+from models.part import parse_period
+from models.rows import raw_schema
+from models.sections import Columns, Data, Windowing
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles
 from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume
@@ -41,10 +42,10 @@ def ingest_window(
     files = find_files(data, base=base, now=now, store=store)
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         rows_path, empty_path = Path(folder, "rows.parquet"), Path(folder, "empty.parquet")
-        with TableWriter(rows_path, raw_schema(columns.slices)) as table:
+        with TableWriter(rows_path, raw_schema(tuple(columns.extra))) as table:
             reading.read(files, table, Path(folder))
         if bounds.is_waiting:
-            with TableWriter(empty_path, raw_schema(columns.slices)):
+            with TableWriter(empty_path, raw_schema(tuple(columns.extra))):
                 pass
             nothing = Table.of(store.put_blob("windows", empty_path), rows=0)
             return Window(table=nothing, first_at=None, last_at=None, cursor=cursor, waiting=True)
@@ -60,7 +61,7 @@ def ingest_window(
 def _roles(columns: Columns) -> Roles:
     named = {role: getattr(columns, role) for role in
              ("text", "label", "id", "timestamp", "prediction", "score", "latency")}  # fmt: skip
-    return {role: c for role, c in named.items() if c} | {SLICE + name: name for name in columns.slices}
+    return {role: c for role, c in named.items() if c} | columns.extra
 
 
 class Bounds:

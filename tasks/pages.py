@@ -1,19 +1,24 @@
-"""Renders a report from the templates beside this file."""
+"""Renders a report from the templates beside this file: HTML with plots, and Markdown with the same as tables."""
 
 import functools
-import math
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.contracts import BootstrapReport, Comparison, Estimate, RunReport, Verdict
+from models.contracts import Attempt, BootstrapReport, Comparison, Observation, RunReport, Verdict
+from tasks import changes, charts, drift_plots, formats, plots
+from tasks.summary import summarize
+from tasks.tiles import tiles
 
+MOST_SLICES = 12
+"""More slices, labels or files than these are folded away."""
 WORDS = {
-    Verdict.BLESSED: "passed",
-    Verdict.REJECTED: "rejected",
-    Verdict.INSUFFICIENT: "too little evidence",
+    Verdict.BLESSED: ("passed", "good", "✓"),
+    Verdict.REJECTED: ("rejected", "bad", "✗"),
+    Verdict.INSUFFICIENT: ("too little evidence", "wait", "?"),
 }
+ROWS = {"current": "new rows", "reference": "earlier rows"}
 
 
 def render_html(report: RunReport | BootstrapReport) -> str:
@@ -24,65 +29,74 @@ def render_markdown(report: RunReport | BootstrapReport) -> str:
     return _environment(html=False).get_template("report.md.j2").render(**_view(report))
 
 
+def rows_of(comparison: Comparison) -> str:
+    """The rows that were compared, in words."""
+    return ROWS.get(comparison.on, comparison.on.removeprefix("slice:"))
+
+
 def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
+    """What the templates work with; None and empty lists stand for what the run did not call for."""
     run = report if isinstance(report, RunReport) else None
-    compared = run.attempt.scorecard.comparisons if run and run.attempt else ()
+    seen, attempt = (run.observation, run.attempt) if run else (None, None)
+    looked = seen or (report if isinstance(report, BootstrapReport) else None)
+    trained = report if isinstance(report, BootstrapReport) else attempt
     return {
-        "r": report, "run": run, "outcome": run.outcome if run else "bootstrapped",
-        "attempt": run.attempt if run else None, "seen": run.observation if run else None,
-        "comparisons": compared, "scale": Scale(compared),
-        "validation": run.observation.validation if run and run.observation else getattr(report, "validation", None),
-        "trained": _trained(report),
+        "r": report, "run": run, "summary": summarize(report), "tiles": tiles(report), "most_slices": MOST_SLICES,
+        "seen": seen, "attempt": attempt, "trained": trained,
+        "window": looked.window if looked else None, "validation": looked.validation if looked else None,
+        "sources": changes.list_sources(report.start.cursor, looked.window.cursor) if looked else [],
+        "leaks": trained.training_set.leaks.exact + trained.training_set.leaks.near if trained else 0,
+        "weights": sum(f.bytes for f in trained.candidate.files) if trained else 0,
+        "kept": charts.kept_step(trained.candidate.curve) if trained else None, "total": sum(s.seconds for s in report.stages),
+        **_compared(report, attempt), **_observed(seen), **_changed(report),
     }  # fmt: skip
 
 
-def _trained(report: RunReport | BootstrapReport) -> Any:
-    """What has a training set and a candidate: the report of a bootstrap, or a run's attempt, if any."""
-    return report if isinstance(report, BootstrapReport) else report.attempt
+def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> dict[str, Any]:
+    found = attempt.scorecard.comparisons if attempt else ()
+    limits = [plots.Limits.on(c, attempt.blessing.gates) for c in found] if attempt else []
+    estimates = [m.estimate for m in report.measured] if isinstance(report, BootstrapReport) else [
+        e for c in found for e in (c.champion, c.candidate)]  # fmt: skip
+    return {
+        "overall": [c for c in found if not plots.is_slice(c)],
+        "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
+        "values": plots.values_axis(estimates, [v for limit in limits for v in limit.value.values()]),
+        "differences": plots.differences_axis(found, [v for limit in limits for v in limit.difference.values()]),
+    }  # fmt: skip
 
 
-class Scale:
-    """Places differences on a shared axis, in per cent of its width; wide enough for every interval and for zero."""
+def _observed(seen: Observation | None) -> dict[str, Any]:
+    if seen is None:
+        return {}
+    now, signals = seen.monitoring, drift_plots.rank_signals(seen.drift.signals)
+    return {
+        "then_and_now": plots.values_axis(e for q in now.quality for e in (q.at_release, q.now)),
+        "shares": sorted(now.shares, key=lambda s: -abs(s.predicted - s.predicted_at_release)),
+        "shares_axis": plots.shares_axis(now.shares),
+        "signals": signals, "surprise": drift_plots.surprise_axis(signals),
+    }  # fmt: skip
 
-    def __init__(self, comparisons: tuple[Comparison, ...]) -> None:
-        ends = [abs(e) for c in comparisons for e in (c.difference.low, c.difference.high)]
-        self.limit = max([0.01, *ends]) * 1.05
 
-    def at(self, difference: float) -> str:
-        return f"{50 + 50 * difference / self.limit:.2f}"
-
-    @property
-    def label(self) -> str:
-        return f"±{100 * self.limit:.0f} points"
+def _changed(report: RunReport | BootstrapReport) -> dict[str, Any]:
+    before = report.start.champion.manifest if report.start.champion else None
+    if report.release is None:
+        return {"before": before, "unchanged": changes.tell_unchanged(report)}
+    return {
+        "before": before, "changed": changes.list_changes(report.release, before),
+        "files": changes.list_files(report.release, before), "lineage": changes.list_lineage(report.release),
+    }  # fmt: skip
 
 
 @functools.cache
 def _environment(*, html: bool) -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=html, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
-    environment.filters.update(pct=_percent, est=_estimate, pts=_points, p=_p_value, word=WORDS.get, cell=_cell)
+                              lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
+    environment.filters.update(
+        pct=formats.percent, est=formats.interval, pts=formats.points, p=formats.p_value, count=formats.count,
+        amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=formats.escaped,
+        words=formats.words, rows_of=rows_of, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
+        sign=lambda v: WORDS[v][2],
+    )  # fmt: skip
+    environment.globals.update(plots=plots, drift_plots=drift_plots, charts=charts)
     return environment
-
-
-def _percent(share: float) -> str:
-    return f"{share:.1%}"
-
-
-def _estimate(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
-
-
-def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
-
-
-def _p_value(p: float) -> str:
-    if p < 1e-16:
-        return "< 1e-16"
-    return f"{p:.1e}" if p < 0.001 else f"{p:.{2 - math.floor(math.log10(p)) if p < 0.1 else 2}f}"
-
-
-def _cell(text: object) -> str:
-    """Text that may come from a row, as it can stand in a Markdown table."""
-    return str(text).replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")

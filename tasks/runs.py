@@ -4,13 +4,13 @@ A run that was killed left its opening record behind; the next one takes it up, 
 same cursor and so the same stages, until the history holds its entry.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import secrets
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -21,7 +21,17 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, KeyTaken, MissingObject, ModelError, StoreError, UnmeasuredMetric
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, Cursor, HistoryEntry, Lineage, Release, RunStart, TrainingSet, Window
+from models.contracts import (
+    Candidate,
+    Cursor,
+    HistoryEntry,
+    Lineage,
+    Release,
+    RunReport,
+    RunStart,
+    TrainingSet,
+    Window,
+)
 from models.spec import ModelSpec
 
 PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "datasets", "pandas", "numpy")
@@ -63,7 +73,7 @@ def _interrupted(store: ObjectStore) -> RunStart | None:
         return None
 
 
-@contextmanager
+@contextlib.contextmanager
 def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
     """A run that dies is taken up again as it began; one whose data or model was refused is not, so that the
     next run looks at what was mended."""
@@ -96,6 +106,22 @@ def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[Histo
     """Finished runs, newest first."""
     keys = store.list_keys(store.keys.history, limit=limit)
     return tuple(HistoryEntry.model_validate_json(store.get_bytes(key)) for key in keys)
+
+
+def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:
+    """The stored reports of maintenance runs, by run id; a run whose report is no longer there is left out."""
+    found = {}
+    for entry in history:
+        if entry.kind == "maintain" and entry.report:
+            with contextlib.suppress(MissingObject):
+                path = store.get_file(entry.report.json_)
+                found[entry.run_id] = RunReport.model_validate_json(path.read_bytes())
+    return found
+
+
+def cursor_of(run_id: str, *, store: ObjectStore) -> Cursor:
+    """What had been read when a run ended; nothing, where the history has no such run."""
+    return next((entry.cursor for entry in read_history(store=store) if entry.run_id == run_id), Cursor())
 
 
 def open_run_of(*, store: ObjectStore) -> RunStart | None:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.contracts import SourcePosition
-from models.spec import Data
+from models.sections import Data
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
 from tasks.records import RawRow, Roles, Start, open_bytes, survey

@@ -1,11 +1,19 @@
-"""Writes rows to a Parquet file in batches, so that a table of any size needs the memory of one batch."""
+"""Writes rows to a Parquet file in batches, so that a table of any size needs the memory of one batch; and which of
+a table's rows may measure."""
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from models.rows import TEACHING, Chosen
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
 
 BATCH_ROWS = 8192
 BATCH_CHARS = 32 << 20
@@ -40,3 +48,20 @@ class TableWriter:
         if kind is None:
             self._flush()
         self._file.close()
+
+
+def measures(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
+    """Which rows of a window may say how good the champion is now: by each label once, and by no hand-picked row."""
+    return compares(rows) & ~_chosen(rows).isin([Chosen.EARLIER]).to_numpy()
+
+
+def compares(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
+    """Which rows may be held out to compare models by: all but those that were picked to teach."""
+    return ~_chosen(rows).isin(TEACHING).to_numpy()
+
+
+def _chosen(rows: "pd.DataFrame") -> "pd.Series[str]":
+    import pandas as pd
+
+    # Without the column: stored before rows were sent out for labelling.
+    return rows["chosen"] if "chosen" in rows else pd.Series([None] * len(rows), dtype=object)

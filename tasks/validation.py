@@ -20,8 +20,9 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
 from models.contracts import ReasonCount, Table, ValidationReport, Window
-from models.rows import SLICE, content_digest, kept_schema, quarantine_schema
-from models.spec import Columns, Validation, parse_period
+from models.part import parse_period
+from models.rows import META, SLICE, content_digest, kept_schema, quarantine_schema
+from models.sections import Columns, Validation
 from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
@@ -32,6 +33,8 @@ BATCH = 2048
 BROKEN_UTF8 = "broken UTF-8"
 EXACT, NEAR = "exact duplicate", "near duplicate"
 DUPLICATES = {EXACT, NEAR}
+SUPERSEDED = "label corrected since"
+"""Of no harm, however many: a corrected label is read before the one that it corrects."""
 
 
 @task(name="validate rows", cache_policy=NO_CACHE)
@@ -42,14 +45,17 @@ def validate_rows(
 ) -> ValidationReport:  # fmt: skip
     """Kept and quarantined rows. TooManyBadRows where more are broken or repeated than `policy` allows."""
     tally = _Tally()
-    sieve = _Sieve(labels, policy, now, NearDuplicates(policy.near_duplicates) if policy.near_duplicates else None)
+    near = NearDuplicates(policy.near_duplicates) if policy.near_duplicates else None
+    # Rows that came back labelled repeat rows of an earlier window, and must not cost this one the rows that say
+    # the same: they are held against each other alone. Near duplicates were removed before they were sent out.
+    sieves = {True: _Sieve(labels, policy, now, None), False: _Sieve(labels, policy, now, near)}
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         good, bad = Path(folder, "kept.parquet"), Path(folder, "quarantine.parquet")
         with (
-            TableWriter(good, kept_schema(columns.slices)) as kept,
-            TableWriter(bad, quarantine_schema(columns.slices)) as quarantined,
+            TableWriter(good, kept_schema(tuple(columns.extra))) as kept,
+            TableWriter(bad, quarantine_schema(tuple(columns.extra))) as quarantined,
         ):
-            _part(store.get_file(window.table), window.rows, sieve, tally, kept, quarantined)
+            _part(store.get_file(window.table), window.rows, sieves, tally, kept, quarantined)
         rejects = Table.of(store.put_blob("quarantine", bad), rows=quarantined.rows)
         _refuse_too_many(tally, policy, read=kept.rows + quarantined.rows, rejects=rejects)
         return ValidationReport(
@@ -58,13 +64,13 @@ def validate_rows(
         )  # fmt: skip
 
 
-def _part(path: Path, rows: int, sieve: "_Sieve", tally: "_Tally", kept: TableWriter,
+def _part(path: Path, rows: int, sieves: dict[bool, "_Sieve"], tally: "_Tally", kept: TableWriter,
           quarantined: TableWriter) -> None:  # fmt: skip
     with bar("checking", total=rows, unit="row") as advance:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
             for raw in batch.to_pylist():
                 try:
-                    row = sieve.sift(raw)
+                    row = sieves[raw.get("chosen") is not None].sift(raw)
                 except _Rejected as why:
                     tally.count(why, raw)
                     quarantined.add({**raw, "reason": f"{why.reason}: {why.detail}"})
@@ -96,12 +102,13 @@ class _Sieve:
         """The kept row. Raises _Rejected."""
         text = self._text(raw)
         row = {
-            **{name: value for name, value in raw.items() if name.startswith(SLICE)},
+            **{name: value for name, value in raw.items() if name.startswith((SLICE, META))},
             **{name: raw[name] for name in ("row", "source", "line", "id", "prediction")},
             "text": text, "label": self._label(raw["label"]),
             "score": _number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
             "latency": _number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
             "timestamp": self._timestamp(raw["timestamp"]), "content": content_digest(text),
+            "chosen": raw.get("chosen"),
         }  # fmt: skip
         self._refuse_repetition(row)
         return row
@@ -147,7 +154,7 @@ class _Sieve:
     def _refuse_repetition(self, row: dict[str, Any]) -> None:
         place, label = f"{row['source']}:{row['line']}", row["label"]
         if row["content"] in self.seen:
-            raise _Rejected(EXACT, self._repeats(row["content"], label, "repeats"))
+            raise _Rejected(SUPERSEDED if row["chosen"] else EXACT, self._repeats(row["content"], label, "repeats"))
         if self.near and row["row"] < NEAR_ROWS:
             match = self.near.find_or_add(row["row"], row["text"])
             if match is not None:
@@ -202,7 +209,7 @@ def _earliest(policy: Validation) -> datetime | None:
 
 def _refuse_too_many(tally: _Tally, policy: Validation, *, read: int, rejects: Table) -> None:
     reasons = tally.reasons()
-    broken = [r for r in reasons if r.reason not in DUPLICATES]
+    broken = [r for r in reasons if r.reason not in DUPLICATES | {SUPERSEDED}]
     repeated = [r for r in reasons if r.reason in DUPLICATES]
     for found, what, limit, name in (
         (broken, "broken", policy.max_bad_share, "max_bad_share"),

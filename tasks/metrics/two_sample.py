@@ -4,12 +4,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.spatial.distance import cdist
+from scipy import linalg, stats
+
+from errors import DataError
+from tasks.metrics.monte_carlo import sequential_p
 
 Sample = NDArray[np.floating]
-MEDIAN_ROWS = 1000
-_PERMUTED_AT_ONCE = 500
+LANDMARKS = 1000
+"""Rows that span the kernel. A pool of no more rows has the exact kernel; above, sentence embeddings were told apart
+as often as with the whole kernel, which a permutation would take twice the time for at 1000 + 1000 rows."""
+_CELLS_AT_ONCE = 4_000_000
+_KS_AUTO, _KS_CELLS, _KS_TINY = 10_000, 1_000_000_000, 1e-6
 
 
 @dataclass(frozen=True)
@@ -22,64 +27,145 @@ class Tested:
 def mmd(reference: Sample, current: Sample, *, permutations: int, rng: np.random.Generator) -> Tested:
     """Maximum mean discrepancy with a Gaussian kernel and a permutation p-value (Gretton et al., JMLR 2012).
 
-    The biased statistic, kernel width by the median heuristic over rows of the pool, drawn whatever their side (a
-    width that knew the sides would have to be chosen again in every permutation); p = (1 + #{permuted >= seen}) /
-    (1 + permutations) is valid at every size. Effect: the AUC of the projection on the difference of the means,
-    fitted on one half of the rows and measured on the other (0.5: no difference); a change of spread alone moves
-    the p-value and not this effect.
+    Samples are rows × width; `permutations` is the most that are drawn (`sequential_p`: a quiet window is done after
+    some fifty, so that a small share of alpha may ask for many). The p-value holds at every size, because whatever is
+    fitted is fitted to the pool, without a look at the sides: the axes (`_evened`), the kernel's width (median
+    heuristic) and the landmarks that span it (Nyström's approximation; Chatalic et al., "An efficient
+    permutation-based kernel two-sample test", 2025). No matrix is larger than rows × `LANDMARKS`.
+
+    Effect: the AUC of the projection on the difference of the means, fitted on one half of the rows and measured on
+    the other, and the other way round (0.5: no difference); a change of spread alone moves the p-value and not this
+    effect. Raises DataError for an empty side and for numbers that are not finite.
     """
-    pooled = np.concatenate([reference, current]).astype(np.float64)
-    n, m = len(reference), len(current)
-    squared = cdist(pooled, pooled, "sqeuclidean")
-    chosen = rng.permutation(n + m)[:MEDIAN_ROWS]
-    some = squared[np.ix_(chosen, chosen)]
-    width = float(np.median(some[some > 0])) if (some > 0).any() else 1.0
-    kernel = np.exp(-squared / width)
-    weights = np.concatenate([np.full(n, 1 / n), np.full(m, -1 / m)])
-    seen, at_least = float(weights @ kernel @ weights), 0
-    for begun in range(0, permutations, _PERMUTED_AT_ONCE):
-        size = min(_PERMUTED_AT_ONCE, permutations - begun)
-        permuted = rng.permuted(np.broadcast_to(weights, (size, n + m)), axis=1)
-        at_least += int((np.einsum("ij,ij->i", permuted, permuted @ kernel) >= seen - 1e-12).sum())
-    return Tested(seen, (1 + at_least) / (1 + permutations), _projected_auc(reference, current, rng))
+    n, _ = _sizes(reference, current)
+    rows = np.concatenate([reference, current]).astype(np.float64)
+    _finite(rows)
+    pooled = _evened(rows)
+    features = _kernel_features(pooled, rng)
+    statistic = float(np.square(features[:n].mean(0) - features[n:].mean(0)).sum())
+    p_value = _permutation_p(features, n, permutations, rng)
+    return Tested(statistic, p_value, _projected_auc(pooled[:n], pooled[n:], rng))
 
 
 def ks(reference: Sample, current: Sample) -> Tested:
-    """Kolmogorov-Smirnov, exact at small sizes and conservative with ties; effect: the largest gap of the CDFs."""
+    """Kolmogorov-Smirnov, conservative with ties; effect: the largest gap of the CDFs.
+
+    Exact up to 10,000 rows a side, and beyond that where rows × rows are at most a billion and the p-value is not
+    tiny (seconds otherwise); else by the limit, whose p-value was within 1 % of the exact one at these sizes and up to
+    5 % too small just above 10,000. Raises DataError for an empty side and for numbers that are not finite.
+    """
+    n, m = _sizes(reference, current)
+    _finite(np.concatenate([reference, current]))
     found = stats.ks_2samp(reference, current, method="auto")
+    if max(n, m) > _KS_AUTO and n * m <= _KS_CELLS and found.pvalue > _KS_TINY:
+        found = stats.ks_2samp(reference, current, method="exact")
     return Tested(float(found.statistic), float(found.pvalue), float(found.statistic))
 
 
 def categories(
     reference: NDArray[np.int64], current: NDArray[np.int64], *, kinds: int, permutations: int, rng: np.random.Generator
 ) -> Tested:
-    """Chi-squared over categories with a permutation p-value (exact margins, so small counts are no matter);
-    effect: total variation distance."""
-    then, now = (np.bincount(side, minlength=kinds).astype(float) for side in (reference, current))
+    """Chi-squared over categories with a permutation p-value (exact margins, so small counts are no matter), of at
+    most so many `permutations`; effect: total variation distance. Raises DataError for an empty side."""
+    _sizes(reference, current)
+    then, now = (np.bincount(side, minlength=kinds) for side in (reference, current))
     pooled = then + now
-    seen = _chi2(now[None], pooled, len(current))[0]
-    whole = pooled.astype(np.int64)
-    drawn = rng.multivariate_hypergeometric(whole, len(current), size=permutations, method="marginals").astype(float)
-    at_least = int((_chi2(drawn, pooled, len(current)) >= seen - 1e-9).sum())
-    distance = float(np.abs(then / then.sum() - now / now.sum()).sum() / 2)
-    return Tested(float(seen), (1 + at_least) / (1 + permutations), distance)
-
-
-def _chi2(now: Sample, pooled: Sample, rows: int) -> Sample:
-    total = pooled.sum()
     there = pooled > 0
-    expected_now = pooled[there] * rows / total
-    expected_then = pooled[there] - expected_now
-    off = (now[:, there] - expected_now) ** 2
-    return (off / expected_now + off / np.maximum(expected_then, 1e-12)).sum(1)
+    seen = float(_chi2(now[None, there], pooled[there])[0])
+
+    def reaches(size: int) -> NDArray[np.bool_]:
+        drawn = rng.multivariate_hypergeometric(pooled[there], len(current), size=size, method="marginals")
+        return _chi2(drawn, pooled[there]) >= seen * (1 - 1e-9)
+
+    p_value = sequential_p(reaches, most=permutations, at_once=max(1, _CELLS_AT_ONCE // kinds))
+    distance = float(np.abs(then / then.sum() - now / now.sum()).sum() / 2)
+    return Tested(seen, p_value, distance)
+
+
+def _sizes(reference: NDArray[np.generic], current: NDArray[np.generic]) -> tuple[int, int]:
+    if not len(reference) or not len(current):
+        raise DataError(
+            f"a two-sample test needs rows on both sides; there are {len(reference)} reference and {len(current)} "
+            "current ones. Look at the window's quarantine, or ask for fewer filters."
+        )
+    return len(reference), len(current)
+
+
+def _finite(numbers: Sample) -> None:
+    if not np.isfinite(numbers).all():
+        raise DataError(
+            f"{int((~np.isfinite(numbers)).sum())} of {numbers.size} numbers are not finite, and no test can rank them; "
+            "look at the model's outputs"
+        )
+
+
+def _evened(pooled: Sample) -> Sample:
+    """Centred, on principal axes, each divided by the root of its spread: halfway to whitening.
+
+    Embeddings vary most along a few axes that say nothing of the domain, and plain distances are made of those.
+    Weighing spectral directions by less than their variance is what makes kernel tests minimax optimal (Hagrass,
+    Sriperumbudur and Li, Annals of Statistics 2024); here a 30 % mixture of out-of-scope requests at 200 rows of
+    MiniLM embeddings was found in 17 of 20 windows instead of half of them.
+    """
+    pooled = pooled - pooled.mean(0)
+    variances, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
+    kept = variances > 1e-8 * variances[-1]
+    return pooled @ (axes[:, kept] * variances[kept] ** -0.25)
+
+
+def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
+    """Rows × at most `LANDMARKS`, centred: inner products are the kernel's."""
+    landmarks = pooled[rng.permutation(len(pooled))[:LANDMARKS]]
+    among = _squared_distances(landmarks, landmarks)
+    apart = among[among > 1e-9 * among.max()]
+    width = float(np.median(apart)) if apart.size else 1.0
+    kernel = np.exp(-among / width) + 1e-9 * np.eye(len(landmarks))  # equal rows would make it singular
+    across = np.exp(-_squared_distances(landmarks, pooled) / width)
+    features = linalg.solve_triangular(linalg.cholesky(kernel, lower=True), across, lower=True).T
+    return features - features.mean(0)
+
+
+def _squared_distances(rows: Sample, others: Sample) -> Sample:
+    """rows × others. One matrix product: fifteen times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
+    norms = np.square(rows).sum(1)[:, None] + np.square(others).sum(1)
+    return np.maximum(norms - 2 * rows @ others.T, 0)
+
+
+def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.Generator) -> float:
+    """The share of divisions into n and the rest that are as far apart as the first n rows and the others are.
+
+    Features are centred, so that a division's MMD is (1/n + 1/m)² times the squared length of the sum over its n.
+    """
+    single = features.astype(np.float32, order="C")
+    seen = float(np.square(single[:n].sum(0, dtype=np.float64)).sum())
+    # A tie counts as reached, so what rounding may have parted must be one: the second part is for a pool of equals.
+    least = seen * (1 - 1e-5) - 1e-9 * len(features)
+
+    def reaches(size: int) -> NDArray[np.bool_]:
+        keys = rng.integers(0, 1 << 32, (size, len(features)), dtype=np.uint32)
+        chosen = keys <= np.partition(keys, n - 1, axis=1)[:, n - 1 : n]  # n rows at random, without an order
+        sums = chosen.astype(np.float32) @ single
+        # Equal keys may choose one row too many, once in a million draws: counted as reached, which is conservative.
+        return (np.einsum("ij,ij->i", sums, sums) >= least) | (chosen.sum(1) != n)
+
+    return sequential_p(reaches, most=permutations, at_once=max(1, _CELLS_AT_ONCE // len(features)))
+
+
+def _chi2(now: NDArray[np.int64], pooled: NDArray[np.int64]) -> Sample:
+    """Of each draw (draws × kinds that occur), up to a factor that all draws share: 1 / share of the other side."""
+    rows, total = now[0].sum(), pooled.sum()
+    expected = pooled * (rows / total)
+    return np.square(now - expected) @ (1 / expected) * (total / max(1, total - rows))
 
 
 def _projected_auc(reference: Sample, current: Sample, rng: np.random.Generator) -> float:
-    first, second = (rng.permutation(side.astype(np.float64)) for side in (reference, current))
-    half_n, half_m = len(first) // 2, len(second) // 2
-    if half_n == 0 or half_m == 0:
+    first, second = (rng.permutation(side) for side in (reference, current))
+    folds = [(side[: len(side) // 2], side[len(side) // 2 :]) for side in (first, second)]
+    if not all(len(half) for fold in folds for half in fold):
         return 0.5
-    direction = second[:half_m].mean(0) - first[:half_n].mean(0)
-    scores = [second[half_m:] @ direction, first[half_n:] @ direction]
-    u = stats.mannwhitneyu(scores[0], scores[1]).statistic
-    return float(u / (len(scores[0]) * len(scores[1])))
+    found = []
+    for fitted, held in ((0, 1), (1, 0)):
+        direction = folds[1][fitted].mean(0) - folds[0][fitted].mean(0)
+        now, then = folds[1][held] @ direction, folds[0][held] @ direction
+        found.append(stats.mannwhitneyu(now, then).statistic / (len(now) * len(then)))
+    return float(np.mean(found))

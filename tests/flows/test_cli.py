@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from models.contracts import BootstrapReport, RunReport
-from models.spec import load_yaml
+from models.yaml12 import load_yaml
 from tests.flows.conftest import Home, moved
 from tests.tiny import sentences
 
@@ -32,6 +32,13 @@ def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tm
     assert done.returncode == 2
     assert "Did you mean model?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anything(tmp_path: Path) -> None:
+    done = upkeep("replay", tmp_path / "spec.yaml", "--from", "yesterday")
+    assert done.returncode == 2
+    assert "--from 'yesterday' is no day; write it as YYYY-MM-DD" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_status_before_the_first_release_names_the_command(home: Home) -> None:
@@ -68,3 +75,11 @@ def test_a_spec_that_init_wrote_for_an_unknown_file_bootstraps_and_runs_and_its_
     assert (page.parent / "evidently.html").stat().st_size > 100_000
     listed = json.loads(upkeep("history", spec, "--json").stdout)
     assert [e["kind"] for e in listed] == ["maintain", "bootstrap"]
+
+
+def test_labels_that_nobody_asked_for_are_refused_with_exit_code_5(home: Home) -> None:
+    sheet = home.folder / "filled.csv"
+    sheet.write_text(f"content,label\nc{'0' * 32},positive\n")
+    done = upkeep("label", home.spec, sheet, "--json")
+    assert done.returncode == 5
+    assert "line 2" in json.loads(done.stdout)["message"]

@@ -1,4 +1,5 @@
 import contextlib
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,9 @@ import pytest
 
 from errors import DataError, SpecError
 from flows.bootstrap import bootstrap
-from flows.inspect import pull_version, read_all_history, read_status
+from flows.inspect import describe, pull_version, read_all_history, read_status
 from flows.maintain import maintain
+from flows.replay import as_json, replay, replay_lines
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import Outcome, RunReport
@@ -37,6 +39,7 @@ def test_a_year_in_short_bootstrap_quiet_drift_bad_labels_and_rollback(champion:
     assert outcome(home) is Outcome.RELEASED
     home.receive("day-3", flipped(moved(300, start=4000)))
     assert outcome(home) in {Outcome.REJECTED, Outcome.INSUFFICIENT}
+    spending_and_replay(home)
     status = read_status(home.spec)
     assert status.champion is not None
     assert status.champion.version == 2
@@ -45,11 +48,50 @@ def test_a_year_in_short_bootstrap_quiet_drift_bad_labels_and_rollback(champion:
     assert pull_version(home.spec, "champion", tmp_path / "pulled").version == 1
 
 
+def spending_and_replay(home: Home) -> None:
+    """What the year's runs cost is in the history, and the policy can be tried on them."""
+    bad_labels, drifted, quiet, waited, first = read_all_history(home.spec)
+    assert first.training_minutes > 0
+    assert (waited.drift_alpha, waited.quality_alpha, waited.training_minutes) == (0, 0, 0)
+    for run in (quiet, drifted, bad_labels):
+        assert 0 < run.drift_alpha < 1e-4
+        assert 0 < run.quality_alpha < 1e-4
+    assert drifted.training_minutes > 0 == quiet.training_minutes
+    status = read_status(home.spec)
+    assert status.spent.drift == sum(run.drift_alpha for run in (quiet, drifted, bad_labels))
+    assert "of 1 expected spent in the last 365 days (drift " in "\n".join(describe(status))
+    same = replay(home.spec, first=None, last=None)
+    assert [run.differs for run in same.runs] == [False] * 3
+    assert same.then == same.now
+    home.write_spec(policy={"min_rows": 20, "cooldown": "7d"})
+    cooler = replay(home.spec, first=None, last=None)
+    assert [run.now.decision.action for run in cooler.runs] == ["hold", "retrain", "alert"]
+    assert "policy.cooldown = 7d lasts until" in "\n".join(replay_lines(cooler))
+    assert as_json(cooler)["totals"]["now"]["retrainings"] == 1
+    home.write_spec()
+
+
 def test_a_dry_run_writes_nothing_and_says_what_it_would_do(champion: Home, store: ObjectStore) -> None:
+    from prefect.client.orchestration import get_client
+
+    def everything() -> list[Any]:
+        """The bucket's keys and bytes, the user's folder and all below it, and what Prefect shows."""
+        listed = store.client.list_objects_v2(Bucket=store.bucket)["Contents"]
+        keys = sorted(item["Key"] for item in listed)
+        contents = [store.client.get_object(Bucket=store.bucket, Key=key)["Body"].read() for key in keys]
+        paths = sorted(champion.folder.rglob("*"))
+        files = [(path, path.stat().st_mtime_ns, path.read_bytes()) for path in paths if path.is_file()]
+        with get_client(sync_client=True) as client:
+            return [keys, contents, paths, files, client.read_artifacts()]
+
+    before = everything()
+    assert outcome(champion, dry_run=True) is Outcome.WAITING
+    assert everything() == before
     champion.receive("day-1", moved(600, start=2000))
-    before = store.list_keys("")
+    shutil.rmtree(champion.folder / ".upkeep")  # as on a machine that has never seen this model
+    before = everything()
     assert outcome(champion, dry_run=True) is Outcome.WOULD_RETRAIN
-    assert store.list_keys("") == before
+    assert everything() == before
 
 
 def test_force_retrains_on_a_quiet_day(champion: Home) -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from errors import DataError, SpecError
 from models.sketch import sketch_spec
-from models.spec import ModelSpec, load_yaml, parse_spec
+from models.spec import ModelSpec, parse_spec
+from models.yaml12 import load_yaml
 
 WORDS = ("the parcel arrived late again", "and nobody answered my three letters about it")
 

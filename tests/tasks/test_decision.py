@@ -1,70 +1,36 @@
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contracts import (
-    Action,
-    Artifact,
-    Cursor,
-    DriftReport,
-    DriftSignal,
-    Estimate,
-    HistoryEntry,
-    MonitoringReport,
-    Outcome,
-    QualityCheck,
-    RetrainDecision,
-)  # fmt: skip
-from models.spec import Policy
+from models.contracts import Action, DriftReport, HistoryEntry, MonitoringReport, Outcome, RetrainDecision
+from models.sections import Policy
 from tasks.decision import decide
+from tests.judged import (
+    BAD,
+    BOOTSTRAP,
+    FINE,
+    NOW,
+    UNLABELLED,
+    bootstrapped,
+    drift,
+    entry,
+    monitored,
+    retrained,
+)
 
-NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
-FILE = Artifact(uri="", sha256="", bytes=0)
-
-
-def estimate(value: float, n: int) -> Estimate:
-    return Estimate(value=value, low=value - 0.02, high=value + 0.02, n=n, method="test")
-
-
-def monitored(*, drop: float = 0.0, p: float = 0.5, labelled: int = 400, rows: int = 500) -> MonitoringReport:
-    check = QualityCheck(metric="accuracy", now=estimate(0.97 - drop, labelled), at_release=estimate(0.97, 400),
-                         p_value=p, test="test")  # fmt: skip
-    return MonitoringReport(rows=rows, labelled=labelled, quality=(check,) if labelled else (), confidence=0.9,
-                            confidence_at_release=0.9, shares=(), latency_ms=None, served_agreement=None)  # fmt: skip
-
-
-def drift(*moved: str) -> DriftReport:
-    signals = tuple(
-        DriftSignal(name=name, family="text", method="KS", statistic=0.3, p_value=1e-9 if name in moved else 0.4,
-                    threshold=0.001, effect=0.3, effect_name="largest gap", floor=0.06, detail="")
-        for name in ("embeddings", "words", "characters", "confidence")
-    )  # fmt: skip
-    return DriftReport(signals=signals, alpha=0.01, correction="", reference_rows=1000, current_rows=500,
-                       compared_rows=500, evidently_html=FILE, evidently_json=FILE, evidently_share=0.0,
-                       notes=())  # fmt: skip
-
-
-def entry(
-    days_ago: float, *, kind: str = "maintain", outcome: Outcome = Outcome.HELD, degraded: bool = False,
-    drifted: bool = False, retrained: bool = False,
-) -> HistoryEntry:  # fmt: skip
-    at = NOW - timedelta(days=days_ago)
-    return HistoryEntry.model_validate({
-        "sequence": 1, "run_id": "r", "kind": kind, "outcome": outcome, "headline": "", "started_at": at,
-        "finished_at": at, "window_digest": "", "rows": 500, "degraded": degraded, "drifted": drifted,
-        "retrained": retrained, "accuracy": None, "champion_version": 1, "cursor": Cursor(), "report": None,
-    })  # fmt: skip
-
-
-BAD, FINE, UNLABELLED = monitored(drop=0.273, p=3e-12), monitored(), monitored(labelled=0)
-BOOTSTRAP = entry(30, kind="bootstrap", outcome=Outcome.BOOTSTRAPPED)
+WEIGHT = {Action.HOLD: 0, Action.ALERT: 1, Action.RETRAIN: 2}
 
 
 def decided(
     monitoring: MonitoringReport, found: DriftReport, *history: HistoryEntry, force: bool = False, **policy: object
 ) -> RetrainDecision:
-    return decide.fn(monitoring, found, (*history, BOOTSTRAP), policy=Policy(**policy), force=force, now=NOW)
+    return decide.fn(
+        monitoring, found, (*history, BOOTSTRAP),
+        policy=Policy(**policy), window_digest="these rows", force=force, now=NOW,
+    )  # fmt: skip
 
 
 def said(decision: RetrainDecision) -> str:
@@ -139,17 +105,78 @@ def test_a_scheduled_retraining_needs_no_evidence_but_does_need_rows() -> None:
     assert "20 rows are fewer than policy.min_rows = 50" in said(few)
 
 
+def test_a_daily_run_tests_at_its_share_of_the_year_and_says_so() -> None:
+    days = [*(entry(day) for day in range(1, 30)), bootstrapped(30)]
+    found = decided(monitored(drop=0.05, p=0.005), drift(), *days)
+    assert found.action is Action.HOLD
+    assert found.quality_alpha == pytest.approx(0.45 / 365)
+    assert "at level 0.0012: 1 d after the last run, policy.false_alarms_a_year = 1 affords no more" in said(found)
+    lavish = decided(monitored(drop=0.05, p=0.005), drift(), *days, false_alarms_a_year=20)
+    assert lavish.action is Action.RETRAIN
+    assert lavish.quality_alpha == 0.01
+    assert "at level" not in said(lavish)
+
+
+def test_when_nothing_is_left_to_spend_nothing_can_alarm_and_the_reasons_say_so() -> None:
+    at_once = [*[entry(0)] * 40, bootstrapped(0)]
+    found = decided(monitored(drop=0.9, p=0.0), drift("words", p=0.0, alpha=0.0), *at_once)
+    assert found.action is Action.HOLD
+    assert not found.degraded
+    assert not found.drifted
+    assert found.quality_alpha == 0
+    assert "drift was not judged" in said(found)
+    assert "accuracy was not judged" in said(found)
+
+
+def test_without_a_test_no_false_alarm_is_spent() -> None:
+    assert decided(UNLABELLED, drift()).quality_alpha == 0
+    assert decided(monitored(rows=20), drift()).quality_alpha == 0
+    assert decided(FINE, drift()).quality_alpha == 0.01
+
+
+def test_labels_are_asked_for_where_drift_meets_too_few_of_them() -> None:
+    few = monitored(labelled=20)
+    assert decided(few, drift("words")).asks_for_labels
+    assert decided(few, drift("words"), act_on="either", k=2, n=2).asks_for_labels
+    assert not decided(few, drift("words"), act_on="drift").asks_for_labels
+    assert not decided(few, drift()).asks_for_labels
+    assert not decided(FINE, drift("words")).asks_for_labels
+    assert not decided(monitored(labelled=20, rows=30), drift("words")).asks_for_labels
+    seen_before = decided(few, drift("words"), retrained(9, window_digest="these rows"))
+    assert (seen_before.action, seen_before.asks_for_labels) == (Action.HOLD, False)
+
+
+def test_rows_that_were_retrained_on_are_held_and_the_run_is_named() -> None:
+    before = retrained(9, run_id="run-7", sequence=7, window_digest="these rows")
+    found = decided(BAD, drift(), before)
+    assert found.action is Action.HOLD
+    assert "run run-7 (#7) has retrained on these very rows" in said(found)
+    assert decided(BAD, drift(), entry(9, window_digest="these rows")).action is Action.RETRAIN
+    assert decided(BAD, drift(), retrained(9, window_digest="other rows")).action is Action.RETRAIN
+
+
+def test_used_up_retrainings_and_minutes_are_an_alert_with_both_reasons() -> None:
+    history = [retrained(5, minutes=40), retrained(20, minutes=30)]
+    found = decided(BAD, drift(), *history, max_retrains_a_month=2, training_minutes_a_month=60)
+    assert found.action is Action.ALERT
+    assert "2 retrainings in the last 30 days, policy.max_retrains_a_month = 2: free again at 2026-05-11" in said(found)
+    assert "70.0 training minutes in the last 30 days, policy.training_minutes_a_month = 60" in said(found)
+    assert decided(BAD, drift(), *history, max_retrains_a_month=3).action is Action.RETRAIN
+
+
 monitorings = st.builds(
     monitored, drop=st.floats(-0.02, 0.9), p=st.floats(0, 1), labelled=st.integers(0, 500), rows=st.integers(1, 500)
 )
 drifts = st.lists(st.sampled_from(["embeddings", "words"]), unique=True).map(lambda names: drift(*names))
 histories = st.lists(
     st.builds(entry, st.floats(0, 29), outcome=st.sampled_from(Outcome), degraded=st.booleans(),
-              drifted=st.booleans(), retrained=st.booleans()), max_size=5,
+              drifted=st.booleans(), retrained=st.booleans(), training_minutes=st.floats(0, 60),
+              window_digest=st.sampled_from(["these rows", "other rows"])), max_size=5,
 ).map(lambda entries: sorted(entries, key=lambda e: e.finished_at, reverse=True))  # fmt: skip
 policies = st.fixed_dictionaries({
     "act_on": st.sampled_from(["quality", "drift", "either"]), "k": st.integers(1, 2), "n": st.integers(2, 4),
     "cooldown": st.sampled_from(["0d", "3d", "7d"]), "retrain_every": st.sampled_from([None, "7d", "4w"]),
+    "max_retrains_a_month": st.sampled_from([None, 1, 3]), "training_minutes_a_month": st.sampled_from([None, 60.0]),
 })  # fmt: skip
 
 
@@ -182,3 +209,56 @@ def test_retraining_has_a_reason_and_no_evidence_is_held(
     if m.labelled < 50:
         assert not found.degraded
     assert len(found.reasons) >= 2
+
+
+@given(monitorings, drifts, histories, policies)
+def test_the_decision_depends_on_no_clock_and_is_the_same_each_time(
+    m: MonitoringReport, d: DriftReport, h: list[HistoryEntry], p: dict
+) -> None:
+    def at(years: int) -> RetrainDecision:
+        moved = [_later(e, timedelta(days=365 * years)) for e in (*h, BOOTSTRAP)]
+        now = NOW + timedelta(days=365 * years)
+        return decide.fn(m, d, moved, policy=Policy(**p), window_digest="these rows", force=False, now=now)
+
+    assert at(0) == at(0)
+    assert at(0).model_copy(update={"reasons": ()}) == at(-40).model_copy(update={"reasons": ()})
+
+
+def _later(e: HistoryEntry, by: timedelta) -> HistoryEntry:
+    return e.model_copy(update={"started_at": e.started_at + by, "finished_at": e.finished_at + by})
+
+
+@given(drifts, histories, policies, st.integers(0, 500), st.booleans())
+def test_more_evidence_never_calls_for_less(
+    d: DriftReport, h: list[HistoryEntry], p: dict, labelled: int, drops: bool
+) -> None:
+    """Drift is added to whatever was seen, and a proven drop to whatever drifted."""
+    seen = monitored(drop=0.3 if drops else 0.0, p=1e-30 if drops else 0.5, labelled=labelled)
+    less, more = (WEIGHT[decided(seen, found, *h, **p).action] for found in (drift(), d))
+    assert more >= less
+    fine, worse = (monitored(drop=drop, p=q, labelled=labelled) for drop, q in ((0.0, 0.5), (0.3, 1e-30)))
+    assert WEIGHT[decided(worse, d, *h, **p).action] >= WEIGHT[decided(fine, d, *h, **p).action]
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 20), st.floats(0, 3), st.floats(0, 90)), max_size=25), st.integers(1, 3),
+       st.floats(10, 100))  # fmt: skip
+def test_no_thirty_days_hold_more_retrainings_than_allowed_nor_one_that_began_with_the_minutes_used_up(
+    windows: Sequence[tuple[float, float, float]], most: int, minutes: float
+) -> None:
+    """Every window is bad; a training ends some time after its run began, and takes its minutes."""
+    policy = Policy(max_retrains_a_month=most, training_minutes_a_month=minutes, false_alarms_a_year=1000)
+    history, now = [bootstrapped(0)], NOW
+    for gap, days, cost in windows:
+        now = max(now, history[0].finished_at) + timedelta(days=gap)
+        found = decide.fn(BAD, drift(), history, policy=policy, window_digest=str(now), force=False, now=now)
+        trains = found.action is Action.RETRAIN
+        if trains:
+            month = [e for e in history if e.finished_at > now - timedelta(days=30)]
+            assert sum(e.training_minutes for e in month) < minutes
+        end = now + timedelta(days=days)
+        history.insert(0, entry(0).model_copy(update={
+            "started_at": now, "finished_at": end, "retrained": trains, "training_minutes": cost if trains else 0.0,
+        }))  # fmt: skip
+    for moments in ([e.started_at for e in history if e.retrained], [e.finished_at for e in history if e.retrained]):
+        for newest in moments:
+            assert sum(newest - timedelta(days=30) < m <= newest for m in moments) <= most

@@ -2,94 +2,42 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
-from scipy import stats
 
 from errors import DataError
 from infra.object_store import ObjectStore
-from models.contracts import DriftReport, DriftSignal, Scores
-from models.spec import Drift
-from tasks.drift import UNKNOWN, Side, detect_drift, find_signals
-from tests.tiny import kept_table, sentences, stored_scores
+from models.adapter import Predictions
+from models.contracts import Artifact, DriftReport, Reference, Scored, Scores
+from models.sections import Drift, Training
+from tasks.drift import detect_drift
+from tasks.score_files import write_scores
+from tests.tiny import kept_table, sentences
 
 LABELS = ("negative", "positive")
-WORDS = np.array(["a", "so", "the", "film", "plot", "was", "Fine", "dull", "great", "10", "awful!", "HERE"])
-POLICY = Drift(max_rows=250, permutations=599)
-"""Fewer rows and permutations than by default, for speed: the false-alarm rate holds at any number of either."""
 
 
-def side(rows: int, rng: np.random.Generator, *, shifted: float = 0.0, by: float = 1.2, labelled: bool = True) -> Side:
-    """Gaussian embeddings of 16 numbers; a share of the rows comes from another domain."""
-    other = rng.random(rows) < shifted
-    embeddings = rng.normal(size=(rows, 16)) + by * other[:, None]
-    logits = 2 * rng.normal(size=rows) + by * other
-    positive = 1 / (1 + np.exp(-logits))
-    texts = [" ".join(WORDS[rng.integers(0, len(WORDS), count)]) for count in rng.integers(2, 9, rows)]
-    labels = (rng.random(rows) < positive).astype(np.int64) if labelled else np.full(rows, UNKNOWN)
-    return Side(texts, np.stack([1 - positive, positive], 1).astype(np.float32), embeddings.astype(np.float32), labels)
-
-
-def signals(reference: Side, current: Side, policy: Drift = POLICY, seed: int = 1) -> tuple[DriftSignal, ...]:
-    return find_signals(reference, current, label_names=LABELS, policy=policy, seed=seed)
-
-
-@pytest.mark.parametrize(("rows", "reps"), [(100, 100), (400, 60)])
-def test_quiet_windows_alarm_no_more_often_than_alpha_says(rows: int, reps: int) -> None:
-    rng = np.random.default_rng(rows)
-    bare = POLICY.model_copy(update={"min_auc": 0.5, "min_ks": 0.0})  # the p-values alone, without the floors' help
-    alarms = sum(any(s.drifted for s in signals(side(1000, rng), side(rows, rng), bare, seed)) for seed in range(reps))
-    assert alarms <= stats.binom.ppf(0.999, reps, bare.alpha)
-
-
-def test_a_window_with_thirty_per_cent_of_another_domain_is_found_at_two_hundred_rows() -> None:
-    rng = np.random.default_rng(7)
-    for seed in range(10):
-        found = signals(side(1000, rng), side(200, rng, shifted=0.3), Drift(), seed)
-        assert "embeddings" in {s.name for s in found if s.drifted}
-
-
-def test_a_hundred_thousand_rows_with_a_shift_of_dust_do_not_alarm_although_it_is_significant() -> None:
-    rng = np.random.default_rng(8)
-    found = signals(side(20_000, rng), side(100_000, rng, shifted=1.0, by=0.08), Drift())
-    assert any(s.p_value <= s.threshold for s in found)
-    assert not any(s.drifted for s in found)
-
-
-def test_alpha_is_shared_over_the_families_that_were_tested() -> None:
-    rng = np.random.default_rng(9)
-    for labelled, families in ((True, 4), (False, 3)):
-        found = signals(side(200, rng), side(60, rng, labelled=labelled))
-        assert sum(s.threshold for s in found) == pytest.approx(POLICY.alpha)
-        assert len({s.family for s in found}) == families
-
-
-def test_labels_that_moved_are_found_and_named() -> None:
-    rng = np.random.default_rng(10)
-    current = side(300, rng)
-    moved = Side(current.texts, current.probabilities, current.embeddings, np.ones(300, np.int64))
-    found = next(s for s in signals(side(500, rng), moved) if s.family == "label")
-    assert found.drifted
-    assert found.effect_name == "total variation"
-    assert "positive 47.4% → 100.0%" in found.detail
-
-
-def test_the_same_seed_gives_the_same_report() -> None:
-    rng = np.random.default_rng(11)
-    sides = side(400, rng), side(300, rng)
-    assert signals(*sides) == signals(*sides)
-
-
-@pytest.mark.parametrize("rows", [(0, 10), (10, 0)])
-def test_an_empty_side_is_refused_and_not_called_quiet(rows: tuple[int, int]) -> None:
-    rng = np.random.default_rng(12)
-    with pytest.raises(DataError, match="one side is empty"):
-        signals(side(rows[0], rng), side(rows[1], rng))
-
-
-def scored(count: int, seed: int, store: ObjectStore, folder: Path) -> Scores:
+def scored(count: int, seed: int, store: ObjectStore, folder: Path, *, moved: float = 0.0) -> Scores:
     rng = np.random.default_rng(seed)
     positive = rng.random(count).astype(np.float32)
-    return stored_scores(np.stack([1 - positive, positive], 1), rng.normal(size=(count, 8)), store, folder)
+    path = folder / f"{seed}.arrow"
+    embeddings = (rng.normal(size=(count, 8)) + moved).astype(np.float32)
+    write_scores(path, [Predictions(np.stack([1 - positive, positive], 1), embeddings)])
+    arrays = Artifact.model_validate(store.put_blob("scores", path))
+    return Scores(model_digest="m", arrays=arrays, rows=count, seconds=0, device="cpu")
+
+
+def detected(
+    then: pd.DataFrame, now: pd.DataFrame, store: ObjectStore, folder: Path, *, trained: pd.DataFrame | None = None,
+    moved: float = 0.0,
+) -> DriftReport:  # fmt: skip
+    current = Scored(rows=kept_table(now, store), scores=scored(len(now), 2, store, folder, moved=moved))
+    baseline = Scored(rows=kept_table(then, store), scores=scored(len(then), 1, store, folder))
+    reference = kept_table(sentences(300, start=9000) if trained is None else trained, store)
+    return detect_drift.fn(
+        current, baseline, Reference(table=reference, newest_origin="w"), labels=LABELS, alpha=0.001, policy=Drift(max_rows=100),
+        training=Training(), seed=3, store=store,
+    )  # fmt: skip
 
 
 def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values(
@@ -97,14 +45,10 @@ def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values
 ) -> None:
     then, now = sentences(120), sentences(300, start=500, noun="entirely different refrigerator")
     now.loc[::3, "label"] = None
-    found: DriftReport = detect_drift.fn(
-        kept_table(now, store), scored(300, 2, store, tmp_path), kept_table(then, store),
-        scored(120, 1, store, tmp_path), labels=LABELS, policy=Drift(max_rows=100, alpha=0.001), seed=3, store=store,
-    )  # fmt: skip
+    found = detected(then, now, store, tmp_path)
     assert found.drifted
-    assert (found.reference_rows, found.current_rows, found.compared_rows) == (120, 300, 100)
-    assert "raised from 999 to 8000" in " ".join(found.notes)
-    assert "sample of at most 100 rows" in " ".join(found.notes)
+    assert (found.reference_rows, found.current_rows, found.compared_rows) == (120, 300, 300)
+    assert "sample of 100 rows a side" in " ".join(found.notes)
     assert b"<html" in store.get_file(found.evidently_html).read_bytes()[:2000].lower()
     metrics = json.loads(store.get_file(found.evidently_json).read_text())["metrics"]
     by_column = {m["config"]["column"]: m for m in metrics if m["metric_name"].startswith("ValueDrift")}
@@ -120,3 +64,46 @@ def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values
     recorded = {m["config"]["title"]: m["value"] for m in metrics if "Recorded" in m["metric_name"]}
     assert recorded == {f"embeddings: p-value ({embedding.method})": embedding.p_value,
                         f"embeddings: AUC ({embedding.method})": embedding.effect}  # fmt: skip
+
+
+def test_a_drifted_window_names_its_telling_words_and_its_most_unlike_rows(store: ObjectStore, tmp_path: Path) -> None:
+    now = sentences(300, start=500, noun="entirely different refrigerator")
+    found = detected(sentences(120), now, store, tmp_path)
+    assert {"refrigerator", "entirely", "different"} <= {w.word for w in found.words if w.z > 0}
+    assert "film" in {w.word for w in found.words if w.z < 0}
+    assert found.unlike
+    assert all(row.text == now["text"][row.row] for row in found.unlike)
+
+
+def test_where_evidentlys_own_verdict_differs_the_report_says_why(store: ObjectStore, tmp_path: Path) -> None:
+    found = detected(sentences(120), sentences(300, start=500), store, tmp_path, moved=2.0)
+    theirs = found.evidently_default
+    assert theirs is not None
+    assert found.drifted
+    assert not theirs.drifted
+    assert "does not look at embeddings" in theirs.because
+
+
+def test_traffic_that_repeats_what_was_trained_on_is_compared_like_with_like(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    """Nothing changed: the same hundred phrases as ever, of which the baseline holds the part that never trains."""
+    everything = sentences(400)
+    from models.rows import Split, content_digest, split_of
+
+    held_out = [
+        split_of(content_digest(t), validation_share=0.1, test_share=0.25) is not Split.TRAIN
+        for t in everything["text"]
+    ]
+    found = detected(everything[held_out].reset_index(drop=True), everything, store, tmp_path, trained=everything)
+    assert not found.drifted
+    assert found.compared_rows == sum(held_out)
+    assert "repeat texts that the champion trained on" in " ".join(found.notes)
+
+
+@pytest.mark.parametrize("rows", [(0, 10), (10, 0)])
+def test_an_empty_side_is_refused_and_not_called_quiet(
+    rows: tuple[int, int], store: ObjectStore, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="one side is empty"):
+        detected(sentences(10)[: rows[0]], sentences(10, start=500)[: rows[1]], store, tmp_path)

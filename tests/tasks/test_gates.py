@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from errors import UnmeasuredMetric
 from models.contracts import Comparison, Estimate, Latency, Percentiles, Scorecard, Verdict
-from models.spec import AtLeast, Better, LatencyWithin, NoCollapse, NotWorse, default_gates
+from models.gate_kinds import AtLeast, Better, LatencyWithin, NoCollapse, NotWorse, default_gates
 from tasks.gates import judge
 
 
@@ -36,6 +36,41 @@ def verdict_of(card: Scorecard, *gates: object) -> Verdict:
 
 def test_a_candidate_that_is_better_and_forgets_nothing_is_blessed() -> None:
     assert verdict_of(scorecard(*GOOD), *default_gates()) is Verdict.BLESSED
+
+
+WORSE = comparison("reference", estimate(-0.2, -0.25, -0.15))
+
+
+def test_a_gate_that_warns_leaves_the_verdict_alone_and_the_promotion_to_a_person() -> None:
+    card = scorecard(GOOD[0], WORSE, GOOD[2])
+    blessing = judge.fn(card, gates=[Better(), NotWorse(mode="warn")])
+    assert blessing.verdict is Verdict.BLESSED
+    assert blessing.warnings == ("not-worse",)
+    assert not blessing.promotes_by_itself
+
+
+def test_a_warning_promotes_nothing_that_enforcing_would_have_stopped() -> None:
+    for kind in (Better, NotWorse, NoCollapse):
+        for difference in (estimate(-0.2, -0.25, -0.15), estimate(-0.01, -0.3, 0.3), GOOD[0].difference):
+            card = scorecard(*(comparison(on, difference) for on in ("current", "reference", "slice:a=b")))
+            enforced, warned = (judge.fn(card, gates=[kind(mode=m), LatencyWithin()]) for m in ("enforce", "warn"))
+            assert warned.promotes_by_itself is (enforced.verdict is Verdict.BLESSED)
+
+
+def test_a_gate_that_is_off_is_not_judged_and_is_named() -> None:
+    blessing = judge.fn(scorecard(GOOD[0], WORSE, GOOD[2]), gates=[Better(), NotWorse(mode="off")])
+    assert blessing.promotes_by_itself
+    assert blessing.off == ("not-worse",)
+
+
+def test_gates_that_are_all_off_bless_nothing() -> None:
+    with pytest.raises(UnmeasuredMetric, match="all are off"):
+        judge.fn(scorecard(*GOOD), gates=[Better(mode="off")])
+
+
+def test_a_metric_that_a_warning_needs_and_nobody_measured_fails_closed_as_well() -> None:
+    with pytest.raises(UnmeasuredMetric, match="macro_f1 on current"):
+        judge.fn(scorecard(*GOOD), gates=[LatencyWithin(), Better(metric="macro_f1", mode="warn")])
 
 
 def test_an_empty_list_of_gates_blesses_nothing() -> None:

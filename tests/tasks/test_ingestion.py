@@ -11,7 +11,7 @@ import pytest
 
 from errors import DataError
 from models.contracts import Cursor
-from models.spec import Columns, Data, Windowing
+from models.sections import Columns, Data, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.timestamps import parse_timestamp
 from tests.tasks.conftest import Reader, lines, put

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from infra.object_store import ObjectStore
-from models.spec import Windowing
+from models.sections import Windowing
 from tasks import sources
 from tasks.records import open_bytes
 from tests.tasks.conftest import Reader, lines, put

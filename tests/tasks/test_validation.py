@@ -16,7 +16,7 @@ from errors import SpecError, TooManyBadRows
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, Table, ValidationReport, Window
 from models.rows import raw_schema
-from models.spec import Columns, Data, Validation, Windowing
+from models.sections import Columns, Data, Validation, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.similarity import NearDuplicates
 from tasks.validation import validate_rows
@@ -32,7 +32,7 @@ def window_of(store: ObjectStore, rows: list[Row]) -> Window:
     full = [{"text": f"text {i}", "row": i, "source": "a.csv", "line": i + 2} | row for i, row in enumerate(rows)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "w.parquet")
-        pq.write_table(pa.Table.from_pylist(full, schema=raw_schema(COLUMNS.slices)), path)
+        pq.write_table(pa.Table.from_pylist(full, schema=raw_schema(tuple(COLUMNS.extra))), path)
         table = Table.of(store.put_blob("windows", path), rows=len(rows))
     return Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False)
 

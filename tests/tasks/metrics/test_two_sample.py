@@ -1,35 +1,88 @@
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
+from scipy.spatial.distance import cdist
 
+from errors import DataError
+from tasks.metrics import two_sample
 from tasks.metrics.descriptors import describe
 from tasks.metrics.two_sample import categories, ks, mmd
 
+NORMAL = np.random.default_rng(0).normal(size=(120, 6)) * [5, 3, 1, 1, 0.5, 0.1]
 
-def test_the_mmd_is_its_definition_and_does_not_depend_on_how_permutations_are_batched() -> None:
-    rng = np.random.default_rng(0)
-    then, now = rng.normal(size=(30, 4)), rng.normal(0.5, size=(20, 4))
+
+def test_the_mmd_is_its_definition_on_axes_halfway_to_whitened() -> None:
+    then, now = NORMAL[:30], NORMAL[30:50] + 0.5
     found = mmd(then, now, permutations=1203, rng=np.random.default_rng(1))
     pooled = np.concatenate([then, now])
-    squared = ((pooled[:, None] - pooled[None]) ** 2).sum(2)
+    left, spread, _ = np.linalg.svd(pooled - pooled.mean(0), full_matrices=False)
+    squared = cdist(left * np.sqrt(spread), left * np.sqrt(spread), "sqeuclidean")
     kernel = np.exp(-squared / np.median(squared[squared > 1e-12]))
     by_hand = kernel[:30, :30].mean() + kernel[30:, 30:].mean() - 2 * kernel[:30, 30:].mean()
     assert found.statistic == pytest.approx(by_hand)
     assert found.p_value >= 1 / 1204
 
 
-def test_the_p_value_of_the_mmd_is_uniform_or_larger_where_nothing_changed() -> None:
+@settings(max_examples=25, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 59), st.integers(0, 99))
+def test_sides_may_be_swapped_and_rows_reordered(n: int, m: int, seed: int) -> None:
+    then, now = NORMAL[:n], NORMAL[60 : 60 + m] + 0.2
+    one = mmd(then, now, permutations=99, rng=np.random.default_rng(seed))
+    other = mmd(now[::-1], then[::-1], permutations=99, rng=np.random.default_rng(seed))
+    assert one.statistic == pytest.approx(other.statistic, abs=1e-9)
+    for found in (one, other):
+        assert 0.01 <= found.p_value <= 1
+        assert 0 <= found.effect <= 1
+
+
+def test_distances_are_those_of_scipy_to_many_digits_even_far_from_zero() -> None:
+    rows = two_sample._evened(NORMAL + 1e4)
+    exact = cdist(rows, rows, "sqeuclidean")
+    assert two_sample._squared_distances(rows, rows) == pytest.approx(exact, abs=1e-9 * exact.max())
+
+
+def normal(rows: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(rows, 8))
+
+
+def rounded(rows: int, rng: np.random.Generator) -> np.ndarray:
+    return np.round(rng.exponential(size=rows), 1)
+
+
+def kinds(rows: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.choice(4, rows, p=[0.7, 0.2, 0.08, 0.02])
+
+
+@pytest.mark.parametrize(
+    ("draw", "test", "landmarks"),
+    [(normal, lambda a, b, rng: mmd(a, b, permutations=99, rng=rng), 1000),
+     (normal, lambda a, b, rng: mmd(a, b, permutations=199, rng=rng), 20),
+     (rounded, lambda a, b, rng: ks(a, b), 1000),
+     (kinds, lambda a, b, rng: categories(a, b, kinds=4, permutations=199, rng=rng), 1000)],
+    ids=["mmd", "mmd on landmarks", "ks with ties", "categories"],
+)  # fmt: skip
+def test_p_values_are_uniform_or_larger_where_nothing_changed(
+    draw: Callable[[int, np.random.Generator], np.ndarray], test: Callable[..., two_sample.Tested], landmarks: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(two_sample, "LANDMARKS", landmarks)
     rng, reps = np.random.default_rng(2), 300
-    found = [
-        mmd(rng.normal(size=(40, 8)), rng.normal(size=(15, 8)), permutations=99, rng=rng).p_value for _ in range(reps)
-    ]
-    for level in (0.01, 0.05, 0.2):
-        assert sum(p <= level for p in found) <= stats.binom.ppf(0.999, reps, level)
+    found = np.array([test(draw(40, rng), draw(15, rng), rng).p_value for _ in range(reps)])
+    assert 0 < found.min() <= found.max() <= 1
+    for level in (0.01, 0.05, 0.2, 0.5):
+        assert (found <= level).sum() <= stats.binom.ppf(0.999, reps, level), level
+    assert (found <= 0.5).mean() > 0.3
 
 
 def test_identical_rows_on_both_sides_are_no_change() -> None:
     same = np.ones((20, 3))
-    assert mmd(same, same, permutations=99, rng=np.random.default_rng(0)).p_value == 1
+    assert mmd(same, same, permutations=99, rng=np.random.default_rng(0)) == two_sample.Tested(0, 1, 0.5)
+    twice = np.random.default_rng(0).integers(0, 2, (200, 3)).astype(float)
+    assert mmd(twice, twice, permutations=999, rng=np.random.default_rng(0)).p_value > 0.9
 
 
 def test_a_shift_has_a_small_p_value_and_a_large_auc() -> None:
@@ -37,6 +90,24 @@ def test_a_shift_has_a_small_p_value_and_a_large_auc() -> None:
     found = mmd(rng.normal(size=(200, 16)), rng.normal(0.8, size=(100, 16)), permutations=999, rng=rng)
     assert found.p_value == pytest.approx(0.001)
     assert found.effect > 0.9
+
+
+def test_a_shift_along_quiet_axes_is_found_beside_a_loud_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, spread = np.random.default_rng(4), np.array([30, *[1] * 15])
+    sides = rng.normal(size=(300, 16)) * spread, rng.normal(size=(100, 16)) * spread + [0, *[0.6] * 15]
+    assert mmd(*sides, permutations=999, rng=rng).p_value == pytest.approx(0.001)
+    monkeypatch.setattr(two_sample, "_evened", lambda pooled: pooled - pooled.mean(0))
+    assert mmd(*sides, permutations=999, rng=rng).p_value > 0.01
+
+
+def test_a_pool_larger_than_its_landmarks_is_told_apart_nearly_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(5)
+    sides = rng.normal(size=(300, 16)), rng.normal(0.3, size=(100, 16))
+    whole = mmd(*sides, permutations=1, rng=rng)
+    monkeypatch.setattr(two_sample, "LANDMARKS", 150)
+    some = mmd(*sides, permutations=1999, rng=rng)
+    assert 0.3 * whole.statistic < some.statistic < whole.statistic
+    assert some.p_value < 0.002
 
 
 def test_one_row_a_side_is_no_evidence() -> None:
@@ -49,18 +120,42 @@ def test_one_row_a_side_is_no_evidence() -> None:
 def test_the_categories_p_value_agrees_with_chi_squared_where_that_holds_and_survives_rare_kinds() -> None:
     rng = np.random.default_rng(5)
     then, now = rng.choice(3, 1000, p=[0.5, 0.3, 0.2]), rng.choice(3, 400, p=[0.44, 0.34, 0.22])
-    found = categories(then, now, kinds=4, permutations=9999, rng=rng)
-    table = [np.bincount(side, minlength=3) for side in (then, now)]
-    assert found.p_value == pytest.approx(stats.chi2_contingency(table).pvalue, abs=0.02)
-    rare = categories(np.array([0] * 9), np.array([0, 1]), kinds=2, permutations=9999, rng=rng)
-    assert rare.p_value == pytest.approx(2 / 11, abs=0.02)
-    assert rare.effect == 0.5
+    found = [categories(then, now, kinds=4, permutations=9999, rng=rng) for _ in range(200)]
+    table = stats.chi2_contingency([np.bincount(side, minlength=3) for side in (then, now)], correction=False)
+    assert np.mean([f.p_value for f in found]) == pytest.approx(table.pvalue, rel=0.15)
+    assert found[0].statistic == pytest.approx(table.statistic)
+    rare = [categories(np.array([0] * 9), np.array([0, 1]), kinds=2, permutations=9999, rng=rng) for _ in range(200)]
+    assert np.mean([r.p_value for r in rare]) == pytest.approx(2 / 11, rel=0.15)
+    assert rare[0].effect == 0.5
 
 
-def test_ks_is_scipys() -> None:
+def test_ks_is_scipys_and_exact_beyond_the_size_at_which_scipy_stops_to_be() -> None:
     rng = np.random.default_rng(6)
     then, now = rng.normal(size=300), rng.normal(0.2, size=90)
     assert ks(then, now).p_value == stats.ks_2samp(then, now).pvalue
+    then, now = rng.normal(size=20_000), rng.normal(0.5, size=50)
+    limit = stats.ks_2samp(then, now, method="asymp").pvalue
+    assert ks(then, now).p_value == stats.ks_2samp(then, now, method="exact").pvalue > 1.01 * limit
+    assert ks(now, then) == ks(then, now)
+
+
+@pytest.mark.parametrize("test", [
+    lambda a, b: mmd(a[:, None], b[:, None], permutations=9, rng=np.random.default_rng(0)), ks,
+    lambda a, b: categories(a.astype(int), b.astype(int), kinds=2, permutations=9, rng=np.random.default_rng(0)),
+])  # fmt: skip
+def test_an_empty_side_is_refused(test: Callable[[np.ndarray, np.ndarray], two_sample.Tested]) -> None:
+    for sides in ((np.zeros(0), np.ones(3)), (np.ones(3), np.zeros(0))):
+        with pytest.raises(DataError, match="rows on both sides"):
+            test(*sides)
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused_and_not_called_quiet_or_drifted(broken: float) -> None:
+    rows = np.array([[0.0], [broken], [1.0]])
+    with pytest.raises(DataError, match="1 of 6 numbers are not finite"):
+        mmd(np.zeros((3, 1)), rows, permutations=9, rng=np.random.default_rng(0))
+    with pytest.raises(DataError, match="1 of 6 numbers are not finite"):
+        ks(rows[:, 0], np.zeros(3))
 
 
 def test_descriptors_of_ordinary_and_of_empty_texts() -> None:

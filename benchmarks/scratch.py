@@ -1,0 +1,27 @@
+"""An object store of its own for a benchmark: in this process (moto), gone when it ends."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from infra.object_store import ObjectStore, connect
+
+
+@contextmanager
+def scratch_store() -> Iterator[ObjectStore]:
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with TemporaryDirectory() as folder:
+        store = connect(
+            bucket="bench", prefix="models/bench/", cache=Path(folder), endpoint_url=f"http://{host}:{port}",
+            region="us-east-1", access_key="bench", secret_key="bench",
+        )  # fmt: skip
+        store.client.create_bucket(Bucket=store.bucket)
+        yield store
+    server.stop()

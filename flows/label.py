@@ -1,0 +1,42 @@
+"""People's labels come back: what `upkeep label` does. It needs no Prefect server and no torch."""
+
+from pathlib import Path
+
+from infra.workspace import open_workspace
+from models.contracts import Cursor, LabelsTaken
+from models.sections import Policy
+from models.spec import ModelSpec, read_spec
+from tasks.returned_labels import take_labels
+from tasks.runs import read_history
+
+
+def label(spec_path: Path, file: Path) -> LabelsTaken:
+    """Takes a filled labelling batch back, whole or in part; the next run reads it."""
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        history = read_history(store=work.store, limit=1)
+        cursor = history[0].cursor if history else Cursor()
+        return take_labels(file, labels=spec.labels, cursor=cursor, store=work.store)
+
+
+def describe_labels(taken: LabelsTaken, spec: ModelSpec, *, spec_path: Path) -> list[str]:
+    """Lines: what came, what is open, what the next run will do."""
+    counts = ", ".join(f"{found.rows} {found.label}" for found in taken.by_label)
+    lines = [
+        f"{sum(found.rows for found in taken.by_label)} labels: {counts}",
+        f"  {taken.new} new, {taken.corrected} corrected, {taken.unchanged} known already",
+        *(f"  batch {b.run_id}: {b.labelled} of {b.rows} rows are labelled, {b.open} are open" for b in taken.batches),
+    ]
+    if taken.edited:
+        lines.append(f"  the text of {taken.edited} rows was edited in the file; the text that was sent out holds")
+    return [*lines, f"next: {_next(taken.waiting, spec.policy, spec_path)}"]
+
+
+def _next(waiting: int, policy: Policy, spec_path: Path) -> str:
+    if not waiting:
+        return "nothing new to measure by is waiting; what teaches goes with the next labels that measure"
+    if waiting < policy.min_labels:
+        return (f"{waiting} labels that measure are waiting; with {policy.min_labels - waiting} more "
+                f"(policy.min_labels = {policy.min_labels}) `upkeep run {spec_path}` tests whether accuracy fell")  # fmt: skip
+    act = {"quality": "and retrains on them if it did", "drift": "", "either": "and retrains on them if it did"}
+    return f"`upkeep run {spec_path}` tests by {waiting} labels whether accuracy fell {act[policy.act_on]}".rstrip()

@@ -1,0 +1,161 @@
+"""The sections of a spec, in the order in which a run needs them."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from models.part import Part, Share, parse_period
+from models.rows import META, SLICE
+
+
+class ModelSource(Part):
+    source: str = Field(description="A folder (relative to this file), an s3:// prefix or a hub id.")
+    revision: str | None = Field(None, description="The hub revision to pin; only for a hub id.")
+    adopt: bool = Field(False, description="True: the source is already a classifier for these labels; "
+                        "bootstrap registers it as it is instead of fine-tuning it.")  # fmt: skip
+    max_tokens: int = Field(128, ge=4, le=8192, description="Longer texts are cut here.")
+
+
+class Data(Part):
+    sources: tuple[str, ...] = Field(min_length=1, description="Files, globs or s3:// prefixes; "
+                                     "CSV, JSONL or Parquet, plain or gzip.")  # fmt: skip
+    format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="auto: by file name.")
+
+
+class Columns(Part):
+    text: str = Field(description="The input text.")
+    label: str | None = Field(None, description="The true label, where it is known; may be empty in a row.")
+    id: str | None = Field(None, description="The row's own name, kept for reference.")
+    timestamp: str | None = Field(None, description="ISO 8601 or Unix seconds.")
+    prediction: str | None = Field(None, description="The label that was served.")
+    score: str | None = Field(None, description="The confidence that was served, 0 to 1.")
+    latency: str | None = Field(None, description="Milliseconds that the request took.")
+    slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own.")
+    metadata: tuple[str, ...] = Field((), description="Further columns, numbers or categories, watched for drift.")
+
+    @property
+    def extra(self) -> dict[str, str]:
+        """Name in the window's table -> column, for all that has no role of its own."""
+        return {SLICE + name: name for name in self.slices} | {META + name: name for name in self.metadata}
+
+    @model_validator(mode="after")
+    def _no_column_twice(self) -> "Columns":
+        named = [v for v in (self.text, self.label, self.id, self.timestamp, self.prediction, self.score,
+                             self.latency) if v]  # fmt: skip
+        twice = sorted({c for c in named if named.count(c) > 1})
+        if twice:
+            raise ValueError(f"column {twice[0]!r} is given two roles; each role needs a column of its own")
+        return self
+
+
+class Windowing(Part):
+    by: Literal["all", "count", "time"] = Field("all", description="all: everything new is one window.")
+    rows: int | None = Field(None, ge=1, description="Rows a window; with by: count.")
+    period: str | None = Field(None, description="Length of a window (12h, 1d, 1w); with by: time.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Windowing":
+        wanted = {"all": set(), "count": {"rows"}, "time": {"period"}}[self.by]
+        given = {f for f in ("rows", "period") if getattr(self, f) is not None}
+        if given != wanted:
+            need = ", ".join(sorted(wanted)) or "neither rows nor period"
+            raise ValueError(f"by: {self.by} takes {need}; given: {', '.join(sorted(given)) or 'nothing'}")
+        if self.period:
+            parse_period(self.period)
+        return self
+
+
+class Validation(Part):
+    max_bad_share: Share = Field(0.1, description="A larger share of broken rows stops the run.")
+    max_duplicate_share: Share = Field(0.5, description="A larger share of duplicates stops the run.")
+    max_chars: int = Field(20_000, ge=1, description="Longer texts are quarantined.")
+    near_duplicates: float | None = Field(0.9, gt=0, le=1, description="Jaccard similarity of word "
+                                          "3-shingles from which a row repeats an earlier one; null: off.")  # fmt: skip
+    earliest: str | None = Field(None, description="ISO date; earlier timestamps are quarantined.")
+    future: str = Field("1d", description="Timestamps further ahead of now than this are quarantined.")
+
+    @field_validator("future")
+    @classmethod
+    def _period(cls, value: str) -> str:
+        parse_period(value)
+        return value
+
+
+class Drift(Part):
+    alpha: float = Field(0.01, gt=0, lt=0.5, description="False-alarm rate per run over all signals.")
+    max_rows: int = Field(1000, ge=50, le=5000, description="Rows a side in the embedding test.")
+    slice_rows: int = Field(50, ge=20, description="Smaller slices are not tested on their own.")
+    permutations: int = Field(999, ge=199, le=99_999, description="Raised where a smaller p-value is needed.")
+    min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test.")
+    min_ks: Share = Field(0.06, description="Effect floor of the distribution tests (largest gap of the CDFs).")
+
+
+class Policy(Part):
+    min_rows: int = Field(50, ge=1, description="A smaller window is held.")
+    min_labels: int = Field(50, ge=1, description="Fewer labelled rows are no evidence of quality.")
+    act_on: Literal["quality", "drift", "either"] = Field("quality", description="What calls for training: "
+                                                         "quality (labels prove a drop), drift, or either.")  # fmt: skip
+    p_value: float = Field(0.01, gt=0, lt=0.5, description="Of the one-sided test that accuracy fell.")
+    min_drop: Share = Field(0.02, description="Smallest drop of accuracy that calls for training.")
+    k: int = Field(1, ge=1, description="Act when k of the last n windows say so.")
+    n: int = Field(1, ge=1, description="Windows looked back at, this one included.")
+    cooldown: str = Field("0d", description="Least time between two retrainings.")
+    retrain_every: str | None = Field(None, description="Retrain at least this often, whatever was seen.")
+    false_alarms_a_year: float = Field(1.0, gt=0, description="Expected alarms in a year in which nothing changes; "
+                                       "runs more frequent than this affords test at a smaller level.")  # fmt: skip
+    max_retrains_a_month: int | None = Field(None, ge=1, description="In any 30 days; null: no limit.")
+    training_minutes_a_month: float | None = Field(None, gt=0, description="Wall-clock minutes on the training "
+                                                   "device (GPU or CPU) in any 30 days; null: no limit.")  # fmt: skip
+    labels_wanted: int = Field(500, ge=50, description="Rows of the batch that a drift without labels asks for.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Policy":
+        if self.k > self.n:
+            raise ValueError(f"k: {self.k} of n: {self.n} windows can never be reached; k must be at most n")
+        for text in filter(None, (self.cooldown, self.retrain_every)):
+            parse_period(text)
+        if self.retrain_every and parse_period(self.retrain_every) < parse_period(self.cooldown):
+            raise ValueError(f"retrain_every: {self.retrain_every} is shorter than cooldown: {self.cooldown}")
+        return self
+
+
+class Lora(Part):
+    rank: int = Field(8, ge=1, description="Of the low-rank matrices.")
+    alpha: int = Field(16, ge=1, description="Scale; alpha / rank multiplies the adapter.")
+    dropout: float = Field(0.0, ge=0, lt=1, description="Before the adapter.")
+    targets: tuple[str, ...] | Literal["all-linear"] = Field("all-linear", description="Module names to adapt.")
+
+
+class Training(Part):
+    method: Literal["full", "lora", "head"] = Field("full", description="head: the encoder stays frozen.")
+    epochs: float = Field(3, gt=0, le=100, description="Passes over the training rows, at most.")
+    learning_rate: float = Field(5e-5, gt=0, lt=1, description="At its highest; it falls linearly to 0.")
+    batch_size: int = Field(16, ge=1, description="Rows a step.")
+    weight_decay: float = Field(0.01, ge=0, description="Of AdamW.")
+    warmup: Share = Field(0.1, description="Share of the steps over which the learning rate rises.")
+    patience: int = Field(3, ge=1, description="Evaluations without a better validation loss before stopping.")
+    evaluations: int = Field(6, ge=1, description="How often a training is evaluated and checkpointed.")
+    replay: float = Field(1.5, ge=0, description="Reference rows mixed in, per new training row.")
+    validation_share: float = Field(0.1, gt=0, lt=0.5, description="Rows that choose the checkpoint.")
+    test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
+    min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as are fastest at the time.")
+    lora: Lora | None = Field(None, description="Only with method: lora.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Training":
+        if self.lora and self.method != "lora":
+            raise ValueError(f"lora is given, but method is {self.method!r}; write method: lora or drop it")
+        if self.validation_share + self.test_share >= 0.9:
+            raise ValueError("validation_share + test_share leave less than 10 % of the rows for training")
+        return self
+
+
+class ReleasePolicy(Part):
+    alias: str = Field("champion", pattern=r"^[a-z][a-z0-9-]*$", description="The pointer that serving reads.")
+    promote: bool = Field(True, description="False: a blessed version is published, but the alias stays.")
+
+
+class Schedule(Part):
+    cron: str = Field("0 3 * * *", description="When `maintain` runs.")
+    timezone: str = Field("UTC", description="Of the cron expression; an IANA name.")

@@ -1,0 +1,74 @@
+"""The report on the run's Prefect page: the whole of it as Markdown, its tables as tables, and where the page is."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
+from prefect.context import FlowRunContext, TaskRunContext
+
+from models.contracts import BootstrapReport, Pages, RunReport
+from tasks.drift_plots import rank_signals
+from tasks.formats import count, interval, p_value, points, words
+
+Row = dict[str, str]
+
+
+def show_in_prefect(report: RunReport | BootstrapReport, pages: Pages, *, markdown: str, endpoint: str) -> None:
+    """Artifacts under keys that begin with the model's name; outside a run there is no page to show them on."""
+    if not (FlowRunContext.get() or TaskRunContext.get()):
+        return
+    model = report.start.model
+    create_markdown_artifact(key=f"{model}-report", markdown=markdown, description=report.headline)
+    create_link_artifact(
+        key=f"{model}-page", link=address_of(pages, endpoint=endpoint), link_text="the report as a page, with plots",
+        description=f"In the store: {pages.html.uri}. On the machine that made it: {pages.local_html}",
+    )  # fmt: skip
+    for name, (rows, description) in list_tables(report).items():
+        if rows:
+            create_table_artifact(key=f"{model}-{name}", table=rows, description=description)
+
+
+def address_of(pages: Pages, *, endpoint: str) -> str:
+    """A store on loopback is gone when the run has ended, and the file is on this machine; any other store stays."""
+    local = urlsplit(endpoint).hostname in {"127.0.0.1", "::1", "localhost"}
+    return Path(pages.local_html).resolve().as_uri() if local else pages.html.uri
+
+
+def list_tables(report: RunReport | BootstrapReport) -> dict[str, tuple[list[Row], str]]:
+    """Rows and a description by name; a table that a run did not call for has no rows."""
+    run = report if isinstance(report, RunReport) else None
+    attempt, seen = (run.attempt, run.observation) if run else (None, None)
+    passed = f"Gates: {attempt.blessing.verdict}" if attempt else ""
+    drift = f"Drift: {'found' if seen.drift.drifted else 'none'}, at alpha {seen.drift.alpha:g}" if seen else ""
+    return {
+        "gates": (_gates(report), passed),
+        "comparisons": (_comparisons(report), "Champion and candidate on the same rows, with 95 % intervals"),
+        "drift": (_drift(report), drift),
+    }
+
+
+def _gates(report: RunReport | BootstrapReport) -> list[Row]:
+    gates = report.attempt.blessing.gates if isinstance(report, RunReport) and report.attempt else ()
+    return [{"gate": g.gate, "verdict": g.verdict.replace("_", " "), "because": g.because} for g in gates]
+
+
+def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:
+    if isinstance(report, BootstrapReport):
+        return [{"rows": m.on, "metric": words(m.metric), "n": count(m.estimate.n), "value": interval(m.estimate)}
+                for m in report.measured]  # fmt: skip
+    compared = report.attempt.scorecard.comparisons if report.attempt else ()
+    return [
+        {"rows": c.on, "metric": words(c.metric), "n": count(c.difference.n), "champion": interval(c.champion),
+         "candidate": interval(c.candidate), "difference in points": points(c.difference)}
+        for c in compared
+    ]  # fmt: skip
+
+
+def _drift(report: RunReport | BootstrapReport) -> list[Row]:
+    signals = report.observation.drift.signals if isinstance(report, RunReport) and report.observation else ()
+    return [
+        {"signal": s.name, "drifted": "yes" if s.drifted else "no", "effect": f"{s.effect_name} {s.effect:.3f}",
+         "floor": f"{s.floor:g}", "p": p_value(s.p_value), "threshold": p_value(s.threshold), "test": s.method,
+         "what moved": s.detail}
+        for s in rank_signals(signals)
+    ]  # fmt: skip

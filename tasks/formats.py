@@ -1,0 +1,80 @@
+"""Numbers and texts as people read them in a report."""
+
+import math
+import re
+from datetime import UTC, datetime
+
+from models.contracts import Estimate
+
+_MARKDOWN = re.compile(r"[\\`*<>|]|~(?=~)|\](?=[(\[])|^\[|(?<![^\W_])_|_(?![^\W_])")
+"""Characters that mean something to Markdown where they stand; a bracket alone, or a_name, does not."""
+_UNITS = ("B", "kB", "MB", "GB")
+
+
+def percent(share: float) -> str:
+    return f"{share:.1%}"
+
+
+def interval(estimate: Estimate) -> str:
+    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+
+
+def points(estimate: Estimate) -> str:
+    """A difference of shares in percentage points, with its interval."""
+    return f"{_signed(estimate.value)} [{_signed(estimate.low)}, {_signed(estimate.high)}]"
+
+
+def _signed(share: float) -> str:
+    return f"{100 * share:+.1f}"
+
+
+def p_value(p: float) -> str:
+    """Two digits, or a power of ten; below what a double can tell apart only that it is."""
+    if p < 1e-16:
+        return "< 1e-16"
+    return f"{p:.1e}" if p < 0.001 else f"{p:.{2 - math.floor(math.log10(p)) if p < 0.1 else 2}f}"
+
+
+def count(number: int) -> str:
+    return f"{number:,}"
+
+
+def amount(number: int, thing: str) -> str:
+    """'1 row', '2,000 rows'."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """'0.3 s', '83 s', '4.2 min', '12 min', '3 h 5 min'."""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{seconds / 60:.1f} min"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def size(bytes_: float) -> str:
+    for unit in _UNITS:
+        if bytes_ < 1000 or unit == _UNITS[-1]:
+            break
+        bytes_ /= 1000
+    return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 100 else f"{bytes_:.1f} {unit}"
+
+
+def escaped(text: object) -> str:
+    """Text that may come from a row, as it can stand in Markdown, inside a table as well: shown, never obeyed."""
+    flat = " ".join(str(text).split())
+    return _MARKDOWN.sub(r"\\\g<0>", flat.replace("&", "&amp;"))
+
+
+def moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def words(metric: str) -> str:
+    """'macro_f1' as 'macro F1'."""
+    return metric.replace("_f1", " F1").replace("_", " ")

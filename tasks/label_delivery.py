@@ -1,0 +1,95 @@
+"""Between ingestion and validation: labels that people gave to rows of earlier windows join the next window.
+
+They are a source that every model has (`labels/` in its part of the store), beside the window's own size: they neither
+fill a window nor wait for one to be full. Their rows go through validation and into the cursor as all rows do.
+
+Labels are dear: those that a run has read without a release coming of it join again with the next ones, to train and to
+be held out, until a champion was made with them. Quality is tested by each of them once.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow.parquet as pq
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.object_store import ObjectStore
+from infra.stages import once
+from models.contracts import Cursor, SourcePosition, Table, Window
+from models.rows import Chosen, raw_schema
+from tasks.tables import BATCH_ROWS, TableWriter
+
+ROLES = ("text", "label", "id", "timestamp", "chosen")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One file of returned labels, written by `upkeep label` and never changed."""
+
+    uri: str
+    data: bytes
+    judged: bool
+    """A run has read it."""
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        found = [json.loads(line) for line in self.data.decode().splitlines()]
+        if not self.judged:
+            return found
+        return [row | {"chosen": Chosen.EARLIER.value} if row["chosen"] == Chosen.RANDOM else row for row in found]
+
+    @property
+    def measuring(self) -> int:
+        return sum(row["chosen"] == Chosen.RANDOM for row in self.rows)
+
+    @property
+    def position(self) -> SourcePosition:
+        return SourcePosition(uri=self.uri, head=hashlib.sha256(self.data).hexdigest(), size=len(self.data),
+                              offset=len(self.data), rows=len(self.rows))  # fmt: skip
+
+
+@task(name="join returned labels", cache_policy=NO_CACHE)
+@once("labels")
+def join_returned_labels(
+    window: Window, *, extra: tuple[str, ...], adapted: Cursor, at_least: int, run_id: str, store: ObjectStore
+) -> Window:
+    """The window with every label behind its own rows that no champion was made with; as it was while fewer than
+    `at_least` of those that no run has read measure: in small portions they would prove nothing.
+
+    `adapted` is what had been read when the champion was made. `run_id` makes every run look anew.
+    """
+    delivered = _delivered(window.cursor, adapted, store)
+    unread = [d for d in delivered if not d.judged]
+    if not delivered or sum(d.measuring for d in unread) < at_least:
+        return window
+    with TemporaryDirectory(prefix="upkeep-") as folder:
+        path = Path(folder) / "rows.parquet"
+        with TableWriter(path, raw_schema(extra)) as table:
+            for batch in pq.ParquetFile(store.get_file(window.table)).iter_batches(batch_size=BATCH_ROWS):
+                for row in batch.to_pylist():
+                    table.add(row)
+            for row in _raw_rows(delivered, extra):
+                table.add({**row, "row": table.rows})
+        stored = Table.of(store.put_blob("windows", path), rows=table.rows)
+    positions = (*window.cursor.positions, *(d.position for d in unread))
+    return window.model_copy(update={"table": stored, "cursor": Cursor(positions=positions), "waiting": False})
+
+
+def _delivered(cursor: Cursor, adapted: Cursor, store: ObjectStore) -> list[Delivery]:
+    """The newest first: where a label was corrected, the first row that validation meets is the right one."""
+    read, used = ({position.uri for position in found.positions} for found in (cursor, adapted))
+    uris = {store.uri(key): key for key in store.list_keys(store.keys.labels)}
+    return [Delivery(uri, store.get_bytes(key), uri in read) for uri, key in uris.items() if uri not in used]
+
+
+def _raw_rows(delivered: list[Delivery], extra: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    names = (*ROLES, *extra)
+    for delivery in delivered:
+        for line, row in enumerate(delivery.rows, start=1):
+            yield {**{name: row.get(name) for name in names}, "source": delivery.uri, "line": line}

@@ -1,0 +1,153 @@
+"""A labelling batch as a spreadsheet or a program sees it, and the filled file as it comes back.
+
+A CSV cell that begins with = + - @ (or a tab, a line break, or the wide forms of these) would be run as a formula by a
+spreadsheet: it gets a leading apostrophe (OWASP, "CSV Injection"), as does a cell that has apostrophes before such a
+sign, so that taking one away gives back every cell. JSON lines are written as they are. On the way back only `content`
+and `label` count, so that nothing that a spreadsheet does to a text can change it. `content` begins with a letter: a
+digest that happens to be all digits would become a number.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from errors import DataError
+
+_FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
+_MARK = "c"
+_LONGEST_CELL = 8 << 20
+_SEPARATORS = ",;\t"
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Filled:
+    """One row of a filled file; `line` is 1-based, `text` None where the file has no such column."""
+
+    line: int
+    content: str
+    label: str
+    text: str | None
+
+
+def write_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
+    """With a byte order mark, by which Excel knows UTF-8, and with Windows' line ends."""
+    with path.open("w", encoding="utf-8-sig", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow([guarded(name) for name in columns])
+        writer.writerows([guarded(_marked(row)[name]) for name in columns] for row in rows)
+
+
+def write_jsonl(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
+    lines = (json.dumps({name: _marked(row)[name] for name in columns}, ensure_ascii=False) + "\n" for row in rows)
+    path.write_text("".join(lines), encoding="utf-8", newline="")
+
+
+def guarded(value: Any) -> str:
+    """A cell that no spreadsheet runs."""
+    cell = "" if value is None else str(value)
+    return "'" + cell if _FORMULA.match(cell) else cell
+
+
+def unguarded(cell: str) -> str:
+    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
+
+
+def read_filled(path: Path) -> list[Filled]:
+    """The rows of a filled CSV or JSONL file, in its order, blank ones left out. DataError where it cannot be read."""
+    if not path.is_file():
+        raise DataError(f"{path} is not a file; give the filled batch that `upkeep run` wrote (CSV or JSONL)")
+    text = _decoded(path.read_bytes())
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"}:
+        raise DataError(f"{path}: {suffix or 'no suffix'!r} is not read; save the sheet as CSV (UTF-8) or JSONL")
+    found = _json_rows(text, path) if suffix in {".jsonl", ".ndjson"} else _csv_rows(text, path)
+    return [row for row in found if row.content or row.label]
+
+
+def read_batch(path: Path) -> Iterator[Row]:
+    """The rows of a batch as they were sent out (JSON lines), with plain digests."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield {**row, "content": _unmarked(row["content"])}
+
+
+def _decoded(data: bytes) -> str:
+    """As spreadsheets save: UTF-8, with a mark or without, UTF-16 ("Unicode text"), or the old Windows code page,
+    which may have lost letters of the texts but none of the labels' digests."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("cp1252", "replace")
+
+
+def _csv_rows(text: str, path: Path) -> Iterator[Filled]:
+    csv.field_size_limit(_LONGEST_CELL)
+    skipped = 1 if text.lower().startswith("sep=") else 0  # Excel's own hint
+    lines = io.StringIO(text.split("\n", 1)[-1] if skipped else text, newline="")
+    first = lines.readline()
+    lines.seek(0)
+    reader = csv.reader(lines, delimiter=max(_SEPARATORS, key=first.count))
+    begun = 0
+    try:
+        header = [unguarded(name).strip().lower() for name in next(reader, [])]
+        _require(header, path)
+        places = {name: header.index(name) for name in ("content", "label", "text") if name in header}
+        begun = reader.line_num
+        for fields in reader:
+            cells = {name: fields[place] for name, place in places.items() if place < len(fields)}
+            yield _filled(begun + skipped + 1, {name: unguarded(cell) for name, cell in cells.items()})
+            begun = reader.line_num
+    except csv.Error as problem:
+        raise DataError(f"{path}, line {begun + skipped + 1}: no valid CSV ({problem}); save the sheet anew") from None
+
+
+def _json_rows(text: str, path: Path) -> Iterator[Filled]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            document = json.loads(line)
+        except (ValueError, RecursionError) as problem:
+            raise DataError(f"{path}, line {number}: no valid JSON ({problem}); write one object a line") from None
+        if not isinstance(document, dict):
+            raise DataError(f"{path}, line {number}: not an object; write one such as "
+                            '{"content": "c…", "label": "…"}')  # fmt: skip
+        _require(list(document), path)
+        yield _filled(number, document)
+
+
+def _require(columns: list[str], path: Path) -> None:
+    missing = [name for name in ("content", "label") if name not in columns]
+    if missing:
+        raise DataError(f"{path} has no column {missing[0]!r}; columns that are there: {', '.join(columns[:20])}. "
+                        "Keep the columns `content` and `label` of the batch; all others may go.")  # fmt: skip
+
+
+def _filled(line: int, values: Row) -> Filled:
+    content, label, text = (values.get(name) for name in ("content", "label", "text"))
+    return Filled(line, _unmarked(_plain(content)), _plain(label), None if text is None else str(text))
+
+
+def _plain(value: Any) -> str:
+    """A JSON file may hold a label as a number or as true: as the spec would write it."""
+    if value is None:
+        return ""
+    return value.strip() if isinstance(value, str) else json.dumps(value)
+
+
+def _marked(row: Row) -> Row:
+    return {**row, "content": _MARK + row["content"]}
+
+
+def _unmarked(content: str) -> str:
+    return content.removeprefix(_MARK) if len(content) == 33 else content

@@ -1,0 +1,55 @@
+"""What keeps a retraining that is called for from starting now, and until when: pure functions of the history.
+
+A retraining counts from its end, so that no two starts and no two ends lie closer together than the spec allows.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from models.contracts import HistoryEntry
+from models.part import parse_period
+from models.sections import Policy
+
+MONTH = timedelta(days=30)
+
+
+def what_forbids_training(history: Sequence[HistoryEntry], *, policy: Policy, now: datetime) -> list[str]:
+    """A sentence for each limit that is reached, with when it is free again. `history` is newest first."""
+    found = (_cooldown(history, policy, now), _number(history, policy, now), _minutes(history, policy, now))
+    return [sentence for sentence in found if sentence]
+
+
+def _cooldown(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str | None:
+    last = next((e.finished_at for e in history if e.retrained), None)
+    if last is None or last + parse_period(policy.cooldown) <= now:
+        return None
+    return f"policy.cooldown = {policy.cooldown} lasts until {_moment(last + parse_period(policy.cooldown))}"
+
+
+def _number(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str | None:
+    most = policy.max_retrains_a_month
+    ends = [e.finished_at for e in _within_a_month(history, now) if e.retrained]
+    if most is None or len(ends) < most:
+        return None
+    return (f"{len(ends)} retrainings in the last 30 days, policy.max_retrains_a_month = {most}: free again at "
+            f"{_moment(ends[most - 1] + MONTH)}")  # fmt: skip
+
+
+def _minutes(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str | None:
+    allowed = policy.training_minutes_a_month
+    month = _within_a_month(history, now)
+    used = [sum(e.training_minutes for e in month[:newest]) for newest in range(len(month) + 1)]
+    if allowed is None or used[-1] < allowed:
+        return None
+    first_to_go = next(i for i, minutes in enumerate(used) if minutes >= allowed) - 1
+    return (f"{used[-1]:.1f} training minutes in the last 30 days, policy.training_minutes_a_month = {allowed:g}: "
+            f"free again at {_moment(month[first_to_go].finished_at + MONTH)}")  # fmt: skip
+
+
+def _within_a_month(history: Sequence[HistoryEntry], now: datetime) -> list[HistoryEntry]:
+    """Newest first by their ends, whatever the order of the history."""
+    return sorted((e for e in history if e.finished_at + MONTH > now), key=lambda e: e.finished_at, reverse=True)
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"

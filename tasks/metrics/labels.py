@@ -1,0 +1,63 @@
+"""How many labels it takes to prove that a model became worse."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from errors import UnmeasuredMetric
+
+MOST_LABELS = 50_000
+_OUTCOMES = 40
+
+
+def power_of_labels(
+    labels: int, *, accuracy_then: float, rows_then: int, drop: float, p_value: float = 0.01, least_drop: float = 0.0
+) -> float:
+    """Probability that so many labelled rows show a true `drop`: that `accuracy_fell` comes out at most at `p_value`,
+    and that the drop that is seen is at least `least_drop`.
+
+    `accuracy_then` is the true one at release, measured on `rows_then` rows. Fisher's test is conservative at these
+    sizes and normal approximations promise up to 0.08 too much, so the binomial is summed instead, over `_OUTCOMES`
+    equally likely outcomes of the measurement at release. Raises UnmeasuredMetric for numbers that cannot be.
+    """
+    if labels < 1 or rows_then < 1 or not 0 < drop <= accuracy_then <= 1 or not 0 < p_value < 1:
+        raise UnmeasuredMetric(
+            f"power needs rows ({labels} and {rows_then}), a drop ({drop}) above 0 and no larger than the accuracy "
+            f"({accuracy_then}), and a p-value ({p_value}) between 0 and 1"
+        )
+    then = stats.binom.ppf((np.arange(_OUTCOMES) + 0.5) / _OUTCOMES, rows_then, accuracy_then)
+    seen = np.floor(labels * (then / rows_then - least_drop) + 1e-9)
+    most_correct = np.minimum(_most_that_proves(labels, then, rows_then, p_value), seen)
+    return float(stats.binom.cdf(most_correct, labels, accuracy_then - drop).mean())
+
+
+def labels_needed(
+    power: float, *, accuracy_then: float, rows_then: int, drop: float, p_value: float = 0.01, least_drop: float = 0.0
+) -> int | None:
+    """The fewest labels, to within the saw teeth of whole rows, that have this power; None where `MOST_LABELS`
+    have it not, because `rows_then` are too few to know the accuracy then, or `drop` does not exceed `least_drop`."""
+
+    def enough(labels: int) -> bool:
+        return power <= power_of_labels(
+            labels, accuracy_then=accuracy_then, rows_then=rows_then, drop=drop, p_value=p_value, least_drop=least_drop
+        )
+
+    low, high = 0, 1
+    while not enough(high):
+        if high == MOST_LABELS:
+            return None
+        low, high = high, min(2 * high, MOST_LABELS)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high
+
+
+def _most_that_proves(labels: int, then: NDArray[np.float64], rows_then: int, p_value: float) -> NDArray[np.float64]:
+    """The most correct ones of the labels at which Fisher's one-sided test still rejects; -1: none does."""
+    low, high = np.full(len(then), -1.0), np.full(len(then), float(labels))
+    while (high - low > 1).any():
+        middle = np.floor((low + high) / 2)
+        proves = stats.hypergeom.cdf(middle, labels + rows_then, middle + then, labels) <= p_value
+        low, high = np.where(proves & (middle > low), middle, low), np.where(proves, high, middle)
+    return low

@@ -1,0 +1,70 @@
+"""The rows of a window that are most unlike the reference: to be shown in the report, and to be labelled first."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from errors import DataError
+
+Embeddings = NDArray[np.floating]
+NEIGHBOURS = 5
+REFERENCE_ROWS = 2000
+CURRENT_ROWS = 20_000
+_ROWS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class Unlike:
+    row: int
+    """Its place in the current embeddings."""
+    distance: float
+    """1 − cosine similarity to the `NEIGHBOURS`-th nearest reference row: 0 the same, 1 at right angles."""
+    beyond: float
+    """Share of other reference rows that are nearer to the reference than this row is."""
+
+
+def most_unlike(
+    reference: Embeddings, current: Embeddings, *, most: int = 10, rng: np.random.Generator
+) -> tuple[Unlike, ...]:
+    """The current rows (of rows × width) that lie farthest from the reference, the farthest first.
+
+    Ranked by the distance to the k-th nearest reference row, on the unit sphere: Sun et al., "Out-of-distribution
+    detection with deep nearest neighbors" (ICML 2022), after Ramaswamy et al. (SIGMOD 2000). The kernel witness (mean
+    kernel to the current minus to the reference rows) was not taken: it is largest where many rows moved, and nearly
+    nothing for a row that is far from everything, which is the one that a person should see.
+
+    Half of the reference rows are searched and the other half give `beyond`: for a row like the reference's it is
+    uniform, since neither was searched. At most `REFERENCE_ROWS` and `CURRENT_ROWS` rows, drawn by `rng`, are
+    compared, in blocks. Raises DataError for fewer than two reference rows, no current row, or numbers that are not
+    finite.
+    """
+    if len(reference) < 2 or not len(current):
+        raise DataError(
+            f"rows can only be ranked against a reference: there are {len(reference)} reference and {len(current)} "
+            "current rows, and at least 2 and 1 are needed"
+        )
+    if not (np.isfinite(reference).all() and np.isfinite(current).all()):
+        raise DataError("some embeddings are not finite, and such rows cannot be ranked; look at the model's outputs")
+    drawn = reference[rng.permutation(len(reference))[:REFERENCE_ROWS]]
+    searched, others = _on_sphere(drawn[: (len(drawn) + 1) // 2]), drawn[(len(drawn) + 1) // 2 :]
+    places = np.sort(rng.permutation(len(current))[:CURRENT_ROWS])
+    usual = np.sort(_distances(others, searched))
+    found = _distances(current[places], searched)
+    return tuple(
+        Unlike(int(places[i]), float(found[i]), float(np.searchsorted(usual, found[i]) / len(usual)))
+        for i in np.argsort(-found, kind="stable")[:most]
+    )
+
+
+def _on_sphere(rows: Embeddings) -> Embeddings:
+    """Unit length; a row of zeros stays one, at right angles to all others."""
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
+
+
+def _distances(rows: Embeddings, searched: Embeddings) -> Embeddings:
+    nth = min(NEIGHBOURS, len(searched)) - 1
+    blocks = [rows[begun : begun + _ROWS_AT_ONCE] for begun in range(0, len(rows), _ROWS_AT_ONCE)]
+    found = [np.partition(1 - _on_sphere(block) @ searched.T, nth, axis=1)[:, nth] for block in blocks]
+    return np.maximum(np.concatenate(found), 0)

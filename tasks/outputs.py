@@ -1,0 +1,41 @@
+"""A model's outputs for the rows of a window, from the store, in the rows' order."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from infra.object_store import ObjectStore
+from models.adapter import Predictions
+from models.contracts import Artifact, Scores
+from tasks.score_files import read_embeddings, read_probabilities, write_scores
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+BATCH = 8192
+
+
+def probabilities_of(scores: Scores, *, store: ObjectStore) -> "NDArray[np.float32]":
+    """rows × labels"""
+    return read_probabilities(store.get_file(scores.arrays))
+
+
+def embeddings_of(
+    scores: Scores, *, rows: "NDArray[np.int64] | None" = None, store: ObjectStore
+) -> "NDArray[np.float32]":  # fmt: skip
+    """rows × width; of the numbered rows, or of all."""
+    return read_embeddings(store.get_file(scores.arrays), rows=rows)
+
+
+def select_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> Scores:
+    """The outputs of some rows as scores of their own."""
+    path = store.get_file(scores.arrays)
+    batches = [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)] or [rows]
+    with TemporaryDirectory(prefix="upkeep-") as folder:
+        picked = Path(folder) / "scores.arrow"
+        write_scores(
+            picked, (Predictions(read_probabilities(path, rows=b), read_embeddings(path, rows=b)) for b in batches)
+        )
+        arrays = Artifact.model_validate(store.put_blob("scores", picked))
+    return scores.model_copy(update={"arrays": arrays, "rows": len(rows)})

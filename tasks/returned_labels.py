@@ -1,0 +1,174 @@
+"""Takes a filled labelling batch back: checks every row, and lays the labels where the next run finds them.
+
+Labels go below `labels/` of the model, a file a delivery, the newest listed first; files are never changed. What was
+sent out (text, id, timestamp, slices, `chosen`) comes from the batch in the store and never from the filled file.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from errors import DataError, KeyTaken, StoreError
+from infra.object_store import ObjectStore
+from models.contracts import BatchProgress, Cursor, LabelCount, LabelRequest, LabelsTaken
+from models.rows import TEACHING, Chosen, content_digest
+from tasks.label_sheets import Filled, read_batch, read_filled
+
+SHOWN_PROBLEMS = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A row that was sent out, and in which batch."""
+
+    row: dict[str, Any]
+    run_id: str
+
+
+@dataclass(frozen=True)
+class Known:
+    """The newest label that a row has already."""
+
+    label: str
+    chosen: str
+    waits: bool
+    """No run has read this label yet."""
+    judged: bool
+    """A run has read this or an earlier label of the row."""
+
+    @property
+    def measures_next(self) -> bool:
+        return self.waits and self.chosen not in TEACHING
+
+
+@dataclass(frozen=True)
+class _Checked:
+    labels: dict[str, str]
+    """content -> label, as the spec writes it."""
+    edited: int
+
+
+def take_labels(path: Path, *, labels: tuple[str, ...], cursor: Cursor, store: ObjectStore) -> LabelsTaken:
+    """Stores what is new in a filled file. DataError that lists every problem; then nothing is stored.
+
+    `cursor` is what runs have read. Taking a file twice changes nothing; another label for the same row wins over
+    the earlier one.
+    """
+    asked = read_requests(store)
+    checked = _check(read_filled(path), asked, labels, path)
+    known = _known(cursor, store)
+    changed = {c: label for c, label in checked.labels.items() if c not in known or known[c].label != label}
+    rows = [_row(asked[c], label, known.get(c)) for c, label in changed.items()]
+    uri = _stored(rows, store) if rows else None
+    new = sum(content not in known for content in changed)
+    taken = zip(changed, rows, strict=True)
+    after = known | {c: Known(row["label"], row["chosen"], waits=True, judged=False) for c, row in taken}
+    counts = Counter(checked.labels.values())
+    return LabelsTaken(
+        uri=uri, new=new, corrected=len(changed) - new, unchanged=len(checked.labels) - len(changed),
+        edited=checked.edited, by_label=tuple(LabelCount(label=label, rows=counts[label]) for label in labels),
+        batches=_progress(checked.labels, asked, after),
+        waiting=sum(k.measures_next for k in after.values()),
+    )  # fmt: skip
+
+
+def read_requests(store: ObjectStore) -> dict[str, Asked]:
+    """content -> the row as it was sent out; a text that was sent out twice belongs to its newest batch."""
+    found: dict[str, Asked] = {}
+    for key in store.list_keys(store.keys.requests):
+        request = LabelRequest.model_validate_json(store.get_bytes(key))
+        run_id = key.removeprefix(store.keys.requests).removesuffix(".json")
+        found |= {row["content"]: Asked(row, run_id) for row in read_batch(store.get_file(request.jsonl))}
+    return found
+
+
+def _known(cursor: Cursor, store: ObjectStore) -> dict[str, Known]:
+    read = {position.uri for position in cursor.positions}
+    found: dict[str, Known] = {}
+    for key in store.list_keys(store.keys.labels):  # the newest first
+        was_read = store.uri(key) in read
+        for line in store.get_bytes(key).decode().splitlines():
+            row = json.loads(line)
+            content = content_digest(row["text"])
+            newer = found.get(content) or Known(row["label"], row["chosen"], not was_read, judged=was_read)
+            found[content] = replace(newer, judged=newer.judged or was_read)
+    return found
+
+
+def _row(asked: Asked, label: str, known: Known | None) -> dict[str, Any]:
+    """A corrected label measures as the first would have, unless a run has judged by the first: those that are
+    corrected then are the hard ones, and no fair sample."""
+    dropped = ("content", "predicted", "confidence")
+    chosen = Chosen.CORRECTED.value if known and known.judged else asked.row["chosen"]
+    return {**{k: v for k, v in asked.row.items() if k not in dropped}, "label": label, "chosen": chosen}
+
+
+def _stored(rows: list[dict[str, Any]], store: ObjectStore) -> str:
+    key = store.keys.returned(1 + len(store.list_keys(store.keys.labels)))
+    # Line separators other than \n would end a line for `splitlines`: JSON escapes what is not ASCII.
+    data = "".join(json.dumps(row) + "\n" for row in rows).encode()
+    try:
+        store.put_bytes(key, data, if_absent=True)
+    except KeyTaken as problem:
+        raise StoreError("another `upkeep label` took labels at this very moment; nothing of this file was stored. "
+                         "Run it again.") from problem  # fmt: skip
+    return store.uri(key)
+
+
+def _progress(labels: dict[str, str], asked: dict[str, Asked], known: dict[str, Known]) -> tuple[BatchProgress, ...]:
+    touched = {asked[content].run_id for content in labels}
+    rows = Counter(a.run_id for a in asked.values())
+    done = Counter(a.run_id for content, a in asked.items() if content in known)
+    return tuple(BatchProgress(run_id=run, rows=rows[run], labelled=done[run]) for run in sorted(touched))
+
+
+# --- checking -----------------------------------------------------------------------------------------------
+
+
+def _check(filled: Sequence[Filled], asked: dict[str, Asked], labels: tuple[str, ...], path: Path) -> _Checked:
+    found: dict[str, tuple[str, int]] = {}
+    problems, edited = [], 0
+    for row in filled:
+        told = list(_problems(row, asked, labels))
+        problems += [f"line {row.line}: {problem}" for problem in told]
+        if told:
+            continue
+        edited += row.text is not None and content_digest(row.text) != row.content
+        label = canonical(row.label, labels)
+        if label is None:
+            continue
+        first, line = found.setdefault(row.content, (label, row.line))
+        if first != label:
+            problems.append(f"line {row.line}: labelled {label!r}, but {first!r} in line {line}")
+    if problems:
+        more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
+        listed = "\n  ".join([*problems[:SHOWN_PROBLEMS], *more])
+        raise DataError(f"{path} is refused, nothing of it was stored; mend these lines and give it again:\n  {listed}")
+    return _Checked({content: label for content, (label, _) in found.items()}, edited)
+
+
+def _problems(row: Filled, asked: dict[str, Asked], labels: tuple[str, ...]) -> Iterator[str]:
+    if not row.content:
+        yield f"label {row.label[:80]!r} stands without the row's `content`"
+    elif row.content not in asked:
+        yield f"content {row.content[:40]!r} is in no batch that this model asked for"
+    elif row.text is not None:
+        # A column that was sorted on its own gives every text the label of another.
+        other = content_digest(row.text)
+        if other != row.content and other in asked:
+            yield "the text belongs to another row; was a column sorted by itself?"
+    if row.label and canonical(row.label, labels) is None:
+        yield f"label {row.label[:80]!r} is none of {', '.join(labels[:50])}"
+
+
+def canonical(cell: str, labels: tuple[str, ...]) -> str | None:
+    """The spec's label that a cell means: as it is, or as a spreadsheet changes it (1 → 1.0, true → TRUE)."""
+    cell = cell.strip()
+    for form in (cell, cell.removesuffix(".0")):
+        if form in labels:
+            return form
+    alike = [label for label in labels if label.casefold() == cell.casefold()]
+    return alike[0] if len(alike) == 1 else None

@@ -1,0 +1,191 @@
+"""Every question that drift asks of a window, and one correction over them all.
+
+Alpha is shared by a weighted Bonferroni correction: the embeddings' two-sample test, which sees most, gets half of
+it, the other families that apply share the rest equally, and the tests of a family share its part. So a run's
+false-alarm rate is at most alpha, however many signals there are and however they depend on one another.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.contracts import DriftSignal
+from models.sections import Drift
+from tasks.metrics.descriptors import describe
+from tasks.metrics.two_sample import Tested, categories, ks, mmd
+from tasks.metrics.vocabulary import out_of_vocabulary
+from tasks.metrics.whitening import whiten
+from tasks.sides import Side
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+CORRECTION = "Bonferroni: half for the embeddings, the rest over the other families, then over a family's tests"
+MAX_SLICES, SLICE_ROWS = 20, 300
+MAX_CATEGORIES = 50
+MAX_PERMUTATIONS = 200_000
+
+
+@dataclass(frozen=True)
+class Question:
+    """A test that has not been run yet: how many permutations it needs depends on its share of alpha."""
+
+    name: str
+    family: str
+    method: str
+    effect_name: str
+    floor: float
+    detail: str
+    ask: Callable[[int, np.random.Generator], Tested]
+
+    def answer(self, threshold: float, permutations: int, rng: np.random.Generator) -> DriftSignal:
+        needed = min(MAX_PERMUTATIONS, max(permutations, math.ceil(2 / threshold))) if threshold else permutations
+        tested = self.ask(needed, rng)
+        return DriftSignal.model_validate({
+            "name": self.name, "family": self.family, "method": self.method.format(permutations=needed),
+            "statistic": tested.statistic, "p_value": tested.p_value, "threshold": threshold, "effect": tested.effect,
+            "effect_name": self.effect_name, "floor": self.floor, "detail": self.detail,
+        })  # fmt: skip
+
+
+def find_signals(
+    reference: Side, current: Side, *, label_names: tuple[str, ...], vocabulary: frozenset[str], policy: Drift,
+    alpha: float, rng: np.random.Generator,
+) -> tuple[DriftSignal, ...]:  # fmt: skip
+    """Every test with its p-value, its share of alpha and its effect; the most telling first."""
+    asked = list(_questions(reference, current, label_names, vocabulary, policy))
+    shares = share_alpha(Counter(q.family for q in asked), alpha)
+    signals = [q.answer(shares[q.family], policy.permutations, rng) for q in asked]
+    return tuple(sorted(signals, key=_contribution, reverse=True))
+
+
+def share_alpha(families: Mapping[str, int], alpha: float) -> dict[str, float]:
+    """Each family's tests → the threshold of one test; all thresholds together are alpha."""
+    weights = {family: 1.0 if family == "embedding" else 1 / max(1, len(families) - 1) for family in families}
+    total = sum(weights.values())
+    return {family: alpha * weights[family] / total / tests for family, tests in families.items()}
+
+
+def _contribution(signal: DriftSignal) -> tuple[bool, float]:
+    """Drifted signals by how far their effect is above its floor; the others by how near they came to alarm."""
+    neutral = 0.5 if signal.effect_name == "AUC" else 0.0
+    if signal.drifted:
+        return True, (signal.effect - neutral) / max(1e-9, signal.floor - neutral)
+    return False, -math.log(max(signal.p_value, 1e-300)) + math.log(max(signal.threshold, 1e-300))
+
+
+def _questions(
+    reference: Side, current: Side, label_names: tuple[str, ...], vocabulary: frozenset[str], policy: Drift
+) -> Iterator[Question]:
+    yield _embeddings("embeddings", "embedding", reference, current, policy, policy.max_rows)
+    yield from _predictions(reference, current, label_names, policy)
+    then, now = describe(reference.texts), describe(current.texts)
+    for name in then:
+        yield _distribution(name, "text", then[name], now[name], policy)
+    if vocabulary:
+        unknown_then, unknown_now = (out_of_vocabulary(side.texts, vocabulary) for side in (reference, current))
+        yield _distribution("unknown words", "vocabulary", unknown_then, unknown_now, policy)
+    if len(reference.known) and len(current.known):
+        yield _shares("label shares", "label", reference.known, current.known, label_names, policy)
+    yield from _metadata(reference, current, policy)
+    yield from _slices(reference, current, policy)
+
+
+def _embeddings(name: str, family: str, reference: Side, current: Side, policy: Drift, rows: int) -> Question:
+    def ask(permutations: int, rng: np.random.Generator) -> Tested:
+        then, now = (_some(side.embeddings, rows, rng) for side in (reference, current))
+        return mmd(*whiten(then, now), permutations=permutations, rng=rng)
+
+    detail = "AUC: how often a new row looks newer than a reference row (0.5: no difference)"
+    return Question(name, family, "MMD, up to {permutations} permutations", "AUC", policy.min_auc, detail, ask)
+
+
+def _predictions(reference: Side, current: Side, label_names: tuple[str, ...], policy: Drift) -> Iterator[Question]:
+    """Black-box shift detection on softmax outputs (Rabanser et al., NeurIPS 2019), and confidence."""
+    columns = {f"P({name})": i for i, name in enumerate(label_names)}
+    if len(columns) == 2:
+        columns.popitem()  # the other label's probability says the same
+    for name, i in columns.items():
+        yield _distribution(name, "prediction", reference.probabilities[:, i], current.probabilities[:, i], policy)
+    yield _distribution(
+        "confidence", "prediction", reference.probabilities.max(1), current.probabilities.max(1), policy
+    )
+
+
+def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
+    """Columns of numbers by Kolmogorov-Smirnov, all others as categories; rows without a value are left out."""
+    for name in reference.metadata:
+        then, now = (_present(side.metadata[name]) for side in (reference, current))
+        if len(then) and len(now):
+            numbers = [_as_numbers(values) for values in (then, now)]
+            if numbers[0] is not None and numbers[1] is not None:
+                yield _distribution(name, "metadata", numbers[0], numbers[1], policy)
+            else:
+                names = _frequent(then, now)
+                yield _shares(name, "metadata", _codes(then, names), _codes(now, names), (*names, "other"), policy)
+
+
+def _slices(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
+    """The model's view of each large enough slice: embeddings and confidence."""
+    for column in reference.slices:
+        then, now = reference.slices[column], current.slices[column]
+        for value, _ in Counter(_present(now)).most_common(MAX_SLICES):
+            old, new = reference.where(then == value), current.where(now == value)
+            if min(len(old), len(new)) >= policy.slice_rows:
+                of = f"{column}={value}"
+                yield _embeddings(f"embeddings, {of}", "slice", old, new, policy, SLICE_ROWS)
+                sure_then, sure_now = (side.probabilities.max(1) for side in (old, new))
+                yield _distribution(f"confidence, {of}", "slice", sure_then, sure_now, policy)
+
+
+def _distribution(
+    name: str, family: str, then: "NDArray[np.floating]", now: "NDArray[np.floating]", policy: Drift
+) -> Question:
+    detail = f"median {np.median(then):.3g} → {np.median(now):.3g}, mean {then.mean():.3g} → {now.mean():.3g}"
+    return Question(
+        name, family, "Kolmogorov-Smirnov", "largest gap", policy.min_ks, detail, lambda _b, _rng: ks(then, now)
+    )
+
+
+def _shares(
+    name: str, family: str, then: "NDArray[np.int64]", now: "NDArray[np.int64]", names: tuple[str, ...], policy: Drift
+) -> Question:
+    moved = sorted(range(len(names)), key=lambda i: -abs((then == i).mean() - (now == i).mean()))
+    detail = ", ".join(f"{names[i]} {(then == i).mean():.1%} → {(now == i).mean():.1%}" for i in moved[:5])
+
+    def ask(permutations: int, rng: np.random.Generator) -> Tested:
+        return categories(then, now, kinds=len(names), permutations=permutations, rng=rng)
+
+    method = "chi-squared, up to {permutations} permutations"
+    return Question(name, family, method, "total variation", policy.min_ks, detail, ask)
+
+
+def _some(values: "NDArray[np.float32]", most: int, rng: np.random.Generator) -> "NDArray[np.float32]":
+    return values if len(values) <= most else values[rng.choice(len(values), most, replace=False)]
+
+
+def _present(values: "NDArray[np.object_]") -> "NDArray[np.object_]":
+    return values[np.array([value is not None for value in values], bool)]
+
+
+def _as_numbers(values: "NDArray[np.object_]") -> "NDArray[np.float64] | None":
+    try:
+        numbers = values.astype(float)
+    except ValueError:
+        return None
+    return numbers if np.isfinite(numbers).all() else None
+
+
+def _frequent(then: "NDArray[np.object_]", now: "NDArray[np.object_]") -> tuple[str, ...]:
+    """The most frequent values of both sides together; a choice that does not know the sides biases no test."""
+    return tuple(str(value) for value, _ in Counter([*then, *now]).most_common(MAX_CATEGORIES))
+
+
+def _codes(values: "NDArray[np.object_]", names: tuple[str, ...]) -> "NDArray[np.int64]":
+    """Numbers of the values; all that are not named are one more category."""
+    index = {value: i for i, value in enumerate(names)}
+    return np.array([index.get(str(value), len(names)) for value in values], np.int64)

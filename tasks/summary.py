@@ -1,0 +1,179 @@
+"""The verdict of a run for somebody in a hurry: what was seen, what was decided, what came of it."""
+
+from dataclasses import dataclass
+
+from models.contracts import (
+    Action,
+    Attempt,
+    BootstrapReport,
+    Comparison,
+    Estimate,
+    MonitoringReport,
+    Observation,
+    Outcome,
+    QualityCheck,
+    RetrainDecision,
+    RunReport,
+    Verdict,
+)
+from tasks.formats import amount, count, duration, interval, percent
+
+BADGES = {
+    Outcome.WAITING: ("nothing to look at", "calm"), Outcome.HELD: ("held", "calm"),
+    Outcome.ALERTED: ("needs a person", "wait"), Outcome.WOULD_RETRAIN: ("dry run", "wait"),
+    Outcome.PUBLISHED: ("challenger waits", "wait"), Outcome.RELEASED: ("released", "good"),
+    Outcome.REJECTED: ("rejected", "bad"), Outcome.INSUFFICIENT: ("too little evidence", "wait"),
+    Outcome.BOOTSTRAPPED: ("first release", "good"), Outcome.ROLLED_BACK: ("rolled back", "wait"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Summary:
+    badge: str
+    tone: str
+    """good, bad, wait or calm: the badge's colour."""
+    title: str
+    sentences: tuple[str, ...]
+
+
+def summarize(report: RunReport | BootstrapReport) -> Summary:
+    if isinstance(report, BootstrapReport):
+        return Summary(*BADGES[Outcome.BOOTSTRAPPED], f"Version {report.release.version} is the first champion",
+                       _first(report))  # fmt: skip
+    seen = [_seen(report, report.observation)] if report.observation else []
+    decided = [_decided(report, report.decision)] if report.decision else []
+    told = (*seen, *decided, _came(report), _doubt(report))
+    return Summary(*BADGES[report.outcome], _title(report), tuple(sentence for sentence in told if sentence))
+
+
+def champion_of(report: RunReport | BootstrapReport) -> str:
+    """The version that a run found, in words."""
+    return f"version {report.start.champion.version}" if report.start.champion else "no version"
+
+
+def _title(report: RunReport) -> str:
+    champion = champion_of(report)
+    titles = {
+        Outcome.WAITING: f"Nothing to look at yet; {champion} stays champion",
+        Outcome.HELD: f"Nothing to do: {champion} stays champion",
+        Outcome.ALERTED: f"A person should look; {champion} stays champion",
+        Outcome.WOULD_RETRAIN: f"A real run would retrain {champion}",
+        Outcome.PUBLISHED: f"A better model waits for approval; {champion} stays champion",
+        Outcome.REJECTED: f"The candidate was stopped: {champion} stays champion",
+        Outcome.INSUFFICIENT: f"The candidate is not proven: {champion} stays champion",
+    }
+    if report.outcome is Outcome.RELEASED and report.release:
+        return f"Version {report.release.version} is the new champion"
+    return titles.get(report.outcome, report.headline)
+
+
+def _seen(report: RunReport, seen: Observation) -> str:
+    fired, asked = sum(s.drifted for s in seen.drift.signals), len(seen.drift.signals)
+    came = f"{amount(seen.validation.read, 'row')} came in"
+    if fired:
+        looks = f"they differ from what {champion_of(report)} was released on ({fired} of {asked} drift signals)"
+    else:
+        looks = f"they look like what {champion_of(report)} was released on (none of {asked} drift signals)"
+    return f"{came}; {looks}. {_quality(seen.monitoring, report.decision)}"
+
+
+def _quality(monitoring: MonitoringReport, decision: RetrainDecision | None) -> str:
+    check = accuracy_check(monitoring)
+    if check is None:
+        return "No row has a label, so nobody knows yet how good the answers are."
+    now, then = percent(check.now.value), percent(check.at_release.value)
+    if decision and decision.degraded:
+        return f"Accuracy fell from {then} at release to {now}."
+    return f"Accuracy is {now} on {amount(check.now.n, 'label')}, at release it was {then}: no drop is proven."
+
+
+def accuracy_check(monitoring: MonitoringReport) -> QualityCheck | None:
+    return next((c for c in monitoring.quality if c.metric == "accuracy"), None)
+
+
+def _decided(report: RunReport, decision: RetrainDecision) -> str:
+    """After what was seen (drift, then quality) the reasons say what follows from it."""
+    follows = "; ".join(decision.reasons[2:])
+    if decision.action is not Action.RETRAIN:
+        default = "that calls for nothing" if decision.action is Action.HOLD else "that is for a person to judge"
+        return f"{_sentence(follows or default)} No model was trained; {champion_of(report)} goes on serving."
+    if report.start.force:
+        because = "Retraining was forced"
+    elif decision.degraded:
+        because = "Labels prove the drop, which calls for training"
+    else:
+        because = _sentence(follows or "the drift calls for training").removesuffix(".")
+    return f"{because}{_trained(report.attempt)}."
+
+
+def _trained(attempt: Attempt | None) -> str:
+    if attempt is None:
+        return ""
+    rows, cost = attempt.training_set, attempt.candidate.cost
+    return (f"; a candidate learned from {count(rows.new_rows)} new and {amount(rows.replayed_rows, 'earlier row')} "
+            f"in {duration(cost.seconds)}")  # fmt: skip
+
+
+def _came(report: RunReport) -> str:
+    champion = champion_of(report).capitalize()
+    if report.attempt is None:
+        if report.outcome is Outcome.WAITING:
+            return _sentence(report.headline.rpartition(": ")[2]) + f" {champion} goes on serving."
+        if report.outcome is Outcome.WOULD_RETRAIN:
+            return f"This was a dry run: nothing was trained and nothing written. {champion} goes on serving."
+        return ""
+    stopped = [g for g in report.attempt.blessing.gates if g.verdict is not Verdict.BLESSED]
+    gates = f"{len(report.attempt.blessing.gates)} gates"
+    if not stopped:
+        serves = f"version {report.release.version} serves now" if report.release else (
+            f"it is published and waits for approval; {champion_of(report)} goes on serving")  # fmt: skip
+        return f"{_gains(report.attempt)} It passed all {gates}: {serves}."
+    told = ((Verdict.REJECTED, "rejected it"), (Verdict.INSUFFICIENT, "found too little evidence"))
+    which = [(", ".join(g.gate for g in stopped if g.verdict is verdict), what) for verdict, what in told]
+    why = ", and ".join(f"{names} {what}" for names, what in which if names)
+    return f"{_gains(report.attempt)} Of {gates}, {why}: {champion_of(report)} goes on serving."
+
+
+def _doubt(report: RunReport) -> str:
+    """A champion that is right less often than a guess: then the labels are more likely wrong than the world new."""
+    champion = report.start.champion
+    if report.attempt is None or champion is None:
+        return ""
+    agreement = report.attempt.scorecard.label_agreement
+    if agreement >= 1 / len(champion.manifest.labels):
+        return ""
+    return f"{_sentence(champion_of(report))[:-1]} agrees with {percent(agreement)} of the new labels, less than guessing would: look at the labels."
+
+
+def _gains(attempt: Attempt) -> str:
+    """Both models on the same rows, new and earlier ones, as far as they were measured."""
+    told = [(what, attempt.scorecard.of(on, "accuracy"))
+            for on, what in (("current", "new"), ("reference", "earlier"))]  # fmt: skip
+    found = [_against(what, compared) for what, compared in told if compared]
+    return f"On rows that neither had trained on, the candidate gets {', and '.join(found)}." if found else ""
+
+
+def _against(what: str, compared: Comparison) -> str:
+    return (f"{percent(compared.candidate.value)} of the {what} ones right (the champion "
+            f"{percent(compared.champion.value)})")  # fmt: skip
+
+
+def _first(report: BootstrapReport) -> tuple[str, ...]:
+    rows, cost, checked = report.training_set, report.candidate.cost, report.validation
+    came = f"{amount(checked.read, 'row')} came in: {count(checked.quarantined.rows)} quarantined, {count(checked.labelled)} with a label."
+    if not cost.steps:
+        made = "The model was adopted as it is, without training."
+    else:
+        made = f"The model learned from {amount(rows.train.rows, 'row')} in {duration(cost.seconds)}."
+    accuracy = first_accuracy(report)
+    judged = f" On {amount(accuracy.n, 'row')} that it never trained on its accuracy is {interval(accuracy)}."
+    serves = f"It serves as version {report.release.version}, and what comes in later is held against it."
+    return came, made + judged, serves
+
+
+def first_accuracy(report: BootstrapReport) -> Estimate:
+    return next(m.estimate for m in report.measured if m.metric == "accuracy")
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:].rstrip(".") + "."

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from errors import DataError
+from tasks.metrics import estimators
+from tasks.metrics.estimators import estimate_accuracy
+
+METHODS = ("cbpe", "atc", "doc")
+
+
+def rows(count: int, rng: np.random.Generator, *, sharp: float = 1.0) -> tuple[np.ndarray, np.ndarray, float]:
+    """Probabilities that are twice as sure as they should be, the truth, and the accuracy to expect."""
+    logits = sharp * rng.normal(size=(count, 3)) * 2
+    real = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    said = real**2 / (real**2).sum(1, keepdims=True)
+    truth = (rng.random((count, 1)) < real.cumsum(1)).argmax(1)
+    return said, truth, float(real.max(1).mean())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_interval_holds_the_accuracy_where_nothing_changed(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimators, "RESAMPLES", 200)
+    rng, reps = np.random.default_rng(1), 200
+    expected, covered = rows(200_000, rng)[2], 0
+    for _ in range(reps):
+        said, truth, _ = rows(300, rng)
+        found = estimate_accuracy(method, said, truth, rows(200, rng)[0], rng)
+        covered += found.low <= expected <= found.high
+    assert stats.binom.ppf(0.001, reps, 0.93) <= covered <= stats.binom.ppf(0.999, reps, 0.985)
+
+
+@pytest.mark.parametrize("sharp", [0.6, 1.5])
+def test_where_a_confidence_means_the_same_cbpe_finds_the_new_accuracy(sharp: float) -> None:
+    rng = np.random.default_rng(2)
+    said, truth, then = rows(20_000, rng)
+    now, _, expected = rows(20_000, rng, sharp=sharp)
+    assert abs(expected - then) > 0.05
+    assert now.max(1).mean() > expected + 0.05  # without calibration it would be far off
+    found = estimate_accuracy("cbpe", said, truth, now, rng)
+    assert found.value == pytest.approx(expected, abs=0.015)
+    for method in ("atc", "doc"):
+        moved = estimate_accuracy(method, said, truth, now, rng).value - then
+        assert moved * (expected - then) > 0, method
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_calibrations_own_doubt_is_in_the_interval(method: str) -> None:
+    rng = np.random.default_rng(3)
+    now = rows(50_000, rng)[0]
+    few, many = (estimate_accuracy(method, *rows(count, rng)[:2], now, rng) for count in (60, 6000))
+    assert few.high - few.low > 4 * (many.high - many.low)
+    assert few.high - few.low > 0.1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.sampled_from(METHODS), st.integers(1, 40), st.integers(1, 40), st.integers(0, 99), st.booleans())
+def test_estimates_are_shares_inside_their_intervals_however_few_the_rows_or_many_the_ties(
+    method: str, then: int, now: int, seed: int, sure: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    said, truth, _ = rows(then, rng)
+    current = rows(now, rng)[0]
+    if sure:
+        said, current = np.eye(3)[said.argmax(1)], np.eye(3)[current.argmax(1)]
+    found = estimate_accuracy(method, said, truth, current, rng)
+    assert 0 <= found.low <= found.value <= found.high <= 1
+    assert found.n == now
+    if sure:
+        assert found.value == pytest.approx((said.argmax(1) == truth).mean())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_reference_itself_is_estimated_at_its_accuracy_and_the_seed_decides_the_interval(method: str) -> None:
+    said, truth, _ = rows(1000, np.random.default_rng(4))
+    one, same = (estimate_accuracy(method, said, truth, said, np.random.default_rng(5)) for _ in range(2))
+    assert one == same
+    assert one.value == pytest.approx((said.argmax(1) == truth).mean())
+
+
+def test_atc_counts_the_rows_above_the_threshold() -> None:
+    said = np.stack([np.linspace(0.99, 0.51, 100), np.linspace(0.01, 0.49, 100)], 1)
+    truth = np.array([0] * 70 + [1] * 30)
+    now = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.55, 0.45]])
+    assert estimate_accuracy("atc", said, truth, now, np.random.default_rng(6)).value == 0.5
+
+
+def test_what_cannot_be_estimated_is_refused() -> None:
+    said, truth, rng = np.full((3, 2), 0.5), np.zeros(3, int), np.random.default_rng(0)
+    broken = np.array([[0.5, np.nan]])
+    for sides, message in (
+        ((said[:0], truth[:0], said), "labelled reference rows"), ((said, truth, said[:0]), "labelled reference rows"),
+        ((said, truth[:2], said), "2 truths"), ((said, truth, np.full((3, 3), 0.3)), "same labels"),
+        ((said, truth, broken), "not finite"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=message):
+            estimate_accuracy("cbpe", *sides, rng)
+    with pytest.raises(DataError, match="known: cbpe, atc, doc"):
+        estimate_accuracy("magic", said, truth, said, rng)

@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from errors import UnmeasuredMetric
+from tasks.metrics.classification import accuracy_fell
+from tasks.metrics.labels import labels_needed, power_of_labels
+
+
+@pytest.mark.parametrize(("labels", "noted"), [(200, 0.34), (500, 0.71), (1000, 0.92)])
+def test_the_power_is_what_the_field_notes_measured(labels: int, noted: float) -> None:
+    assert power_of_labels(labels, accuracy_then=0.85, rows_then=5000, drop=0.05) == pytest.approx(noted, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows_then", "accuracy", "drop", "least"),
+    [(100, 300, 0.85, 0.15, 0), (200, 4000, 0.85, 0.05, 0), (500, 1000, 0.85, 0.05, 0.02), (400, 2000, 0.95, 0.03, 0),
+     (2000, 4000, 0.8, 0.03, 0.025)],
+)  # fmt: skip
+def test_the_power_is_how_often_the_test_finds_the_drop(
+    labels: int, rows_then: int, accuracy: float, drop: float, least: float
+) -> None:
+    rng, reps = np.random.default_rng(labels), 1000
+    then, now = rng.binomial(rows_then, accuracy, reps), rng.binomial(labels, accuracy - drop, reps)
+    pairs, counts = np.unique(np.stack([then, now]), axis=1, return_counts=True)
+    found = sum(
+        int(count) for (a, b), count in zip(pairs.T, counts, strict=True)
+        if accuracy_fell(int(b), labels, int(a), rows_then) <= 0.01 and a / rows_then - b / labels >= least
+    )  # fmt: skip
+    power = power_of_labels(labels, accuracy_then=accuracy, rows_then=rows_then, drop=drop, least_drop=least)
+    assert power == pytest.approx(found / reps, abs=3.3 * np.sqrt(0.25 / reps))
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(0.05, 0.99), st.floats(0.55, 1), st.integers(100, 5000), st.floats(0.02, 0.3))
+def test_the_labels_needed_have_the_power_and_one_less_has_not(
+    power: float, accuracy: float, rows_then: int, drop: float
+) -> None:
+    given_ = {"accuracy_then": accuracy, "rows_then": rows_then, "drop": drop}
+    needed = labels_needed(power, **given_)
+    if needed is None:
+        assert power_of_labels(50_000, **given_) < power
+    else:
+        assert power_of_labels(needed, **given_) >= power
+        assert needed == 1 or power_of_labels(needed - 1, **given_) < power
+
+
+def test_a_reference_too_small_or_a_drop_too_small_to_count_is_never_proven() -> None:
+    assert labels_needed(0.8, accuracy_then=0.85, rows_then=100, drop=0.05) is None
+    assert labels_needed(0.8, accuracy_then=0.85, rows_then=4000, drop=0.02, least_drop=0.02) is None
+    assert 500 < labels_needed(0.8, accuracy_then=0.85, rows_then=4000, drop=0.05) < 800
+
+
+@pytest.mark.parametrize("wrong", [{"drop": 0}, {"drop": 0.9}, {"rows_then": 0}, {"p_value": 0}, {"labels": 0}])
+def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
+    labels, *rest = ({"labels": 100, "accuracy_then": 0.8, "rows_then": 100, "drop": 0.1} | wrong).items()
+    with pytest.raises(UnmeasuredMetric, match="power needs"):
+        power_of_labels(labels[1], **dict(rest))

@@ -1,0 +1,62 @@
+from datetime import timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.contracts import HistoryEntry
+from models.sections import Policy
+from tasks.limits import what_forbids_training
+from tests.judged import NOW, bootstrapped, entry, retrained
+
+
+def forbidden(*history: HistoryEntry, **policy: object) -> str:
+    return "; ".join(what_forbids_training(history, policy=Policy(**policy), now=NOW))
+
+
+def test_without_limits_nothing_is_forbidden() -> None:
+    assert forbidden(retrained(0.1, minutes=900), retrained(0.2, minutes=900)) == ""
+
+
+def test_only_the_last_thirty_days_count_and_only_retrainings() -> None:
+    assert forbidden(entry(1), retrained(10), retrained(30), max_retrains_a_month=2) == ""
+    assert "2 retrainings" in forbidden(entry(1), retrained(10), retrained(29), max_retrains_a_month=2)
+
+
+def test_the_number_is_free_again_when_the_oldest_that_is_too_many_is_thirty_days_old() -> None:
+    found = forbidden(retrained(2), retrained(10), retrained(20), max_retrains_a_month=2)
+    assert "free again at 2026-05-21 12:00 UTC" in found  # 10 days ago + 30: then one is left
+
+
+def test_minutes_are_free_again_once_enough_of_them_are_a_month_old() -> None:
+    history = (retrained(2, minutes=20), retrained(10, minutes=50), retrained(20, minutes=30))
+    assert "100.0 training minutes" in forbidden(*history, training_minutes_a_month=60)
+    assert "free again at 2026-05-21 12:00 UTC" in forbidden(*history, training_minutes_a_month=60)
+    assert "free again at 2026-05-11 12:00 UTC" in forbidden(*history, training_minutes_a_month=80)
+    assert forbidden(*history, training_minutes_a_month=100.5) == ""
+
+
+def test_a_first_training_counts_with_its_minutes_and_not_as_a_retraining() -> None:
+    first = bootstrapped(3).model_copy(update={"training_minutes": 90.0})
+    assert "90.0 training minutes" in forbidden(first, training_minutes_a_month=60)
+    assert forbidden(first, max_retrains_a_month=1, cooldown="7d") == ""
+
+
+def test_every_limit_that_is_reached_is_named() -> None:
+    found = forbidden(retrained(1, minutes=9), cooldown="3d", max_retrains_a_month=1, training_minutes_a_month=9)
+    assert [name for name in ("cooldown", "max_retrains_a_month", "training_minutes_a_month") if name in found]
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 40), st.floats(0, 50)), max_size=8), st.integers(1, 3), st.floats(1, 90))
+def test_at_the_moment_that_is_named_the_limit_no_longer_holds_and_just_before_it_does(
+    trainings: list[tuple[float, float]], most: int, minutes: float
+) -> None:
+    history = sorted((retrained(d, minutes=m) for d, m in trainings), key=lambda e: e.finished_at, reverse=True)
+    for limit in ({"max_retrains_a_month": most}, {"training_minutes_a_month": minutes}):
+        policy = Policy(**limit)
+        said = what_forbids_training(history, policy=policy, now=NOW)
+        ends = [e.finished_at + timedelta(days=30) for e in history]
+        free = next((end for end in sorted(ends) if not what_forbids_training(history, policy=policy, now=end)), None)
+        if said:
+            assert free is not None
+            assert f"{free:%Y-%m-%d %H:%M}" in said[0]
+            assert what_forbids_training(history, policy=policy, now=free - timedelta(microseconds=1))

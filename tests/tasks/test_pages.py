@@ -1,0 +1,274 @@
+import math
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from models.contracts import BootstrapReport, CurvePoint, Outcome, ReasonCount, RunReport
+from models.gate_kinds import AtLeast
+from models.sections import Policy
+from tasks.pages import MOST_SLICES, render_html, render_markdown
+from tests.tasks.reports import (
+    OUTCOMES,
+    attempt,
+    bootstrapped,
+    candidate,
+    comparison,
+    observation,
+    report_of,
+    run,
+)
+
+EVIL = '<script>alert(1)</script> | `x` [a](javascript:b) & "q" _你好_\nmore'
+
+
+class Page(HTMLParser):
+    """A page's tags, what it shows (summaries and folded parts as well), and what it says of its drawings."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.shown = ""
+        self.drawings: list[dict[str, str | None]] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(html.replace(html[html.index("<style>") : html.index("</style>")], ""))
+        self.shown = " ".join(self.shown.split())
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        if tag == "svg" and ("width", "100%") in attrs:
+            self.drawings.append(dict(attrs))
+
+    def handle_data(self, data: str) -> None:
+        self.shown += f" {data}"
+
+
+def evil_report() -> RunReport:
+    """Row text that would like to be more than text, wherever a report shows text from outside."""
+    reasons = [ReasonCount(reason="unknown label", rows=3, example=f"incoming/day-1.csv:4: {EVIL}")]
+    seen = observation(accuracy=0.7, gap=0.4, labels=(EVIL, "x" * 200), reasons=reasons)
+    return run(seen, attempt(slices=[comparison(f"slice:label={EVIL}", 0.01)], leaked=[EVIL]))
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_every_outcome_reads_verdict_first_and_leaves_no_hole(outcome: Outcome) -> None:
+    report = report_of(outcome)
+    assert getattr(report, "outcome", Outcome.BOOTSTRAPPED) is outcome
+    html, markdown = render_html(report), render_markdown(report)
+    page = Page(html)
+    assert html.index('class="badge') < html.index("<h1>") < html.index('class="lead"') < html.index("<h2>")
+    assert markdown.startswith("# ")
+    assert 1 <= html.count('class="lead"') <= 4
+    for hole in ("None", "nan", "Undefined", "[]", "()"):
+        assert hole not in page.shown.split()
+        assert hole not in markdown.split()
+
+
+TITLES = {
+    Outcome.WAITING: "Nothing to look at yet; version 1 stays champion",
+    Outcome.HELD: "Nothing to do: version 1 stays champion",
+    Outcome.ALERTED: "A person should look; version 1 stays champion",
+    Outcome.WOULD_RETRAIN: "A real run would retrain version 1",
+    Outcome.PUBLISHED: "A better model waits for approval; version 1 stays champion",
+    Outcome.RELEASED: "Version 2 is the new champion",
+    Outcome.REJECTED: "The candidate was stopped: version 1 stays champion",
+    Outcome.INSUFFICIENT: "The candidate is not proven: version 1 stays champion",
+    Outcome.BOOTSTRAPPED: "Version 1 is the first champion",
+}
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_the_title_says_which_version_serves(outcome: Outcome) -> None:
+    report = report_of(outcome)
+    assert f"<h1>{TITLES[outcome]}</h1>" in render_html(report)
+    assert render_markdown(report).splitlines()[0] == f"# {TITLES[outcome]}"
+
+
+def verdict(report: RunReport | BootstrapReport) -> str:
+    """What stands above the first number."""
+    html = render_html(report)
+    return " ".join(re.findall(r'class="lead">(.*?)</p>', html, re.DOTALL)).replace("&#39;", "'")
+
+
+def test_the_verdict_says_what_was_seen_decided_and_what_came_of_it() -> None:
+    told = verdict(report_of(Outcome.RELEASED))
+    assert "200 rows came in; they differ from what version 1 was released on (2 of 3 drift signals)" in told
+    assert "Accuracy fell from 95.0% at release to 70.0%" in told
+    assert "a candidate learned from 120 new and 180 earlier rows" in told
+    assert "82.0% of the new ones right (the champion 70.0%)" in told
+    assert "passed all 4 gates: version 2 serves now" in told
+
+
+def test_a_held_run_says_that_nothing_was_trained_and_a_forced_one_why_it_was() -> None:
+    assert "No model was trained; version 1 goes on serving." in verdict(report_of(Outcome.HELD))
+    assert "Retraining was forced; a candidate learned" in verdict(run(observation(), attempt(), force=True))
+
+
+def test_what_calls_for_training_is_named_where_it_is_not_the_labels() -> None:
+    drifted = run(observation(gap=0.4), attempt(), policy=Policy(act_on="drift"))
+    assert "The drift calls for training; a candidate learned" in verdict(drifted)
+    due = run(observation(), attempt(), policy=Policy(retrain_every="1d"))
+    assert "Policy.retrain_every = 1d is due; a candidate learned" in verdict(due)
+
+
+def test_an_alert_says_what_is_asked_of_a_person() -> None:
+    assert "Label some of these rows" in verdict(report_of(Outcome.ALERTED))
+
+
+def test_a_window_too_small_to_judge_is_not_called_quiet() -> None:
+    small = run(observation(gap=0.4), policy=Policy(min_rows=500))
+    assert small.outcome is Outcome.HELD
+    assert "200 rows are fewer than policy.min_rows = 500" in verdict(small)
+
+
+def test_labels_that_the_champion_contradicts_more_than_chance_are_doubted() -> None:
+    seen = observation(accuracy=0.2)
+    assert "look at the labels" in verdict(run(seen, attempt(gain=-0.1, agreement=0.2)))
+    assert "look at the labels" not in verdict(run(seen, attempt(gain=-0.1, agreement=0.6)))
+
+
+@pytest.mark.parametrize("outcome", [Outcome.RELEASED, Outcome.REJECTED, Outcome.INSUFFICIENT])
+def test_every_gate_is_shown_with_its_verdict_and_its_reason(outcome: Outcome) -> None:
+    report = report_of(outcome)
+    assert isinstance(report, RunReport)
+    assert report.attempt is not None
+    words = {"blessed": "✓ passed", "rejected": "✗ rejected", "insufficient_evidence": "? too little evidence"}
+    shown, markdown = Page(render_html(report)).shown, render_markdown(report)
+    for gate in report.attempt.blessing.gates:
+        assert f"{gate.gate} {words[gate.verdict]} {gate.because}" in shown
+        assert f"| {gate.gate} | {words[gate.verdict]} | {gate.because} |" in markdown
+        if gate.verdict != "blessed":
+            assert gate.gate in verdict(report)
+
+
+def test_text_from_rows_is_shown_and_never_obeyed() -> None:
+    html = render_html(evil_report())
+    page = Page(html)
+    assert not {"script", "img", "link", "iframe"} & set(page.tags)
+    assert [value for name, value in page.attributes if name == "href"] == ["evidently.html"]
+    assert page.shown.count(" ".join(EVIL.split())) == 5  # label, slice, gate, quarantined row, leak
+
+
+def test_text_from_rows_cannot_break_out_of_a_markdown_table() -> None:
+    markdown = render_markdown(evil_report())
+    assert re.search(r"(?<!\\)<script", markdown) is None
+    assert re.search(r"(?<!\\)\]\(", markdown) is None
+    assert r"alert(1)\</script\> \| \`x\` [a\](javascript:b) &amp; " in markdown
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_every_row_of_a_markdown_table_has_its_header_s_cells(outcome: Outcome) -> None:
+    for report in (report_of(outcome), evil_report()):
+        tables = re.findall(r"(?:^\|.*\n)+", render_markdown(report), re.MULTILINE)
+        for table in tables:
+            rows = table.splitlines()
+            assert set(rows[1]) <= set("|-: ")
+            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, table
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_a_page_is_one_small_file_that_loads_nothing(outcome: Outcome) -> None:
+    html = render_html(report_of(outcome))
+    page = Page(html)
+    assert len(html) < 60_000
+    assert not {"script", "link", "img", "iframe", "object"} & set(page.tags)
+    assert not [value for name, value in page.attributes if name in {"src", "href"} and ":" in (value or "")]
+    assert "url(" not in html
+    assert "@import" not in html
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+def test_every_drawing_says_in_words_what_it_shows(outcome: Outcome) -> None:
+    drawings = Page(render_html(report_of(outcome))).drawings
+    assert drawings
+    for drawing in drawings:
+        assert drawing["role"] == "img"
+        assert re.search(r"\d|scale|effect", drawing["aria-label"] or "")
+
+
+def test_the_drawings_carry_the_numbers_of_the_records() -> None:
+    labels = [d["aria-label"] for d in Page(render_html(report_of(Outcome.RELEASED))).drawings]
+    assert "champion 70.0% [66.0%, 74.0%], candidate 82.0% [78.0%, 86.0%]" in labels
+    assert "difference +12.0 [+8.0, +16.0] points; gate better-on-current: limit +0.0 points" in labels
+    assert "difference +12.0 [+8.0, +16.0] points" in labels  # macro F1 has no gate
+    assert "words: p < 1e-16, threshold 0.00100" in labels
+    assert any("validation loss 0.500 at step 100, 0.300 at step 200" in (label or "") for label in labels)
+
+
+def test_fifty_slices_are_all_there_the_worst_in_sight_and_the_others_folded() -> None:
+    slices = [comparison(f"slice:country={i}", (i - 25) / 500) for i in reversed(range(50))]
+    html = render_html(run(observation(accuracy=0.7), attempt(slices=slices)))
+    places = [html.index(f">country={i}<") for i in range(50)]
+    assert places == sorted(places)
+    folded = html.index(f"{50 - MOST_SLICES} more slices")
+    assert [place < folded for place in places] == [True] * MOST_SLICES + [False] * (50 - MOST_SLICES)
+
+
+def test_what_changed_is_the_champion_its_files_and_where_it_comes_from() -> None:
+    shown, markdown = Page(render_html(report_of(Outcome.RELEASED))).shown, render_markdown(report_of(Outcome.RELEASED))
+    assert "moved from version 1 to version 2 (generation 2), by ops on 2026-11-25 15:00 UTC" in shown
+    assert "config.json 935 B the same 55555" in shown
+    assert "model.safetensors 90.9 MB changed version-2" in shown
+    assert "learned from the spec's source version 1" in shown
+    assert "| model.safetensors | 90.9 MB | changed | `version-2" in markdown
+    for name, value in (("window", "w" * 64), ("training set", "d" * 64), ("commit", "abc123")):
+        assert f"{name} {value}" in shown
+        assert f"| {name} | {value} |" in markdown
+
+
+@pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o not in {Outcome.RELEASED, Outcome.BOOTSTRAPPED}])
+def test_a_run_that_moved_no_alias_says_what_still_holds(outcome: Outcome) -> None:
+    stays = "alias champion names version 1 as before (generation 1, since 2026-11-25 15:00 UTC)."
+    assert stays in Page(render_html(report_of(outcome))).shown
+    assert stays in render_markdown(report_of(outcome))
+
+
+def test_which_rows_went_in_is_counted_with_the_leaks_and_the_source_files() -> None:
+    shown = Page(render_html(run(observation(accuracy=0.7), attempt(leaked=["a sealed row's twin"])))).shown
+    assert "120 new · 180 replayed from earlier windows, against forgetting · 1 removed" in shown
+    assert "a sealed row's twin" in shown
+    assert "From incoming/day-1.csv (200 rows)" in shown  # day-0.csv had been read before
+
+
+def test_quarantined_rows_are_counted_with_reason_and_example() -> None:
+    reasons = [ReasonCount(reason="empty text", rows=7, example="incoming/day-1.csv:9: ' '")]
+    report = run(observation(reasons=reasons))
+    shown = Page(render_html(report)).shown
+    assert "200 read = 193 kept + 7 quarantined" in shown
+    assert "empty text 7 incoming/day-1.csv:9: ' '" in shown
+    assert "| empty text | 7 | incoming/day-1.csv:9: ' ' |" in render_markdown(report)
+
+
+def test_a_model_that_was_adopted_has_no_learning_curve() -> None:
+    shown = Page(render_html(bootstrapped(candidate([], steps=0)))).shown
+    assert "adopted as it is, without training" in shown
+    assert "How it learned" not in shown
+
+
+def test_a_gate_on_the_candidate_alone_is_marked_where_its_value_is_drawn() -> None:
+    report = run(observation(accuracy=0.7), attempt(gates=[AtLeast(name="floor", value=0.75)]))
+    labels = [d["aria-label"] or "" for d in Page(render_html(report)).drawings]
+    assert len([label for label in labels if label.endswith("gate floor: at least 75.0%")]) == 1
+    assert "floor: candidate at least 75.0%" in render_markdown(report)
+
+
+def test_a_loss_that_ran_away_does_not_spoil_the_page() -> None:
+    points = (1.0, math.nan, math.inf)
+    curve = [
+        CurvePoint(step=i, train_loss=v, validation_loss=v, validation_accuracy=None) for i, v in enumerate(points)
+    ]
+    html = render_html(run(observation(accuracy=0.7), attempt(curve=curve)))
+    assert not re.search(r'(?:x|y|cx|cy)\d?="(?:nan|inf)', html)
+    assert "step 0 kept" in html
+
+
+def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -> None:
+    report = report_of(Outcome.RELEASED)
+    html, markdown = render_html(report), render_markdown(report)
+    for text, escaped in ((html, "&lt;plot"), (markdown, "\\<plot")):
+        assert escaped in text
+        assert "film" in text
+        assert "<b>film" not in text.replace("\\<", "")
+        assert "half of its 8 columns" in text
+    assert "tell the two apart" not in render_html(report_of(Outcome.HELD))

@@ -1,0 +1,166 @@
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.contracts import Action, HistoryEntry, MonitoringReport, Outcome, RunReport
+from models.spec import ModelSpec, parse_spec
+from tasks.budget import spend_levels
+from tasks.conclusion import not_trained
+from tasks.decision import decide
+from tasks.replay import Replay, at_level, replay_policy
+from tasks.span import Span, span_of
+from tests.judged import BAD, FINE, NOW, UNLABELLED, bootstrapped, drift, entry, monitored, reported
+
+EVER = Span(since=None, until=None)
+Runs = tuple[list[HistoryEntry], dict[str, RunReport]]
+
+
+def spec(**changes: object) -> ModelSpec:
+    document = {"name": "test", "model": {"source": "m"}, "labels": ["a", "b"], "data": {"sources": ["x.csv"]},
+                "columns": {"text": "t"}, **changes}  # fmt: skip
+    return parse_spec(document, where="test")
+
+
+def lived(*windows: tuple[MonitoringReport, str], by: ModelSpec, days: float = 1) -> Runs:
+    """A history as `maintain` writes it: one run each `days`, each training takes ten minutes and releases."""
+    history, reports = [bootstrapped(0)], {}
+    for number, (monitoring, moved) in enumerate(windows, start=2):
+        at = NOW + timedelta(days=days * (number - 1))
+        levels = spend_levels(history, drift=by.drift, policy=by.policy, now=at)
+        found, digest = at_level(drift(*moved.split()), levels.drift, by.drift), f"rows-{number}"
+        decision = decide.fn(monitoring, found, history, policy=by.policy, window_digest=digest, force=False, now=at)
+        rows = round(0.6 * monitoring.labelled)  # what a split by content may leave of 65 %
+        if decision.action is Action.RETRAIN and rows < by.training.min_rows:
+            decision = not_trained(decision, f"not trained: {rows} new labelled training rows")
+        outcome = {Action.HOLD: Outcome.HELD, Action.ALERT: Outcome.ALERTED, Action.RETRAIN: Outcome.RELEASED}
+        trains = decision.action is Action.RETRAIN
+        run = entry(0, outcome=outcome[decision.action]).model_copy(update={
+            "sequence": number, "run_id": f"run-{number}", "started_at": at, "finished_at": at,
+            "window_digest": digest, "degraded": decision.degraded, "drifted": decision.drifted, "retrained": trains,
+            "drift_alpha": levels.drift, "quality_alpha": decision.quality_alpha,
+            "training_minutes": 10.0 if trains else 0.0,
+        })  # fmt: skip
+        reports[run.run_id] = reported(run, monitoring, found, decision, new_rows=200 if trains else None)
+        history.insert(0, run)
+    return history, reports
+
+
+def replayed(runs: Runs, by: ModelSpec, span: Span = EVER) -> Replay:
+    return replay_policy(runs[0], runs[1], spec=by, span=span)
+
+
+def actions(found: Replay) -> list[str]:
+    return [run.now.decision.action.value for run in found.runs]
+
+
+def differing(found: Replay) -> list[int]:
+    return [run.sequence for run in found.runs if run.differs]
+
+
+windows = st.lists(
+    st.tuples(st.sampled_from([BAD, FINE, UNLABELLED, monitored(rows=20), monitored(drop=0.3, p=1e-30, labelled=80), monitored(drop=0.05, p=0.004)]),
+              st.sampled_from(["", "words", "embeddings words"])), max_size=8)  # fmt: skip
+policies = st.fixed_dictionaries({
+    "act_on": st.sampled_from(["quality", "drift", "either"]), "k": st.integers(1, 2), "n": st.integers(2, 3),
+    "cooldown": st.sampled_from(["0d", "2d"]), "max_retrains_a_month": st.sampled_from([None, 2]),
+    "retrain_every": st.sampled_from([None, "3d"]), "training_minutes_a_month": st.sampled_from([None, 25.0]),
+})  # fmt: skip
+
+
+@given(windows, policies, st.sampled_from([0.0, 0.01, 1, 40]))
+def test_by_the_same_spec_nothing_differs(seen: list[tuple[MonitoringReport, str]], policy: dict, days: float) -> None:
+    by = spec(policy=policy)
+    found = replayed(lived(*seen, by=by, days=days), by)
+    assert differing(found) == []
+    assert found.then.retrainings == found.now.retrainings
+    assert found.then.minutes == pytest.approx(found.now.minutes)
+    assert found.then.spent == pytest.approx(found.now.spent)
+    assert [run.now.decision for run in found.runs] == [run.then.decision for run in found.runs]
+
+
+def test_a_cooldown_would_have_saved_the_second_retraining_and_says_until_when() -> None:
+    runs = lived((BAD, ""), (FINE, ""), (BAD, ""), (BAD, ""), by=spec())
+    found = replayed(runs, spec(policy={"cooldown": "3d"}))
+    assert actions(found) == ["retrain", "hold", "alert", "retrain"]
+    assert differing(found) == [4]
+    assert "policy.cooldown = 3d lasts until 2026-05-05 12:00 UTC" in found.runs[2].because
+    assert (found.then.retrainings, found.now.retrainings) == (3, 2)
+    assert (found.then.minutes, found.now.minutes) == (30.0, 20.0)
+
+
+def test_a_decision_that_changed_changes_what_later_runs_know() -> None:
+    """The cooldown counts from the simulated retraining and not from the one that happened."""
+    runs = lived((BAD, ""), (BAD, ""), (BAD, ""), by=spec(policy={"cooldown": "2d"}))
+    assert [run.then.decision.action for run in replayed(runs, spec()).runs] == ["retrain", "alert", "retrain"]
+    found = replayed(runs, spec(policy={"cooldown": "2d", "k": 2, "n": 2}))
+    assert actions(found) == ["alert", "retrain", "alert"]
+
+
+def test_acting_on_drift_would_have_retrained_and_its_minutes_are_those_of_a_usual_training() -> None:
+    runs = lived((FINE, "words"), (BAD, ""), by=spec())
+    found = replayed(runs, spec(policy={"act_on": "either"}))
+    assert actions(found) == ["retrain", "retrain"]
+    assert (found.then.minutes, found.now.minutes) == (10.0, 20.0)
+    assert [run.another_champion for run in found.runs] == [False, True]
+
+
+def test_leaving_out_a_training_that_was_rejected_leaves_the_champion_as_it_was() -> None:
+    history, reports = lived((BAD, ""), (FINE, ""), by=spec())
+    history[1] = history[1].model_copy(update={"outcome": Outcome.REJECTED})
+    found = replayed((history, reports), spec(policy={"min_drop": 0.5}))
+    assert differing(found) == [2]
+    assert not found.runs[1].another_champion
+
+
+def test_levels_and_floors_are_the_new_specs_and_each_signal_keeps_its_share() -> None:
+    found = at_level(drift("words", alpha=0.01), 0.002, spec(drift={"min_ks": 0.2}).drift)
+    assert found.alpha == 0.002
+    assert {s.threshold for s in found.signals} == {0.0005}
+    assert {s.floor for s in found.signals} == {0.2}
+    assert found.drifted
+    assert not at_level(drift("words"), 0.002, spec(drift={"min_ks": 0.5}).drift).drifted
+    assert not at_level(drift("words", p=1e-3), 0.002, spec().drift).drifted
+    own = found.signals[0].model_copy(update={"effect_name": "something else", "floor": 0.7})
+    kept = at_level(found.model_copy(update={"signals": (own,)}), 0.01, spec().drift)
+    assert kept.signals[0].floor == 0.7
+
+
+def test_a_report_that_was_made_at_level_zero_shares_alike() -> None:
+    assert {s.threshold for s in at_level(drift(alpha=0.0), 0.01, spec().drift).signals} == {0.0025}
+
+
+def test_a_larger_budget_finds_what_a_daily_run_could_not() -> None:
+    runs = lived(*[(FINE, "")] * 29, (monitored(drop=0.05, p=0.004), ""), by=spec())
+    assert set(actions(replayed(runs, spec()))) == {"hold"}
+    found = replayed(runs, spec(policy={"false_alarms_a_year": 10}))
+    assert actions(found) == ["hold"] * 29 + ["retrain"]
+    assert found.now.spent == pytest.approx(30 * 0.02)
+
+
+def test_too_few_rows_to_train_on_stay_too_few() -> None:
+    by = spec(policy={"min_labels": 50})
+    runs = lived((monitored(drop=0.3, p=1e-20, labelled=60), ""), (BAD, ""), by=by)
+    found = replayed(runs, spec(training={"min_rows": 250}))
+    assert actions(found) == ["alert", "alert"]
+    assert "not trained: 200 new labelled training rows, at least 250 are needed" in found.runs[1].because
+    never = replayed(lived((monitored(drop=0.3, p=1e-20, labelled=60), ""), by=spec(policy={"k": 2, "n": 2})), spec())
+    assert (
+        "not trained: about 39 new labelled training rows, at least 50 are needed" in never.runs[0].now.decision.reasons
+    )
+
+
+def test_runs_outside_the_days_are_taken_as_they_were_and_a_lost_report_is_named() -> None:
+    history, reports = lived((BAD, ""), (BAD, ""), (BAD, ""), by=spec())
+    del reports["run-3"]
+    quiet = spec(policy={"min_drop": 0.5})
+    found = replayed((history, reports), quiet)
+    assert [run.sequence for run in found.runs] == [2, 4]
+    assert [run.sequence for run in found.without_report] == [3]
+    late = replayed((history, reports), quiet, span_of("2026-05-04", "2026-05-04"))
+    assert [run.sequence for run in late.runs] == [4]
+    assert late.without_report == ()
+    cool = replayed((history, reports), spec(policy={"cooldown": "2d"}), span_of("2026-05-04", None))
+    assert actions(cool) == ["alert"]
+    assert "lasts until 2026-05-05" in "".join(cool.runs[0].because)
