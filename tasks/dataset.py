@@ -99,8 +99,11 @@ def _sealed(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 def _keeping_labels(rows: "pd.DataFrame") -> "pd.DataFrame":
     """A text that comes again without its label keeps the one that somebody gave it, and why that was asked for."""
-    known = rows[rows.label.notna()].drop_duplicates("content", keep="last").set_index("content")
-    bare = rows.label.isna() & rows.content.isin(known.index)
+    twice = rows[rows.content.duplicated(keep=False)]
+    known = twice[twice.label.notna()].drop_duplicates("content", keep="last").set_index("content")
+    bare = rows.label.isna() & _among(rows.content, known.index.to_series())
+    if not bare.any():
+        return rows
     carried = {name: rows[name].where(~bare, rows.content.map(known[name])) for name in ("label", "chosen")}
     return rows.assign(**carried)
 

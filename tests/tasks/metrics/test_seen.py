@@ -19,7 +19,7 @@ def test_it_answers_as_a_dict_does_whatever_the_order_and_number() -> None:
 
 
 def test_contents_that_fall_into_one_slot_are_told_apart() -> None:
-    alike = [f"{0:016x}{i:016x}" for i in range(50)]
+    alike = [f"{7:016x}{i:016x}" for i in range(50)]
     seen = Seen()
     for i, content in enumerate(alike[:40]):
         seen[content] = (f"p:{i}", None)
