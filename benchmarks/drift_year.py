@@ -24,7 +24,6 @@ from models.sections import Policy
 from tasks import signals
 from tasks.metrics.spending import level
 from tasks.metrics.two_sample import ks, mmd
-from tasks.metrics.whitening import whiten
 
 DAYS, WINDOW = 365, 200
 EMBEDDING_ROWS = 150
@@ -129,7 +128,7 @@ class World:
             self.corpus.embeddings[rows[rng.choice(len(rows), EMBEDDING_ROWS, replace=False)]] for rows in (then, now)
         ]
         needed = max(POLICY.permutations, math.ceil(2 / (DAILY * self.shares[0])))
-        return mmd(*whiten(*sides), permutations=needed, rng=rng).p_value
+        return mmd(*sides, permutations=needed, rng=rng).p_value
 
     def _check(self, then: Rows, now: Rows, seed: int, mine: Numbers) -> None:
         sides = [side(self.corpus.take(rows), labelled=False) for rows in (then, now)]
