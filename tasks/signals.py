@@ -18,7 +18,6 @@ from models.sections import Drift
 from tasks.metrics.descriptors import describe
 from tasks.metrics.two_sample import Tested, categories, ks, mmd
 from tasks.metrics.vocabulary import out_of_vocabulary
-from tasks.metrics.whitening import whiten
 from tasks.sides import Side
 
 if TYPE_CHECKING:
@@ -98,7 +97,7 @@ def _questions(
 def _embeddings(name: str, family: str, reference: Side, current: Side, policy: Drift, rows: int) -> Question:
     def ask(permutations: int, rng: np.random.Generator) -> Tested:
         then, now = (_some(side.embeddings, rows, rng) for side in (reference, current))
-        return mmd(*whiten(then, now), permutations=permutations, rng=rng)
+        return mmd(then, now, permutations=permutations, rng=rng)
 
     detail = "AUC: how often a new row looks newer than a reference row (0.5: no difference)"
     return Question(name, family, "MMD, up to {permutations} permutations", "AUC", policy.min_auc, detail, ask)
