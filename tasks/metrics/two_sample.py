@@ -107,9 +107,10 @@ def _evened(pooled: Sample) -> Sample:
     Sriperumbudur and Li, Annals of Statistics 2024); here a 30 % mixture of out-of-scope requests at 200 rows of
     MiniLM embeddings was found in 17 of 20 windows instead of half of them.
     """
+    rounding = (1e-12 * np.abs(pooled).max()) ** 2  # a pool of equal rows has a spread of that order, and no axes
     pooled = pooled - pooled.mean(0)
     variances, axes = np.linalg.eigh(pooled.T @ pooled / len(pooled))
-    kept = variances > 1e-8 * variances[-1]
+    kept = variances > max(1e-8 * variances[-1], rounding)
     return pooled @ (axes[:, kept] * variances[kept] ** -0.25)
 
 
@@ -138,8 +139,7 @@ def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.G
     """
     single = features.astype(np.float32, order="C")
     seen = float(np.square(single[:n].sum(0, dtype=np.float64)).sum())
-    # A tie counts as reached, so what rounding may have parted must be one: the second part is for a pool of equals.
-    least = seen * (1 - 1e-5) - 1e-9 * len(features)
+    least = seen * (1 - 1e-5)  # a tie counts as reached, and rounding may have parted it
 
     def reaches(size: int) -> NDArray[np.bool_]:
         keys = rng.integers(0, 1 << 32, (size, len(features)), dtype=np.uint32)
