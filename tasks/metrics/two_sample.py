@@ -105,7 +105,7 @@ def _evened(pooled: Sample) -> Sample:
     Embeddings vary most along a few axes that say nothing of the domain, and plain distances are made of those.
     Weighing spectral directions by less than their variance is what makes kernel tests minimax optimal (Hagrass,
     Sriperumbudur and Li, Annals of Statistics 2024); here a 30 % mixture of out-of-scope requests at 200 rows of
-    MiniLM embeddings was found in 17 of 20 windows instead of half of them.
+    MiniLM embeddings was found (p <= .0033) in 19 of 20 windows, and on plain distances in 11 of 28.
     """
     rounding = (1e-12 * np.abs(pooled).max()) ** 2  # a pool of equal rows has a spread of that order, and no axes
     pooled = pooled - pooled.mean(0)
@@ -127,7 +127,7 @@ def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
 
 
 def _squared_distances(rows: Sample, others: Sample) -> Sample:
-    """rows × others. One matrix product: fifteen times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
+    """rows × others. One matrix product: five times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
     norms = np.square(rows).sum(1)[:, None] + np.square(others).sum(1)
     return np.maximum(norms - 2 * rows @ others.T, 0)
 
@@ -152,10 +152,10 @@ def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.G
 
 
 def _chi2(now: NDArray[np.int64], pooled: NDArray[np.int64]) -> Sample:
-    """Of each draw (draws × kinds that occur), up to a factor that all draws share: 1 / share of the other side."""
+    """Pearson's statistic of each draw (draws × kinds that occur) against the rest of the pool."""
     rows, total = now[0].sum(), pooled.sum()
     expected = pooled * (rows / total)
-    return np.square(now - expected) @ (1 / expected) * (total / max(1, total - rows))
+    return np.square(now - expected) @ (1 / expected) * (total / (total - rows))
 
 
 def _projected_auc(reference: Sample, current: Sample, rng: np.random.Generator) -> float:
