@@ -111,7 +111,7 @@ def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
 
 
 def _squared_distances(rows: Sample, others: Sample) -> Sample:
-    """rows × others. One matrix product: fifteen times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
+    """rows × others. One matrix product: five times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
     norms = np.square(rows).sum(1)[:, None] + np.square(others).sum(1)
     return np.maximum(norms - 2 * rows @ others.T, 0)
 
@@ -123,8 +123,7 @@ def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.G
     """
     single = features.astype(np.float32, order="C")
     seen = float(np.square(single[:n].sum(0, dtype=np.float64)).sum())
-    # A tie counts as reached, so what rounding may have parted must be one: the second part is for a pool of equals.
-    least = seen * (1 - 1e-5) - 1e-9 * len(features)
+    least = seen * (1 - 1e-5)  # a tie counts as reached, and rounding may have parted it
 
     def reaches(size: int) -> NDArray[np.bool_]:
         keys = rng.integers(0, 1 << 32, (size, len(features)), dtype=np.uint32)
@@ -137,10 +136,10 @@ def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.G
 
 
 def _chi2(now: NDArray[np.int64], pooled: NDArray[np.int64]) -> Sample:
-    """Of each draw (draws × kinds that occur), up to a factor that all draws share: 1 / share of the other side."""
+    """Pearson's statistic of each draw (draws × kinds that occur) against the rest of the pool."""
     rows, total = now[0].sum(), pooled.sum()
     expected = pooled * (rows / total)
-    return np.square(now - expected) @ (1 / expected) * (total / max(1, total - rows))
+    return np.square(now - expected) @ (1 / expected) * (total / (total - rows))
 
 
 def _projected_auc(reference: Sample, current: Sample, rng: np.random.Generator) -> float:

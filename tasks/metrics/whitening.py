@@ -23,10 +23,11 @@ def whiten(pooled: Sample) -> Sample:
     """
     if not np.isfinite(pooled).all():
         raise DataError("some embeddings are not finite, and cannot be compared; look at the model's outputs")
+    rounding = (1e-12 * float(np.abs(pooled).max())) ** 2  # rows that are equal have a spread of that order
     pooled = pooled.astype(np.float64) - pooled.mean(0, dtype=np.float64)
     rows, width = pooled.shape
     count = max(1, min(DIRECTIONS, rows // ROWS_A_DIRECTION, width))
     variances, directions = linalg.eigh(pooled.T @ pooled / rows, subset_by_index=(width - count, width - 1))
-    there = variances > _NOTHING * max(float(variances[-1]), np.finfo(float).tiny)
+    there = variances > max(_NOTHING * float(variances[-1]), rounding, np.finfo(float).tiny)
     whitened: Sample = pooled @ (directions[:, there] / np.sqrt(variances[there]))
     return whitened

@@ -50,6 +50,10 @@ def normal(rows: int, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(rows, 8))
 
 
+def wide(rows: int, rng: np.random.Generator) -> np.ndarray:
+    return rng.normal(size=(rows, 30))
+
+
 def rounded(rows: int, rng: np.random.Generator) -> np.ndarray:
     return np.round(rng.exponential(size=rows), 1)
 
@@ -61,7 +65,7 @@ def kinds(rows: int, rng: np.random.Generator) -> np.ndarray:
 @pytest.mark.parametrize(
     ("draw", "test", "landmarks"),
     [(normal, lambda a, b, rng: mmd(a, b, permutations=99, rng=rng), 1000),
-     (normal, lambda a, b, rng: mmd(a, b, permutations=199, rng=rng), 20),
+     (wide, lambda a, b, rng: mmd(a, b, permutations=199, rng=rng), 25),
      (rounded, lambda a, b, rng: ks(a, b), 1000),
      (kinds, lambda a, b, rng: categories(a, b, kinds=4, permutations=199, rng=rng), 1000)],
     ids=["mmd", "mmd on landmarks", "ks with ties", "categories"],
@@ -82,6 +86,8 @@ def test_p_values_are_uniform_or_larger_where_nothing_changed(
 def test_identical_rows_on_both_sides_are_no_change() -> None:
     same = np.ones((20, 3))
     assert mmd(same, same, permutations=99, rng=np.random.default_rng(0)) == two_sample.Tested(0, 1, 0.5)
+    odd = np.repeat(np.random.default_rng(0).normal(size=(1, 16)), 50, 0)  # whose mean is not quite the row
+    assert mmd(odd[:20], odd[20:], permutations=99, rng=np.random.default_rng(0)).p_value == 1
     twice = np.random.default_rng(0).integers(0, 2, (200, 3)).astype(float)
     assert mmd(twice, twice, permutations=999, rng=np.random.default_rng(0)).p_value > 0.9
 
@@ -91,6 +97,12 @@ def test_a_shift_has_a_small_p_value_and_a_large_auc() -> None:
     found = mmd(rng.normal(size=(200, 16)), rng.normal(0.8, size=(100, 16)), permutations=999, rng=rng)
     assert found.p_value == pytest.approx(0.001)
     assert found.effect > 0.9
+
+
+def test_the_effect_is_measured_on_rows_that_it_was_not_fitted_on() -> None:
+    rng = np.random.default_rng(6)
+    quiet = [mmd(rng.normal(size=(40, 16)), rng.normal(size=(30, 16)), permutations=1, rng=rng) for _ in range(60)]
+    assert np.mean([found.effect for found in quiet]) == pytest.approx(0.5, abs=0.04)
 
 
 def test_a_shift_along_quiet_axes_is_found_beside_a_loud_one(monkeypatch: pytest.MonkeyPatch) -> None:
