@@ -332,10 +332,13 @@ class DriftSignal(Record):
     effect_name: str
     floor: float
     detail: str
+    doubt: float = 0.0
+    """How far chance moves the effect at these sizes (1.96 standard errors): so much below its floor is not shown to
+    be dust, and a small window is not kept quiet by an effect that it is too small to measure."""
 
     @property
     def drifted(self) -> bool:
-        return self.threshold > 0 and self.p_value <= self.threshold and self.effect >= self.floor
+        return self.threshold > 0 and self.p_value <= self.threshold and self.effect + self.doubt >= self.floor
 
 
 class TellingWord(Record):

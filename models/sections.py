@@ -86,7 +86,7 @@ class Drift(Part):
     max_rows: int = Field(1000, ge=50, le=5000, description="Rows a side in the embedding test.")
     slice_rows: int = Field(50, ge=20, description="Smaller slices are not tested on their own.")
     permutations: int = Field(999, ge=199, le=99_999, description="Raised where a smaller p-value is needed.")
-    min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test.")
+    min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test, give or take chance.")
     min_ks: Share = Field(0.06, description="Effect floor of the distribution tests (largest gap of the CDFs).")
 
 
