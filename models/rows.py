@@ -7,14 +7,12 @@ asked for.
 """
 
 import hashlib
-import re
 import unicodedata
 from enum import StrEnum
 
 import pyarrow as pa
 
 SLICE, META = "slice:", "meta:"
-_SPACE = re.compile(r"\s+")
 
 _PLACE = [pa.field("row", pa.int64()), pa.field("source", pa.string()), pa.field("line", pa.int64())]
 _STRINGS = [pa.field(n, pa.string()) for n in ("id", "label", "timestamp", "prediction", "score", "latency", "chosen")]
@@ -66,7 +64,7 @@ def _extra_fields(extra: tuple[str, ...]) -> list[pa.Field]:
 
 def normalised(text: str) -> str:
     """The form in which texts are compared: NFKC, case folded, white space squeezed."""
-    return _SPACE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def content_digest(text: str) -> str:

@@ -22,6 +22,8 @@ _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U00
 _TOKEN = re.compile(f"[{_UNSPACED}]|(?:(?![{_UNSPACED}])\\w)+")
 _CHUNK = re.compile(f"[{_UNSPACED}]+|(?:(?![{_UNSPACED}])\\w)+")
 _FIRST_UNSPACED, _DIGIT = re.compile(f"[{_UNSPACED}]"), re.compile(r"\d")
+_SPACED = re.compile(r"\w+")
+"""What the two come to where every word is spaced: three times as fast."""
 
 TELLING_ROWS = 20_000
 _LEVEL = 0.05
@@ -149,8 +151,13 @@ def _held_by(texts: Iterator[str]) -> Counter[str]:
     return held
 
 
-def _telling_tokens(text: str) -> Iterator[str]:
-    for chunk in _CHUNK.findall(normalised(text)):
+def _telling_tokens(text: str) -> Iterable[str]:
+    text = normalised(text)
+    return _with_pairs(text) if _FIRST_UNSPACED.search(text) else _SPACED.findall(text)
+
+
+def _with_pairs(text: str) -> Iterator[str]:
+    for chunk in _CHUNK.findall(text):
         if len(chunk) > 1 and _FIRST_UNSPACED.match(chunk):
             yield from (chunk[i : i + 2] for i in range(len(chunk) - 1))
         else:
@@ -159,7 +166,8 @@ def _telling_tokens(text: str) -> Iterator[str]:
 
 def _words(text: str) -> list[str]:
     """Digits become zeros: a new number is not a new word, unless it is longer than any before."""
-    return _TOKEN.findall(_DIGIT.sub("0", normalised(text)))
+    text = _DIGIT.sub("0", normalised(text))
+    return (_TOKEN if _FIRST_UNSPACED.search(text) else _SPACED).findall(text)
 
 
 def _letters(text: str) -> Counter[str]:
