@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-slow lint clean
+.PHONY: demo test test-slow lint bench clean
 
 $(READY): pyproject.toml constraints.txt Makefile
 	@echo "setting up $(VENV): some 200 packages, 2.7 GB; a few minutes the first time"
@@ -28,6 +28,12 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	$(BIN)/mypy
+
+BENCHMARKS := drift_false_alarms drift_year drift_power estimators gates leakage drift_cost
+
+bench: $(READY)  ## error rates, power and cost on real text, about an hour of CPU; writes docs/error-rates.md anew
+	for name in $(BENCHMARKS); do DO_NOT_TRACK=1 $(BIN)/python -m benchmarks.$$name || exit 1; done
+	$(BIN)/python -m benchmarks.write_docs
 
 clean:
 	rm -rf $(VENV) demo .mypy_cache .ruff_cache .pytest_cache

@@ -30,7 +30,7 @@ EMBEDDING_ROWS = 150
 """A side, for time: the test's rate holds at any number of rows."""
 CHECKED_DAYS = 2
 BUDGET = Policy().false_alarms_a_year
-"""Of which half is the drift verdict's, as in `tasks.budget`."""
+"""Half of it is the drift verdict's, as in `tasks.budget`."""
 RESAMPLES = 4000
 Numbers = NDArray[np.float64]
 Rng = np.random.Generator
@@ -89,6 +89,8 @@ def measure_years(options: Options) -> Findings:
                 measured=f"{np.mean(ours):.2f} [{low:.2f}, {high:.2f}] in {len(ours)} years of {days} days"),
         ),
         notes=(
+            f"The drift verdict has half of the year's budget (the other half is the quality test's), so its expected "
+            f"number is at most {BUDGET / 2:g}; its levels are those that a run a day gets from an empty history on.",
             f"Windows of {WINDOW} unlabelled film sentences against {REFERENCE_ROWS:,}, p-values alone (floors off); "
             f"embeddings on {EMBEDDING_ROWS} rows a side, for time. A year draws its reference anew; its windows are "
             f"drawn from the other {len(corpus) - REFERENCE_ROWS:,} rows, which come back on other days.",

@@ -19,8 +19,8 @@ def test_the_mmd_is_its_definition_on_whitened_axes() -> None:
     then, now = NORMAL[:30], NORMAL[30:50] + 0.5
     found = mmd(then, now, permutations=1203, rng=np.random.default_rng(1))
     pooled = np.concatenate([then, now])
-    left, _, _ = np.linalg.svd(pooled - pooled.mean(0), full_matrices=False)
-    white = left[:, :5] * np.sqrt(50)  # one direction for every ten rows
+    left, spread, _ = np.linalg.svd(pooled - pooled.mean(0), full_matrices=False)
+    white = left * spread / np.sqrt(spread**2 + spread[4] ** 2)  # one direction for every ten of the 50 rows
     squared = cdist(white, white, "sqeuclidean")
     kernel = np.exp(-squared / np.median(squared[squared > 1e-12]))
     by_hand = kernel[:30, :30].mean() + kernel[30:, 30:].mean() - 2 * kernel[:30, 30:].mean()

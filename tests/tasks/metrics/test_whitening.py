@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from errors import DataError
+from tasks.metrics import whitening
 from tasks.metrics.two_sample import mmd
-from tasks.metrics.whitening import DIRECTIONS, whiten
+from tasks.metrics.whitening import whiten
 
 
 def embeddings(rows: int, rng: np.random.Generator, *, shifted: float = 0.0) -> np.ndarray:
@@ -14,18 +15,18 @@ def embeddings(rows: int, rng: np.random.Generator, *, shifted: float = 0.0) -> 
     return found.astype(np.float32)
 
 
-def test_every_direction_gets_the_same_weight() -> None:
-    rng = np.random.default_rng(1)
-    found = whiten(embeddings(500, rng))
-    assert found.shape == (500, DIRECTIONS)
-    assert np.cov(found.T) == pytest.approx(np.eye(DIRECTIONS), abs=0.01)
+def test_a_direction_counts_by_its_variance_against_the_ridge(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whitening, "DIRECTIONS", 3)
+    spread = np.array([40, 5, 2, 1, 0.5])
+    found = whiten(np.random.default_rng(1).normal(size=(20_000, 5)) * spread)
+    assert np.sort(np.cov(found.T).diagonal())[::-1] == pytest.approx(spread**2 / (spread**2 + 4), rel=0.1)
 
 
-def test_few_rows_get_few_directions_and_equal_rows_are_no_difference() -> None:
-    rng = np.random.default_rng(4)
-    assert whiten(embeddings(50, rng)).shape == (50, 5)
+def test_few_rows_have_a_higher_ridge_and_equal_rows_are_no_difference() -> None:
+    found = whiten(embeddings(50, np.random.default_rng(4)))
+    assert (np.cov(found.T).diagonal() > 0.5).sum() == 5
     same = np.ones((30, 6), np.float32)
-    assert mmd(same, same[:10], permutations=99, rng=rng).p_value == 1
+    assert mmd(same, same[:10], permutations=99, rng=np.random.default_rng(4)).p_value == 1
 
 
 def test_numbers_that_are_not_finite_are_refused() -> None:
