@@ -178,6 +178,26 @@ def demo(
 
 
 @app.command()
+def dashboard(
+    spec: Spec,
+    port: Annotated[int, typer.Option(help="Where Evidently's pages are served, on this machine only.")] = 8000,
+    serve: Annotated[bool, typer.Option(help="--no-serve: only build the workspace.")] = True,
+) -> None:
+    """Evidently's dashboard of all runs over time (Ctrl-C ends it)."""
+    import subprocess
+
+    prepare_environment(verbose=False)
+    from flows.dashboard import build_dashboard
+
+    built = build_dashboard(spec)
+    typer.echo(f"{built.runs} runs in the Evidently workspace {built.folder}")
+    if serve:
+        where = ["--workspace", str(built.folder), "--host", "127.0.0.1", "--port", str(port)]
+        typer.echo(f"http://127.0.0.1:{port}")
+        raise typer.Exit(subprocess.call([str(Path(sys.executable).with_name("evidently")), "ui", *where]))
+
+
+@app.command()
 def ui() -> None:
     """Prefect's pages of the runs on this machine (Ctrl-C ends them)."""
     import subprocess

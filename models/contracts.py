@@ -386,6 +386,8 @@ class DriftReport(Record):
     """The share of columns that Evidently's own dataset verdict calls drifted, for comparison."""
     notes: tuple[str, ...]
     evidently_default: EvidentlyVerdict | None = None
+    evidently_snapshot: Artifact | None = None
+    """The report as Evidently loads it again: for its dashboard over time."""
     words: tuple[TellingWord, ...] = ()
     unlike: tuple[UnlikeRow, ...] = ()
 

@@ -1,6 +1,5 @@
 """Evidently's report of a comparison, with every method and threshold set by hand, and its own verdict without."""
 
-import functools
 import json
 import warnings
 from dataclasses import dataclass
@@ -26,6 +25,8 @@ Columns = dict[str, list[Any]]
 class EvidentlyReport:
     html: Path
     json: Path
+    snapshot: Path
+    """For Evidently's own dashboard over time."""
     share: float
     """Of the columns that Evidently calls drifted by the methods and thresholds of our verdict."""
     default: EvidentlyVerdict
@@ -69,10 +70,11 @@ def write_evidently(
             current_data=sides[1], reference_data=sides[0]
         )
     found = snapshot.dict()
-    html, json_ = folder / "evidently.html", folder / "evidently.json"
+    html, json_, kept = (folder / name for name in ("evidently.html", "evidently.json", "snapshot.json"))
     snapshot.save_html(str(html))
     json_.write_text(json.dumps(found, default=str, sort_keys=True))
-    return EvidentlyReport(html, json_, _drifted_share(found), default_verdict(sides[0], sides[1], signals))
+    kept.write_text(snapshot.dumps())  # what save_json writes, Evidently cannot load again
+    return EvidentlyReport(html, json_, kept, _drifted_share(found), default_verdict(sides[0], sides[1], signals))
 
 
 def _dataset(columns: Columns, numbers: list[str]) -> Any:
@@ -114,30 +116,13 @@ def _why_different(theirs: bool, ours: list[str], columns: int, methods: str) ->
 
 def _ours(signals: tuple[DriftSignal, ...]) -> list[Any]:
     """The embeddings' p-value and effect as metrics of the report: Evidently has no valid test of its own for them."""
-    metric = _recorded_metric()
+    from tasks.evidently_metric import Recorded
+
     return [
-        metric(title=f"{signal.name}: {title} ({signal.method})", recorded=value)
+        Recorded(title=f"{signal.name}: {title} ({signal.method})", recorded=value)
         for signal in signals if signal.family == "embedding"
         for title, value in (("p-value", signal.p_value), (signal.effect_name, signal.effect))
     ]  # fmt: skip
-
-
-@functools.cache  # Evidently keeps a registry of metric types: one class a process
-def _recorded_metric() -> Any:
-    from evidently.core.metric_types import SingleValueCalculation, SingleValueMetric
-
-    class Recorded(SingleValueMetric):
-        title: str
-        recorded: float
-
-    class RecordedCalculation(SingleValueCalculation[Recorded]):  # found by Evidently through its type argument
-        def calculate(self, context: Any, current_data: Any, reference_data: Any) -> Any:
-            return self.result(self.metric.recorded), None
-
-        def display_name(self) -> str:
-            return self.metric.title
-
-    return Recorded
 
 
 def _drifted_share(found: dict[str, Any]) -> float:
