@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from unittest import mock
 
@@ -27,10 +28,11 @@ def verdict(inputs: dict[str, object], store: ObjectStore) -> None:
     """The whole step but for Evidently's page."""
 
     def no_page(reference: object, current: object, signals: object, folder: Path) -> EvidentlyReport:
-        for name in ("evidently.html", "evidently.json"):
-            (folder / name).write_text("left out")
+        files = {field.name: folder / field.name for field in fields(EvidentlyReport) if field.type is Path}
+        for path in files.values():
+            path.write_text("left out")
         nothing = EvidentlyVerdict(drifted=False, share=0, method="", because="")
-        return EvidentlyReport(folder / "evidently.html", folder / "evidently.json", 0.0, nothing)
+        return EvidentlyReport(**files, share=0.0, default=nothing)
 
     with mock.patch.object(drift, "write_evidently", no_page):
         _detect(inputs, store, seed=SEED)

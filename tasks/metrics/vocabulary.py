@@ -48,7 +48,7 @@ def out_of_vocabulary(texts: Sequence[str], known: frozenset[str]) -> NDArray[np
     for row, text in enumerate(texts):
         words = _words(text)
         if words:
-            shares[row] = sum(word not in known for word in words) / len(words)
+            shares[row] = 1 - sum(map(known.__contains__, words)) / len(words)
     return shares
 
 
