@@ -312,6 +312,8 @@ class MonitoringReport(Record):
     """From the log's latency column, where the spec names one."""
     served_agreement: float | None
     """Share of rows whose logged prediction is the champion's own, where the spec names the column."""
+    asked_for: int = 0
+    """How many of the labelled rows came back because Upkeep had asked for their labels."""
     estimates: tuple[LabelFreeEstimate, ...] = ()
     """Calibrated on the labelled held-out rows of the reference; empty where those have no labels."""
 
@@ -330,10 +332,13 @@ class DriftSignal(Record):
     effect_name: str
     floor: float
     detail: str
+    doubt: float = 0.0
+    """How far chance moves the effect at these sizes (1.96 standard errors): so much below its floor is not shown to
+    be dust, and a small window is not kept quiet by an effect that it is too small to measure."""
 
     @property
     def drifted(self) -> bool:
-        return self.threshold > 0 and self.p_value <= self.threshold and self.effect >= self.floor
+        return self.threshold > 0 and self.p_value <= self.threshold and self.effect + self.doubt >= self.floor
 
 
 class TellingWord(Record):
@@ -705,3 +710,4 @@ class HistoryEntry(Record):
     """The false-alarm rate that this run's drift verdict spent; 0 where none was made."""
     quality_alpha: float = 0.0
     training_minutes: float = 0.0
+    asked_for_labels: bool = False

@@ -86,7 +86,7 @@ class Drift(Part):
     max_rows: int = Field(1000, ge=50, le=5000, description="Rows a side in the embedding test.")
     slice_rows: int = Field(50, ge=20, description="Smaller slices are not tested on their own.")
     permutations: int = Field(999, ge=199, le=99_999, description="Raised where a smaller p-value is needed.")
-    min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test.")
+    min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test, give or take chance.")
     min_ks: Share = Field(0.06, description="Effect floor of the distribution tests (largest gap of the CDFs).")
 
 
@@ -106,13 +106,14 @@ class Policy(Part):
     max_retrains_a_month: int | None = Field(None, ge=1, description="In any 30 days; null: no limit.")
     training_minutes_a_month: float | None = Field(None, gt=0, description="Wall-clock minutes on the training "
                                                    "device (GPU or CPU) in any 30 days; null: no limit.")  # fmt: skip
+    ask_every: str = Field("7d", description="Least time between two batches of rows to label.")
     labels_wanted: int = Field(500, ge=50, description="Rows of the batch that a drift without labels asks for.")
 
     @model_validator(mode="after")
     def _fits(self) -> "Policy":
         if self.k > self.n:
             raise ValueError(f"k: {self.k} of n: {self.n} windows can never be reached; k must be at most n")
-        for text in filter(None, (self.cooldown, self.retrain_every)):
+        for text in filter(None, (self.cooldown, self.retrain_every, self.ask_every)):
             parse_period(text)
         if self.retrain_every and parse_period(self.retrain_every) < parse_period(self.cooldown):
             raise ValueError(f"retrain_every: {self.retrain_every} is shorter than cooldown: {self.cooldown}")

@@ -148,6 +148,7 @@ def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEnt
         drift_alpha=seen.drift.alpha if seen else 0.0,
         quality_alpha=report.decision.quality_alpha if report.decision else 0.0,
         training_minutes=training_minutes(report.attempt.candidate) if report.attempt else 0.0,
+        asked_for_labels=report.label_request is not None,
         accuracy=accuracy[0] if accuracy else None,
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
     )  # fmt: skip

@@ -15,7 +15,7 @@ for training, and drift without labels calls for labels. The first line that fit
 | 8 | drift or a drop that `act_on` does not name | alert |
 | 9 | nothing of this | hold |
 
-Where drift meets too few labels in lines 1 and 4 to 8, the decision asks for labels as well. What even `--force` cannot
+Where drift meets too few labels in lines 1 and 4 to 8, the decision asks for labels as well, at most once in `ask_every`. What even `--force` cannot
 overrule is decided later: with too few labelled rows there is nothing to train on.
 """
 
@@ -59,8 +59,12 @@ def decide(
     policy: Policy, window_digest: str, force: bool, now: datetime,
 ) -> RetrainDecision:  # fmt: skip
     """`history` is newest first, `now` the run's start. The reasons are sentences with the numbers that decided."""
-    since_last = since_last_look(history, now=now)
-    quality = judge_quality(monitoring, policy, level=quality_level(history, policy=policy, now=now), since=since_last)
+    quality = judge_quality(
+        monitoring,
+        policy,
+        level=_quality_level(monitoring, history, policy, now),
+        since=since_last_look(history, now=now),
+    )
     enough = monitoring.rows >= policy.min_rows
     seen = Evidence(quality.fell and enough, drift.drifted and enough)
     action, reasons = _act(
@@ -69,9 +73,11 @@ def decide(
     if not enough:
         reasons.append(f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}")
     unlabelled = monitoring.labelled < policy.min_labels
-    asks = seen.drifted and unlabelled and policy.act_on != "drift" and action is not Action.HOLD
-    if asks:
-        reasons.append("label some of these rows, so that it can be told whether the change does harm")
+    wants = seen.drifted and unlabelled and policy.act_on != "drift" and action is not Action.HOLD
+    lately = _asked_lately(history, policy, now) if wants else ""
+    asks = wants and not lately
+    if wants:
+        reasons.append(lately or "label some of these rows, so that it can be told whether the change does harm")
     elif action is Action.ALERT and not reasons:
         reasons.append(f"policy.act_on is {policy.act_on}, so this asks for a person and not for training")
     return RetrainDecision(
@@ -79,6 +85,25 @@ def decide(
         degraded=seen.degraded, drifted=seen.drifted, asks_for_labels=asks,
         quality_alpha=quality.level if enough else 0.0,
     )  # fmt: skip
+
+
+def _quality_level(
+    monitoring: MonitoringReport, history: Sequence[HistoryEntry], policy: Policy, now: datetime
+) -> float:
+    """What the year affords; labels that were asked for are tested at full level, however soon they came: they were
+    paid for by the drift that asked, which itself is false only so often a year."""
+    if monitoring.asked_for >= policy.min_labels:
+        return policy.p_value
+    return quality_level(history, policy=policy, now=now)
+
+
+def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str:
+    """Why people are not asked again yet; empty where they may be. A new champion may ask at once."""
+    last = next((e for e in _windows(history) if e.asked_for_labels), None)
+    if last is None or last.finished_at + parse_period(policy.ask_every) <= now:
+        return ""
+    return (f"run {last.run_id} has asked for labels already; policy.ask_every = {policy.ask_every} lasts until "
+            f"{last.finished_at + parse_period(policy.ask_every):%Y-%m-%d %H:%M} UTC")  # fmt: skip
 
 
 def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float, since: timedelta) -> Quality:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from tqdm import tqdm
 
 from infra.object_store import ObjectStore
+from infra.progress import bar
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
 from models.part import parse_period
@@ -132,7 +132,7 @@ class _Reading:
     unfinished: list[str] = field(default_factory=list)
 
     def read(self, files: list[SourceFile], table: TableWriter, folder: Path) -> None:
-        with tqdm(desc="reading", unit="row", mininterval=0.5, leave=False) as progress:
+        with bar("reading", total=None, unit="rows") as advance:
             for source in files:
                 known = self.positions.get(source.uri)
                 if known and known.state is not None and known.state == source.state:
@@ -140,7 +140,7 @@ class _Reading:
                 with local_copy(source, folder=folder, store=self.store) as path:
                     for row in self._new_rows(source, path):
                         table.add(self._record(row, source.uri, table.rows))
-                        progress.update()
+                        advance(1)
                 if self.bounds.is_full:
                     return
 

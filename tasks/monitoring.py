@@ -38,14 +38,14 @@ def monitor_quality(
 
     if not rows.rows:
         raise DataError("there are no rows to monitor: every row of the window was quarantined; see its reasons")
-    frame = pd.read_parquet(store.get_file(rows), columns=["label", "prediction", "latency"])
+    frame = pd.read_parquet(store.get_file(rows), columns=["label", "prediction", "latency", "chosen"])
     now, then = (_answers(s, store) for s in (scores, baseline_scores))
     known = frame["label"].notna().to_numpy()
     index = {label: i for i, label in enumerate(labels)}
     truth = np.array([index[label] for label in frame["label"][known]], np.int64)
     quality = _quality(champion, truth, now.predicted[known], len(labels), seed)
     return MonitoringReport(
-        rows=rows.rows, labelled=len(truth), quality=quality,
+        rows=rows.rows, labelled=len(truth), asked_for=int((known & frame["chosen"].notna()).sum()), quality=quality,
         confidence=now.confidence, confidence_at_release=then.confidence,
         shares=_shares(labels, now.predicted, then.predicted, truth), latency_ms=_latency(frame),
         served_agreement=_agreement(frame, now.predicted, index),

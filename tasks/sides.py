@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Side:
     labels: "NDArray[np.int64]"
     """Label numbers; `UNKNOWN` where the truth is not known."""
     rows: "NDArray[np.int64]"
-    """Where each row is in its table."""
+    """Each row's number in its window."""
     slices: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
     metadata: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ def load_side(scored: Scored, *, labels: tuple[str, ...], chosen: "NDArray[np.in
 
     file = pq.ParquetFile(store.get_file(scored.rows))
     extra = [name for name in file.schema_arrow.names if name.startswith((SLICE, META))]
-    columns: dict[str, list[object]] = {name: [] for name in ("text", "label", *extra)}
+    columns: dict[str, list[Any]] = {name: [] for name in ("row", "text", "label", *extra)}
     first = 0
     for batch in file.iter_batches(columns=list(columns)):
         wanted = chosen[(chosen >= first) & (chosen < first + batch.num_rows)] - first
@@ -67,7 +67,7 @@ def load_side(scored: Scored, *, labels: tuple[str, ...], chosen: "NDArray[np.in
     numbers = [UNKNOWN if label is None else index[str(label)] for label in columns["label"]]
     return Side(
         [str(text) for text in columns["text"]], read_probabilities(outputs, rows=chosen),
-        read_embeddings(outputs, rows=chosen), np.array(numbers, np.int64), chosen,
+        read_embeddings(outputs, rows=chosen), np.array(numbers, np.int64), np.array(columns["row"], np.int64),
         {name.removeprefix(SLICE): np.array(columns[name], object) for name in extra if name.startswith(SLICE)},
         {name.removeprefix(META): np.array(columns[name], object) for name in extra if name.startswith(META)},
     )  # fmt: skip

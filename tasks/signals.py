@@ -18,7 +18,6 @@ from models.sections import Drift
 from tasks.metrics.descriptors import describe
 from tasks.metrics.two_sample import Tested, categories, ks, mmd
 from tasks.metrics.vocabulary import out_of_vocabulary
-from tasks.metrics.whitening import whiten
 from tasks.sides import Side
 
 if TYPE_CHECKING:
@@ -41,6 +40,7 @@ class Question:
     floor: float
     detail: str
     ask: Callable[[int, np.random.Generator], Tested]
+    doubt: float = 0.0
 
     def answer(self, threshold: float, permutations: int, rng: np.random.Generator) -> DriftSignal:
         needed = min(MAX_PERMUTATIONS, max(permutations, math.ceil(2 / threshold))) if threshold else permutations
@@ -48,7 +48,7 @@ class Question:
         return DriftSignal.model_validate({
             "name": self.name, "family": self.family, "method": self.method.format(permutations=needed),
             "statistic": tested.statistic, "p_value": tested.p_value, "threshold": threshold, "effect": tested.effect,
-            "effect_name": self.effect_name, "floor": self.floor, "detail": self.detail,
+            "effect_name": self.effect_name, "floor": self.floor, "detail": self.detail, "doubt": self.doubt,
         })  # fmt: skip
 
 
@@ -98,10 +98,13 @@ def _questions(
 def _embeddings(name: str, family: str, reference: Side, current: Side, policy: Drift, rows: int) -> Question:
     def ask(permutations: int, rng: np.random.Generator) -> Tested:
         then, now = (_some(side.embeddings, rows, rng) for side in (reference, current))
-        return mmd(*whiten(then, now), permutations=permutations, rng=rng)
+        return mmd(then, now, permutations=permutations, rng=rng)
 
     detail = "AUC: how often a new row looks newer than a reference row (0.5: no difference)"
-    return Question(name, family, "MMD, up to {permutations} permutations", "AUC", policy.min_auc, detail, ask)
+    sizes = [min(rows, len(side)) for side in (reference, current)]
+    doubt = 1.96 * math.sqrt(sum(1 / size for size in sizes) / 12)  # of an AUC where nothing changed (Mann-Whitney)
+    method = "MMD on whitened axes, at most {permutations} permutations"
+    return Question(name, family, method, "AUC", policy.min_auc, detail, ask, doubt)
 
 
 def _predictions(reference: Side, current: Side, label_names: tuple[str, ...], policy: Drift) -> Iterator[Question]:
@@ -160,7 +163,7 @@ def _shares(
     def ask(permutations: int, rng: np.random.Generator) -> Tested:
         return categories(then, now, kinds=len(names), permutations=permutations, rng=rng)
 
-    method = "chi-squared, up to {permutations} permutations"
+    method = "chi-squared, at most {permutations} permutations"
     return Question(name, family, method, "total variation", policy.min_ks, detail, ask)
 
 

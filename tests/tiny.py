@@ -76,7 +76,7 @@ def kept_table(rows: pd.DataFrame, store: ObjectStore) -> Table:
     """Rows as validation would keep them (the columns that later steps read)."""
     place = range(len(rows))
     full = rows.assign(row=place, source="test", line=place, content=[content_digest(t) for t in rows["text"]])
-    for column in ("id", "prediction"):
+    for column in {"id", "prediction", "chosen"} - set(rows):
         full[column] = pd.Series([None] * len(rows), dtype="string")
     for column in ("score", "latency"):
         full[column] = float("nan")

@@ -24,8 +24,9 @@ def bootstrap(
     resamples show. Where they show less doubt than a share of zero in n rows leaves (rule of three, Hanley and
     Lippman-Hand, 1983), the interval is that: five rows without a mistake do not prove perfection. And where only
     `deciding` rows make all the difference, both sides become as long as the longer one, with half such a row for
-    continuity and the variance of one more: plain percentiles were wrong on one side up to twice as often as they
-    say, and BCa and studentized intervals more often than that.
+    continuity and the variance of one more. For macro F1 of three labels at 50 to 500 rows, plain percentiles lay
+    above the truth in up to 6 % instead of 2.5 %, BCa and studentized intervals
+    no more seldom, and these in up to 3.3 %.
     """
     rng, rows = np.random.default_rng(seed), int(counts.sum())
     at_once = max(1, _DRAWN_AT_ONCE // len(counts))

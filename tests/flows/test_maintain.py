@@ -54,8 +54,8 @@ def spending_and_replay(home: Home) -> None:
     assert first.training_minutes > 0
     assert (waited.drift_alpha, waited.quality_alpha, waited.training_minutes) == (0, 0, 0)
     for run in (quiet, drifted, bad_labels):
-        assert 0 < run.drift_alpha < 1e-4
-        assert 0 < run.quality_alpha < 1e-4
+        assert run.drift_alpha == pytest.approx(0.01)
+        assert run.quality_alpha == pytest.approx(0.01)
     assert drifted.training_minutes > 0 == quiet.training_minutes
     status = read_status(home.spec)
     assert status.spent.drift == sum(run.drift_alpha for run in (quiet, drifted, bad_labels))

@@ -262,3 +262,21 @@ def test_no_thirty_days_hold_more_retrainings_than_allowed_nor_one_that_began_wi
     for moments in ([e.started_at for e in history if e.retrained], [e.finished_at for e in history if e.retrained]):
         for newest in moments:
             assert sum(newest - timedelta(days=30) < m <= newest for m in moments) <= most
+
+
+def test_labels_that_were_asked_for_are_tested_at_full_level_however_soon_they_come() -> None:
+    at_once = [*[entry(0)] * 40, bootstrapped(0)]
+    came = monitored(drop=0.05, p=0.005).model_copy(update={"asked_for": 400})
+    found = decided(came, drift(), *at_once)
+    assert found.action is Action.RETRAIN
+    assert found.quality_alpha == 0.01
+
+
+def test_people_are_asked_once_a_week_and_not_every_day_of_a_drift() -> None:
+    asked = entry(2, asked_for_labels=True)
+    again = decided(UNLABELLED, drift("words"), asked)
+    assert again.action is Action.ALERT
+    assert not again.asks_for_labels
+    assert "has asked for labels already; policy.ask_every = 7d lasts until" in said(again)
+    assert decided(UNLABELLED, drift("words"), asked, ask_every="1d").asks_for_labels
+    assert decided(UNLABELLED, drift("words"), entry(1, outcome=Outcome.RELEASED), asked).asks_for_labels

@@ -96,7 +96,7 @@ def test_logged_latency_and_predictions_are_compared_where_they_are_there(store:
     rows = sentences(4)
     place = range(4)
     full = rows.assign(row=place, source="t", line=place, latency=[1.0, 2.0, 3.0, None],
-                       prediction=["positive", "negative", None, None])  # fmt: skip
+                       prediction=["positive", "negative", None, None], chosen=None)  # fmt: skip
     path = tmp_path / "rows.parquet"
     full.to_parquet(path)
     table = Table.of(store.put_blob("kept", path), rows=4)

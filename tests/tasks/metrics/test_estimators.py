@@ -80,6 +80,17 @@ def test_the_reference_itself_is_estimated_at_its_accuracy_and_the_seed_decides_
     assert one.value == pytest.approx((said.argmax(1) == truth).mean())
 
 
+def test_a_surer_row_is_never_thought_less_likely_to_be_right() -> None:
+    rng = np.random.default_rng(7)
+    said, truth, _ = rows(400, rng)
+    sure = np.sort(said.max(1))[::20]
+    found = [
+        estimate_accuracy("cbpe", said, truth, np.array([[p, 1 - p, 0]]), np.random.default_rng(8)).value for p in sure
+    ]
+    assert found == sorted(found)
+    assert found[-1] > found[0] + 0.2
+
+
 def test_atc_counts_the_rows_above_the_threshold() -> None:
     said = np.stack([np.linspace(0.99, 0.51, 100), np.linspace(0.01, 0.49, 100)], 1)
     truth = np.array([0] * 70 + [1] * 30)

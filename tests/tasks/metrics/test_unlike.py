@@ -32,11 +32,7 @@ def test_one_row_far_from_everything_is_not_hidden_by_many_that_moved_a_little()
 
 def test_a_row_like_the_references_is_beyond_a_uniform_share_of_it() -> None:
     rng = np.random.default_rng(3)
-    found = [
-        row.beyond for _ in range(20)
-        for row in most_unlike(rng.normal(size=(600, 6)), rng.normal(size=(20, 6)), most=20, rng=rng)
-    ]  # fmt: skip
-    assert len(found) == 400
+    found = [most_unlike(rng.normal(size=(60, 12)), rng.normal(size=(1, 12)), rng=rng)[0].beyond for _ in range(400)]
     assert stats.kstest(found, "uniform").pvalue > 0.001
 
 

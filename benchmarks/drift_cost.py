@@ -1,0 +1,120 @@
+"""Time and memory of the whole drift step at 10 k, 100 k and 1 M rows, next to Evidently's text drift on the same rows."""
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+
+from benchmarks.champion import held_out
+from benchmarks.corpus import SEED
+from benchmarks.drift_cost_worker import MODEL
+from benchmarks.drift_rows import BASELINE_SHARE, MOVED, Inputs, store_inputs
+from benchmarks.results import Bar, Findings, Options, Table, main
+from infra.object_store import ObjectStore
+from infra.workspace import open_workspace
+
+SIZES = (10_000, 100_000, 1_000_000)
+MODES = {
+    "verdict": "Upkeep, verdict and what moved",
+    "whole": "Upkeep, with Evidently's page",
+    "evidently-text": "Evidently's text drift",
+}
+BARRED = 100_000
+FASTER = 10
+BOUND = 1.5
+SMALL = 1000
+
+
+@dataclass(frozen=True)
+class Spent:
+    cpu: float
+    wall: float
+    peak_mb: float
+    imported_mb: float
+
+    def __str__(self) -> str:
+        return f"{self.cpu:.1f} / {self.wall:.1f} s, {self.peak_mb:,.0f} MB"
+
+
+def measure_cost(options: Options) -> Findings:
+    """`options.runs`: measurements of each cell up to 100 k rows, of which the one with the least CPU time counts; a
+    million rows are measured once."""
+    sizes = SIZES[:1] if options.quick else SIZES
+    found = {(size, mode): spent for size in sizes for mode, spent in _measured(size, options).items()}
+    table = Table(
+        title="Cost of a window",
+        says="CPU and wall seconds, and the peak of resident memory, of a fresh process (what happens once, such as imports, is not timed).",
+        columns=("rows", *MODES.values(), "Evidently ÷ verdict, CPU", "Evidently ÷ whole step, CPU"),
+        rows=tuple(_row(size, found) for size in sizes),
+    )
+    first = next(iter(found.values()))
+    return Findings(
+        question="What does the drift step cost, however many rows there are?",
+        tables=(table,), bars=_bars(sizes, found),
+        notes=(
+            f"A window of so many rows against a reference of as many, of which {BASELINE_SHARE:.0%} never trained; rows "
+            f"are pairs of real film sentences, {MOVED:.0%} of the window's are product reviews, so that the report also "
+            "names words and rows. Evidently compares the texts of the window with those that never trained.",
+            "Sampled: from 10,000 rows a side on, Upkeep compares a seeded sample of 10,000, and embeddings of 1,000, and "
+            "its report says so. Evidently looks at every row. The window's digests are all read, to keep apart what the "
+            "champion trained on.",
+            f"Of the memory, some {first.imported_mb:,.0f} MB are the libraries.",
+            "Tables and outputs lie in the local cache of the store, as after the scoring step.",
+        ),
+    )  # fmt: skip
+
+
+def _measured(size: int, options: Options) -> dict[str, Spent]:
+    films, products = held_out("films"), held_out("products")
+    if films is None or products is None:
+        raise AssertionError("films and products are always there")
+    with TemporaryDirectory() as folder, open_workspace(Path(folder) / "spec.yaml", model=MODEL) as workspace:
+        rng = np.random.default_rng(SEED)
+        for name, rows in (("small", SMALL), ("inputs", size)):
+            inputs = store_inputs(films, products, rows=rows, folder=Path(folder), store=workspace.store, rng=rng)
+            records = {field: record.model_dump(mode="json") for field, record in vars(inputs).items()}
+            (Path(folder) / f"{name}.json").write_text(json.dumps(records))
+            _into_cache(inputs, workspace.store)
+        repeats = options.runs if size <= BARRED else 1
+        return {mode: min((_one(mode, Path(folder)) for _ in range(repeats)), key=lambda s: s.cpu) for mode in MODES}
+
+
+def _into_cache(inputs: Inputs, store: ObjectStore) -> None:
+    scored = (inputs.current, inputs.baseline)
+    for artifact in (*(s.rows for s in scored), *(s.scores.arrays for s in scored), inputs.reference.table):
+        store.get_file(artifact)
+
+
+def _one(mode: str, folder: Path) -> Spent:
+    command = [sys.executable, "-m", "benchmarks.drift_cost_worker", mode, str(folder)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return Spent(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _row(size: int, found: dict[tuple[int, str], Spent]) -> tuple[str, ...]:
+    spent = [found[size, mode] for mode in MODES]
+    return (f"{size:,}", *map(str, spent), f"{spent[2].cpu / spent[0].cpu:.1f}", f"{spent[2].cpu / spent[1].cpu:.1f}")
+
+
+def _bars(sizes: tuple[int, ...], found: dict[tuple[int, str], Spent]) -> tuple[Bar, ...]:
+    size = max(s for s in sizes if s <= BARRED)
+    theirs = found[size, "evidently-text"].cpu
+    bars = [
+        Bar(promise=f"at {size:,} rows {name} is at least {FASTER} times faster than Evidently's text drift (CPU)",
+            met=theirs >= FASTER * found[size, mode].cpu, measured=f"{theirs / found[size, mode].cpu:.1f} times")
+        for mode, name in (("verdict", "the verdict"), ("whole", "the whole step with Evidently's page"))
+    ]  # fmt: skip
+    first, last = (found[s, "whole"].peak_mb for s in (min(sizes), max(sizes)))
+    bars.append(Bar(
+        promise=f"memory is bounded: {max(sizes):,} rows take at most {BOUND} times the memory of {min(sizes):,}",
+        met=last <= BOUND * first, measured=f"{first:,.0f} → {last:,.0f} MB",
+    ))  # fmt: skip
+    return tuple(bars)
+
+
+if __name__ == "__main__":
+    main("drift_cost", measure_cost, runs=2, quick=1)

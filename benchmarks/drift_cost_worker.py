@@ -1,0 +1,93 @@
+"""One measurement of drift's cost, in a process of its own: `python -m benchmarks.drift_cost_worker WHAT FOLDER`.
+
+It is done once on a few hundred rows before the clock starts, so that imports are not timed; the store's files lie in the
+local cache, as they do after the scoring step. Prints CPU and wall seconds and the peak of resident memory as JSON.
+"""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from unittest import mock
+
+from benchmarks.corpus import LABELS, SEED
+from infra.object_store import ObjectStore
+from infra.workspace import open_workspace
+from models.contracts import EvidentlyVerdict, Reference, Scored
+from models.sections import Drift, Training
+from tasks import drift
+from tasks.evidently_report import EvidentlyReport
+
+MODEL = "bench"
+
+
+def verdict(inputs: dict[str, object], store: ObjectStore) -> None:
+    """The whole step but for Evidently's page."""
+
+    def no_page(reference: object, current: object, signals: object, folder: Path) -> EvidentlyReport:
+        for name in ("evidently.html", "evidently.json"):
+            (folder / name).write_text("left out")
+        nothing = EvidentlyVerdict(drifted=False, share=0, method="", because="")
+        return EvidentlyReport(folder / "evidently.html", folder / "evidently.json", 0.0, nothing)
+
+    with mock.patch.object(drift, "write_evidently", no_page):
+        _detect(inputs, store, seed=SEED)
+
+
+def whole(inputs: dict[str, object], store: ObjectStore) -> None:
+    _detect(inputs, store, seed=SEED + 1)  # another seed: the store remembers what was worked out for the first
+
+
+def evidently_text(inputs: dict[str, object], store: ObjectStore) -> None:
+    """Evidently's drift of the text column, of the same rows, as its documentation does it."""
+    import pandas as pd
+    from evidently import DataDefinition, Dataset, Report
+    from evidently.metrics import ValueDrift
+
+    definition = DataDefinition(text_columns=["text"])
+    sides = [
+        Dataset.from_pandas(
+            pd.read_parquet(store.get_file(Scored.model_validate(inputs[side]).rows), columns=["text"]),
+            data_definition=definition,
+        )
+        for side in ("baseline", "current")
+    ]
+    Report([ValueDrift(column="text")]).run(current_data=sides[1], reference_data=sides[0]).dict()
+
+
+WHAT: dict[str, Callable[[dict[str, object], ObjectStore], None]] = {
+    "verdict": verdict, "whole": whole, "evidently-text": evidently_text,
+}  # fmt: skip
+
+
+def _detect(inputs: dict[str, object], store: ObjectStore, *, seed: int) -> None:
+    found = drift.detect_drift.fn(
+        Scored.model_validate(inputs["current"]), Scored.model_validate(inputs["baseline"]),
+        Reference.model_validate(inputs["reference"]), labels=LABELS, alpha=0.01, policy=Drift(), training=Training(),
+        seed=seed, store=store,
+    )  # fmt: skip
+    if not found.drifted:
+        raise AssertionError("30 % of another domain were not found; this measures the wrong path")
+
+
+def _peak_mb() -> float:
+    """Of this process alone: `ru_maxrss` would count the parent's memory at the fork."""
+    status = Path("/proc/self/status").read_text()
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found.group(1)) / 1024 if found else float("nan")
+
+
+def measure(what: str, folder: Path) -> None:
+    small, inputs = (json.loads((folder / f"{name}.json").read_text()) for name in ("small", "inputs"))
+    with open_workspace(folder / "spec.yaml", model=MODEL) as workspace:
+        WHAT[what](small, workspace.store)
+        imported, began, cpu_began = _peak_mb(), time.perf_counter(), time.process_time()
+        WHAT[what](inputs, workspace.store)
+        spent = {"cpu": time.process_time() - cpu_began, "wall": time.perf_counter() - began}
+    sys.stdout.write(json.dumps({**spent, "peak_mb": _peak_mb(), "imported_mb": imported}) + "\n")
+
+
+if __name__ == "__main__":
+    measure(sys.argv[1], Path(sys.argv[2]))
