@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from errors import SpecError, UpkeepError
+from flows.cli_looking import Json, Spec, looking
 from infra.settings import prepare_environment
 
 app = typer.Typer(
@@ -17,9 +18,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert: a "
     "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed.",
 )  # fmt: skip
-Spec = Annotated[Path, typer.Argument(help="The model's spec (YAML).", metavar="SPEC")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
+app.add_typer(looking)
 EXITS = {"alerted": 3, "published": 3, "rejected": 4, "insufficient_evidence": 4}
 
 
@@ -101,56 +101,6 @@ def label(
 
 
 @app.command()
-def status(spec: Spec, as_json: Json = False) -> None:
-    """What is champion, how good it was at release, and what the last runs did."""
-    from flows.inspect import describe, read_status
-
-    found = read_status(spec)
-    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe(found)))
-
-
-@app.command()
-def history(spec: Spec, as_json: Json = False) -> None:
-    """Every finished run, newest first."""
-    from flows.inspect import history_lines, read_all_history
-
-    found = read_all_history(spec)
-    if as_json:
-        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
-    else:
-        typer.echo("\n".join(history_lines(found)) or "no run has finished yet")
-
-
-@app.command()
-def replay(
-    spec: Spec, as_json: Json = False,
-    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day (YYYY-MM-DD, UTC).")] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day, included.")] = None,
-) -> None:  # fmt: skip
-    """What the runs so far would have decided by the spec as it is now; changes nothing."""
-    from flows import replay as flow
-
-    found = flow.replay(spec, first=first, last=last)
-    typer.echo(json.dumps(flow.as_json(found), indent=2) if as_json else "\n".join(flow.replay_lines(found)))
-
-
-@app.command()
-def pull(
-    spec: Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@ALIAS")],
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    as_json: Json = False,
-) -> None:
-    """Download a released version and verify every byte; from_pretrained reads the folder."""
-    from flows.inspect import pull_version
-
-    path, _, which = spec.partition("@")
-    manifest = pull_version(Path(path), which, folder)
-    told = {"model": manifest.model, "version": manifest.version, "folder": str(folder)}
-    line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, verified, in {folder}"
-    typer.echo(json.dumps(told) if as_json else line)
-
-
-@app.command()
 def rollback(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
     to: Annotated[int | None, typer.Option(help="A version; default: the champion before.")] = None,
@@ -175,35 +125,6 @@ def demo(
     from flows.demo import play
 
     play(folder.resolve(), say=typer.echo)
-
-
-@app.command()
-def dashboard(
-    spec: Spec,
-    port: Annotated[int, typer.Option(help="Where Evidently's pages are served, on this machine only.")] = 8000,
-    serve: Annotated[bool, typer.Option(help="--no-serve: only build the workspace.")] = True,
-) -> None:
-    """Evidently's dashboard of all runs over time (Ctrl-C ends it)."""
-    import subprocess
-
-    prepare_environment(verbose=False)
-    from flows.dashboard import build_dashboard
-
-    built = build_dashboard(spec)
-    typer.echo(f"{built.runs} runs in the Evidently workspace {built.folder}")
-    if serve:
-        where = ["--workspace", str(built.folder), "--host", "127.0.0.1", "--port", str(port)]
-        typer.echo(f"http://127.0.0.1:{port}")
-        raise typer.Exit(subprocess.call([str(Path(sys.executable).with_name("evidently")), "ui", *where]))
-
-
-@app.command()
-def ui() -> None:
-    """Prefect's pages of the runs on this machine (Ctrl-C ends them)."""
-    import subprocess
-
-    prepare_environment(verbose=True)
-    raise typer.Exit(subprocess.call([sys.executable, "-m", "prefect", "server", "start"]))
 
 
 def _print_run(ended: Any, as_json: bool) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LEAK_SIMILARITY = 0.8
 """Of the words of both texts: one word may differ in nine."""
 EXAMPLES = 3
+MOST_MEASURED = 20_000
+"""Rows that a model is measured on: an interval of less than a point. More would only be scored, for minutes."""
 ROW_GROUP = 65_536
 """Rows that a reader must hold at once, and may pass over at once."""
 
@@ -72,8 +74,7 @@ def take_baseline(reference: Reference, *, training: Training, store: ObjectStor
     """The rows of the newest accepted window that never trained: on training rows a model is too sure of itself,
     and every fresh window would look shifted."""
     rows = _split(_read(reference.table, store, only=pc.field("origin") == reference.newest_origin), training)
-    held_out = rows[(rows.split != Split.TRAIN) & compares(rows)]
-    return save_table(held_out, "baseline", store)
+    return save_table(_few(rows[(rows.split != Split.TRAIN) & compares(rows)]), "baseline", store)
 
 
 def _labelled(table: Table, store: ObjectStore) -> "pd.DataFrame":
@@ -94,7 +95,14 @@ def _read(table: Table, store: ObjectStore, *, only: pc.Expression | None = None
 def _sealed(rows: "pd.DataFrame") -> "pd.DataFrame":
     """Test rows that may measure. A row that was chosen for being unlike the reference would tilt the measurement of
     both models; where its content says test, it does not train either, and is not used at all."""
-    return rows[(rows.split == Split.TEST) & compares(rows)]
+    return _few(rows[(rows.split == Split.TEST) & compares(rows)])
+
+
+def _few(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """At most `MOST_MEASURED` rows, chosen by their content and so the same in every run; the rest is not used."""
+    if len(rows) <= MOST_MEASURED:
+        return rows
+    return rows.loc[rows.content.sort_values(kind="stable").index[:MOST_MEASURED]].sort_index()
 
 
 def _keeping_labels(rows: "pd.DataFrame") -> "pd.DataFrame":

@@ -5,15 +5,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from infra.object_store import ObjectStore
-from models.adapter import Predictions
 from models.contracts import Artifact, Scores
-from tasks.score_files import read_embeddings, read_probabilities, write_scores
+from tasks.score_files import picked_scores, read_embeddings, read_probabilities, write_scores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-BATCH = 8192
 
 
 def probabilities_of(scores: Scores, *, store: ObjectStore) -> "NDArray[np.float32]":
@@ -29,13 +26,9 @@ def embeddings_of(
 
 
 def select_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> Scores:
-    """The outputs of some rows as scores of their own."""
-    path = store.get_file(scores.arrays)
-    batches = [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)] or [rows]
+    """The outputs of some rows (ascending numbers) as scores of their own."""
     with TemporaryDirectory(prefix="upkeep-") as folder:
         picked = Path(folder) / "scores.arrow"
-        write_scores(
-            picked, (Predictions(read_probabilities(path, rows=b), read_embeddings(path, rows=b)) for b in batches)
-        )
+        write_scores(picked, picked_scores(store.get_file(scores.arrays), rows=rows))
         arrays = Artifact.model_validate(store.put_blob("scores", picked))
     return scores.model_copy(update={"arrays": arrays, "rows": len(rows)})

@@ -51,6 +51,17 @@ def read_embeddings(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "
     return _read(path, EMBEDDINGS, rows)
 
 
+def picked_scores(path: Path, *, rows: "NDArray[np.int64]") -> "Iterator[Predictions]":
+    """The outputs of some rows (ascending numbers), batch by batch, in one pass over the file."""
+    from models.adapter import Predictions
+
+    first = 0
+    for probabilities, embeddings in zip(_batches(path, PROBABILITIES), _batches(path, EMBEDDINGS), strict=True):
+        here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(probabilities))] - first
+        first += len(probabilities)
+        yield Predictions(probabilities[here], embeddings[here])
+
+
 def _column(values: "NDArray[np.floating]") -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 

@@ -71,3 +71,15 @@ def test_the_baseline_is_what_the_newest_window_held_out_however_the_table_is_cu
     newest = freeze_reference.fn(kept_table(fresh, store), old, origin="second", store=store)
     rows = read(take_baseline.fn(newest, training=TRAINING, store=store), store)
     assert sorted(rows["text"]) == sorted(text for text in fresh["text"] if split(text) is not Split.TRAIN)
+
+
+def test_a_huge_window_is_measured_on_a_part_that_is_the_same_in_every_run(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dataset, "MOST_MEASURED", 20)
+    rows = sentences(400)
+    one = read(built(rows, None, store).test, store)
+    other = read(built(rows.sample(frac=1, random_state=1), None, store).test, store)
+    assert len(one) == 20
+    assert set(one["text"]) == set(other["text"])
+    assert {split(text) for text in one["text"]} == {Split.TEST}

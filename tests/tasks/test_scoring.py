@@ -12,7 +12,7 @@ from models.contracts import ModelKind
 from models.text_classification import TextClassifier
 from tasks import scoring
 from tasks.finetuning import store_folder
-from tasks.score_files import probability_batches, read_embeddings, read_probabilities, write_scores
+from tasks.score_files import picked_scores, probability_batches, read_embeddings, read_probabilities, write_scores
 from tests.tiny import kept_table, sentences, tiny_model
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
@@ -43,6 +43,18 @@ def test_rows_are_read_by_their_numbers_in_the_order_asked_for(path: Path) -> No
     assert np.array_equal(read_embeddings(path, rows=numbers), read_embeddings(path)[numbers])
     assert np.array_equal(read_probabilities(path, rows=numbers), read_probabilities(path)[numbers])
     assert read_embeddings(path, rows=np.zeros(0, np.int64)).shape == (0, 5)
+
+
+@pytest.mark.parametrize("numbers", [[], [0], [2, 3, 4, 7], list(range(8))])
+def test_rows_are_picked_into_a_file_of_their_own_in_one_pass(path: Path, numbers: list[int]) -> None:
+    write_scores(path, outputs(3, 1, 4))
+    rows, picked = np.array(numbers, np.int64), path.with_name("picked.arrow")
+    batches = list(picked_scores(path, rows=rows))
+    assert [len(batch.embeddings) for batch in batches] == [sum(a <= n < b for n in numbers) for a, b in
+                                                            ((0, 3), (3, 4), (4, 8))]  # fmt: skip
+    assert write_scores(picked, batches) == len(numbers)
+    assert np.array_equal(read_embeddings(picked), read_embeddings(path)[rows])
+    assert np.array_equal(read_probabilities(picked), read_probabilities(path)[rows])
 
 
 def test_an_embedding_beyond_half_precision_stays_finite(path: Path) -> None:

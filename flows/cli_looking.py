@@ -1,0 +1,93 @@
+"""The commands that look and change nothing: status, history, replay, pull, dashboard, ui."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from infra.settings import prepare_environment
+
+looking = typer.Typer()
+Spec = Annotated[Path, typer.Argument(help="The model's spec (YAML).", metavar="SPEC")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@looking.command()
+def status(spec: Spec, as_json: Json = False) -> None:
+    """What is champion, how good it was at release, and what the last runs did."""
+    from flows.inspect import describe, read_status
+
+    found = read_status(spec)
+    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe(found)))
+
+
+@looking.command()
+def history(spec: Spec, as_json: Json = False) -> None:
+    """Every finished run, newest first."""
+    from flows.inspect import history_lines, read_all_history
+
+    found = read_all_history(spec)
+    if as_json:
+        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
+    else:
+        typer.echo("\n".join(history_lines(found)) or "no run has finished yet")
+
+
+@looking.command()
+def replay(
+    spec: Spec, as_json: Json = False,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day (YYYY-MM-DD, UTC).")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day, included.")] = None,
+) -> None:  # fmt: skip
+    """What the runs so far would have decided by the spec as it is now; changes nothing."""
+    from flows import replay as flow
+
+    found = flow.replay(spec, first=first, last=last)
+    typer.echo(json.dumps(flow.as_json(found), indent=2) if as_json else "\n".join(flow.replay_lines(found)))
+
+
+@looking.command()
+def pull(
+    spec: Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@ALIAS")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    as_json: Json = False,
+) -> None:
+    """Download a released version and verify every byte; from_pretrained reads the folder."""
+    from flows.inspect import pull_version
+
+    path, _, which = spec.partition("@")
+    manifest = pull_version(Path(path), which, folder)
+    told = {"model": manifest.model, "version": manifest.version, "folder": str(folder)}
+    line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, verified, in {folder}"
+    typer.echo(json.dumps(told) if as_json else line)
+
+
+@looking.command()
+def dashboard(
+    spec: Spec,
+    port: Annotated[int, typer.Option(help="Where Evidently's pages are served, on this machine only.")] = 8000,
+    serve: Annotated[bool, typer.Option(help="--no-serve: only build the workspace.")] = True,
+) -> None:
+    """Evidently's dashboard of all runs over time (Ctrl-C ends it)."""
+    import subprocess
+
+    prepare_environment(verbose=False)
+    from flows.dashboard import build_dashboard
+
+    built = build_dashboard(spec)
+    typer.echo(f"{built.runs} runs in the Evidently workspace {built.folder}")
+    if serve:
+        where = ["--workspace", str(built.folder), "--host", "127.0.0.1", "--port", str(port)]
+        typer.echo(f"http://127.0.0.1:{port}")
+        raise typer.Exit(subprocess.call([str(Path(sys.executable).with_name("evidently")), "ui", *where]))
+
+
+@looking.command()
+def ui() -> None:
+    """Prefect's pages of the runs on this machine (Ctrl-C ends them)."""
+    import subprocess
+
+    prepare_environment(verbose=True)
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "prefect", "server", "start"]))

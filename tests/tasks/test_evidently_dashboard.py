@@ -1,0 +1,40 @@
+from pathlib import Path
+
+from infra.object_store import ObjectStore
+from models.contracts import RunReport
+from tasks.evidently_dashboard import build_workspace
+from tests.tasks.reports import observation, run
+from tests.tasks.test_drift import detected
+from tests.tiny import sentences
+
+
+def lived(store: ObjectStore, folder: Path, start: int) -> RunReport:
+    drift = detected(sentences(120), sentences(200, start=start), store, folder)
+    return run(observation().model_copy(update={"drift": drift}))
+
+
+def test_every_run_is_in_evidentlys_own_workspace_with_panels_over_time(store: ObjectStore, tmp_path: Path) -> None:
+    from evidently.ui.workspace import Workspace
+
+    reports = [lived(store, tmp_path, 500), lived(store, tmp_path, 900)]
+    folder = tmp_path / "evidently"
+    assert build_workspace(reports, folder, model="mine", store=store) == 2
+    workspace = Workspace.create(str(folder))
+    (project,) = workspace.search_project("mine")
+    runs = workspace.list_runs(project.id)
+    assert len(runs) == 2
+    held = repr(workspace.get_run(project.id, runs[0]).dict())
+    assert "embeddings: p-value" in held
+    assert "mean word length" in held
+    titles = [panel.title for tab in [workspace.get_dashboard(project.id)] for panel in tab.panels]
+    assert "p-value of each distribution" in titles
+
+
+def test_built_again_the_workspace_holds_each_run_once(store: ObjectStore, tmp_path: Path) -> None:
+    reports = [lived(store, tmp_path, 500)]
+    for _ in range(2):
+        assert build_workspace(reports, tmp_path / "evidently", model="mine", store=store) == 1
+
+
+def test_a_run_from_before_snapshots_were_kept_is_left_out(store: ObjectStore, tmp_path: Path) -> None:
+    assert build_workspace([run(observation())], tmp_path / "evidently", model="mine", store=store) == 0
