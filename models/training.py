@@ -25,12 +25,13 @@ from transformers import (
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
-from errors import MissingExtra
+from errors import MissingExtra, ModelError
 from models.adapter import Advance, Trained
 from models.contracts import Cost, CurvePoint
 from models.sections import Training
 from models.threads import choose_threads
 
+EMBEDDING_NAMES = ("embed", "wte", "wpe")
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
@@ -106,11 +107,32 @@ def _prepare(model: Any, training: Training) -> tuple[bool, str]:
         model.base_model.requires_grad_(False)
     elif training.method == "full":
         model.get_input_embeddings().requires_grad_(False)
+        _freeze_layers(model, training.frozen_layers)
     if fast and not torch.cuda.is_available() and getattr(model, "_supports_sdpa", False):
         model.set_attn_implementation("fp32_sdpa")
-    words = [training.method, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
+    frozen = (
+        f"{training.method}, lowest {training.frozen_layers} layers frozen"
+        if training.frozen_layers
+        else training.method
+    )
+    words = [frozen, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
              "length-grouped", "bf16" if fast else "fp32"]  # fmt: skip
     return fast, ", ".join(words)
+
+
+def _freeze_layers(model: Any, lowest: int) -> None:
+    """The layers are the longest list of modules, by whatever name the architecture calls it."""
+    lists = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList)]
+    layers = max(lists, key=len, default=torch.nn.ModuleList())
+    if lowest and lowest >= len(layers):
+        raise ModelError(f"training.frozen_layers = {lowest} leaves nothing to train: the model has {len(layers)} layers; "
+                         "write less, or method: head")  # fmt: skip
+    for layer in layers[:lowest]:
+        layer.requires_grad_(False)
+    if lowest:  # what feeds the frozen layers would be trained through them
+        for name, module in model.base_model.named_children():
+            if any(part in name.lower() for part in EMBEDDING_NAMES):
+                module.requires_grad_(False)
 
 
 def _without_attention_dropout(module: Any) -> None:

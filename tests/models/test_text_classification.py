@@ -119,3 +119,30 @@ def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     fresh = load(tmp_path / "base", new_head=True)
     trained = fresh.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
     assert trained.cost.resumed_from_step == int(whole.name.split("-")[1])
+
+
+SIZES = {
+    "bert": {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32},
+    "distilbert": {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 32},
+    "gpt2": {"n_embd": 16, "n_layer": 3, "n_head": 2},
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architecture(kind: str) -> None:
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from models.training import _freeze_layers
+
+    config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, pad_token_id=0, **SIZES[kind])
+    model = AutoModelForSequenceClassification.from_config(config)
+    _freeze_layers(model, 2)
+    layers = max((m for m in model.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
+    assert [any(p.requires_grad for p in layer.parameters()) for layer in layers] == [False, False, True]
+    model(input_ids=torch.tensor([[1, 2, 3]]), labels=torch.tensor([1])).loss.backward()
+    below = [p for name, p in model.named_parameters() if "embed" in name.lower() or "wte" in name or "wpe" in name]
+    assert below
+    assert all(p.grad is None for p in below)
+    with pytest.raises(ModelError, match="the model has 3 layers"):
+        _freeze_layers(model, 3)
