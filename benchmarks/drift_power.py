@@ -102,7 +102,7 @@ def _one_run(films: Scored, change: Change, size: int, run: int, rng: Rng, cell:
 def _changes(films: Scored, options: Options) -> list[Change]:
     others = {name: held_out(name) for name in ("products", "tweets", "chinese")}
     found = [Change("nothing changed", "", lambda rows, n, rng: films.take(rows[:n]))]
-    for name, amounts in (("products", (0.1, 0.2, 0.3, 1.0)), ("tweets", (0.1, 0.3)), ("chinese", (0.05, 0.1, 1.0))):
+    for name, amounts in (("products", (0.1, 0.2, 0.3, 1.0)), ("tweets", (0.1, 0.3)), ("chinese", (0.1, 1.0))):
         other = others[name]
         if other is not None:
             found += [Change(_MIXED[name], f"{amount:.0%}", _mixed(films, other, amount)) for amount in amounts]
@@ -188,4 +188,4 @@ def _bars(cells: dict[tuple[str, str, int], _Cell]) -> tuple[Bar, ...]:
 
 
 if __name__ == "__main__":
-    main("drift_power", measure_power, runs=100, quick=5)
+    main("drift_power", measure_power, runs=60, quick=5)

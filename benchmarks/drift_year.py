@@ -26,7 +26,7 @@ from tasks.metrics.spending import level
 from tasks.metrics.two_sample import ks, mmd
 
 DAYS, WINDOW = 365, 200
-EMBEDDING_ROWS = 150
+EMBEDDING_ROWS = 100
 """A side, for time: the test's rate holds at any number of rows."""
 CHECKED_DAYS = 2
 BUDGET = Policy().false_alarms_a_year

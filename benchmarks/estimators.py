@@ -72,7 +72,8 @@ def measure_estimators(options: Options) -> Findings:
             f"Windows of {WINDOW} rows; calibration on {', '.join(f'{n:,} {h}' for h, n in CALIBRATION.items())} that "
             "never trained, drawn anew for every window. The truth is the champion's accuracy on the window's labels.",
             "“Holds the truth”: how often the stated 95 % interval contains the window's own accuracy; 95 % would be "
-            "right. The interval is of the estimate and does not know that confidence may mean something else now.",
+            "right. It is less even where nothing changed: the interval leaves out the chance of which of the window's "
+            "rows are right, and it cannot know that confidence may mean something else now.",
         ),
     )  # fmt: skip
 

@@ -100,12 +100,13 @@ def _finite(numbers: Sample) -> None:
 
 def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
     """Rows × at most `LANDMARKS`, centred: inner products are the kernel's."""
-    landmarks = pooled[rng.permutation(len(pooled))[:LANDMARKS]]
-    among = _squared_distances(landmarks, landmarks)
+    landmarks = rng.permutation(len(pooled))[:LANDMARKS]
+    distances = _squared_distances(pooled[landmarks], pooled)
+    among = distances[:, landmarks]
     apart = among[among > 1e-9 * among.max()]
     width = float(np.median(apart)) if apart.size else 1.0
-    kernel = np.exp(-among / width) + 1e-9 * np.eye(len(landmarks))  # equal rows would make it singular
-    across = np.exp(-_squared_distances(landmarks, pooled) / width)
+    across = np.exp(-distances / width)
+    kernel = across[:, landmarks] + 1e-9 * np.eye(len(landmarks))  # equal rows would make it singular
     features = linalg.solve_triangular(linalg.cholesky(kernel, lower=True), across, lower=True).T
     return features - features.mean(0)
 

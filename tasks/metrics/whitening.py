@@ -28,10 +28,20 @@ def whiten(pooled: Sample) -> Sample:
         raise DataError("some embeddings are not finite, and cannot be compared; look at the model's outputs")
     rounding = (1e-12 * float(np.abs(pooled).max())) ** 2  # rows that are equal have a spread of that order
     pooled = pooled.astype(np.float64) - pooled.mean(0, dtype=np.float64)
-    variances, directions = np.linalg.eigh(pooled.T @ pooled / len(pooled))
+    variances, along = _main_directions(pooled)
     there = variances > max(_NOTHING * float(variances[-1]), rounding, np.finfo(float).tiny)
-    variances, directions = variances[there], directions[:, there]
+    variances, along = variances[there], along[:, there]
     # Of as many directions as rows all would count alike, and every row lie as far from every other.
     counted = max(1, min(DIRECTIONS, len(pooled) // ROWS_A_DIRECTION, len(variances)))
-    evened: Sample = pooled @ (directions / np.sqrt(variances + variances[-counted:][:1]))
+    evened: Sample = along / np.sqrt(variances + variances[-counted:][:1])
     return evened
+
+
+def _main_directions(centred: Sample) -> tuple[Sample, Sample]:
+    """Variances, ascending, and the rows along the directions that have them; by way of the smaller matrix."""
+    rows, width = centred.shape
+    if rows >= width:
+        variances, directions = np.linalg.eigh(centred.T @ centred / rows)
+        return variances, centred @ directions
+    variances, places = np.linalg.eigh(centred @ centred.T / rows)
+    return variances, places * np.sqrt(rows * np.maximum(0, variances))

@@ -22,6 +22,14 @@ def test_a_direction_counts_by_its_variance_against_the_ridge(monkeypatch: pytes
     assert np.sort(np.cov(found.T).diagonal())[::-1] == pytest.approx(spread**2 / (spread**2 + 4), rel=0.1)
 
 
+def test_few_wide_rows_are_whitened_as_many_narrow_ones_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = embeddings(30, np.random.default_rng(6))
+    wide = np.concatenate([rows, np.zeros((30, 5))], axis=1)
+    monkeypatch.setattr(whitening, "ROWS_A_DIRECTION", 1)
+    one, other = whiten(rows), whiten(np.concatenate([wide] * 2))[:30]  # 60 rows of 45 numbers, 30 of 40
+    assert np.abs(one @ one.T) == pytest.approx(np.abs(other @ other.T), abs=1e-6)
+
+
 def test_few_rows_have_a_higher_ridge_and_equal_rows_are_no_difference() -> None:
     found = whiten(embeddings(50, np.random.default_rng(4)))
     assert (np.cov(found.T).diagonal() > 0.5).sum() == 5
