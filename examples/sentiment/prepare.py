@@ -52,8 +52,8 @@ def prepare(folder: Path, *, cache: Path) -> None:
     batches = {
         "day-0.csv": tweets[:2200],
         "day-1.csv": tweets[2200:2800],
-        "day-2.csv": films[:1800],
-        "day-3.csv": [flipped(row) for row in films[1800:2400]],
+        "day-2.csv": films[:2000],
+        "day-3.csv": [flipped(row) for row in films[2000:2600]],
     }
     for name, rows in batches.items():
         write(folder / "batches" / name, rows)
