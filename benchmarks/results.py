@@ -153,11 +153,6 @@ def beyond_chance(cells: Sequence[tuple[str, int, int]], limit: float) -> list[s
     return [name for name, hits, runs in cells if stats.binom.sf(hits - 1, runs, limit) < level]
 
 
-def reaches(hits: int, runs: int, promised: float) -> bool:
-    """The share is not below what was promised by more than chance: exact binomial test at 5 %."""
-    return bool(stats.binom.cdf(hits, runs, promised) >= 0.05)
-
-
 def percent(hits: int, runs: int) -> str:
     return f"{100 * hits / runs:.0f} %"
 
