@@ -124,7 +124,9 @@ def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.G
     """
     single = features.astype(np.float32, order="C")
     seen = float(np.square(single[:n].sum(0, dtype=np.float64)).sum())
-    least = seen * (1 - 1e-5)  # a tie counts as reached, and rounding may have parted it
+    # A tie counts as reached, and rounding may have parted it: in proportion, or by dust where all rows are equal (of
+    # rows that differ, n would sum to a squared length of the order of n).
+    least = seen * (1 - 1e-5) - 1e-9 * n
 
     def reaches(size: int) -> NDArray[np.bool_]:
         keys = rng.integers(0, 1 << 32, (size, len(features)), dtype=np.uint32)
