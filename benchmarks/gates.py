@@ -24,6 +24,8 @@ Answers = NDArray[np.int64]
 Rng = np.random.Generator
 EQUAL = Better(name="better")
 LEVEL = 0.025
+NEAR_THE_BAR = 5
+"""Times as many simulations where the truth lies so near to the bar that 2,000 would decide by chance."""
 SLICES, SLICE_ROWS = 20, 50
 _MS = Percentiles(p50=1, p95=1, p99=1, n=1)
 _UNUSED = Estimate(value=0, low=0, high=1, n=1, method="not judged here")
@@ -136,24 +138,24 @@ def _at_most(cells: list[tuple[str, int, int]], what: str) -> tuple[Bar, ...]:
 
 
 def _better_by_twice_the_margin(options: Options, rng: Rng) -> _Part:
-    rows, hits, rates = [], 0, []
+    rows, hits, rates, runs = [], 0, [], NEAR_THE_BAR * options.runs
     for margin, discordance in ((0.01, 0.05), (0.02, 0.1), (0.05, 0.2)):
         needed = rows_needed(2 * margin, discordance=discordance, limit=margin)
         gate = Better(name="better", margin=margin)
-        found = _promoted(Drawn(0.85, discordance, 2 * margin), needed, gate, options.runs, rng)
-        chance = _promoted(Drawn(0.85, discordance, margin), needed, gate, options.runs, rng)
+        found = _promoted(Drawn(0.85, discordance, 2 * margin), needed, gate, runs, rng)
+        chance = _promoted(Drawn(0.85, discordance, margin), needed, gate, runs, rng)
         hits += found
-        rates.append(found / options.runs)
-        rows.append((f"{margin:.0%}", f"{discordance:.0%}", f"{needed:,}", share(found, options.runs),
-                     share(chance, options.runs)))  # fmt: skip
+        rates.append(found / runs)
+        rows.append((f"{margin:.0%}", f"{discordance:.0%}", f"{needed:,}", share(found, runs),
+                     share(chance, runs)))  # fmt: skip
     table = Table(
         title="A model that is better by twice the margin, with enough rows",
-        says="How often it was promoted; and, beside it, one that is better by exactly the margin, which the gate is to "
-             "stop.",
+        says=f"How often it was promoted; and, beside it, one that is better by exactly the margin, which the gate is to "
+             f"stop ({runs:,} simulations a cell).",
         columns=("margin", "models differ on", "rows", "better by twice the margin", "by the margin"),
         rows=tuple(rows),
     )  # fmt: skip
-    total = len(rates) * options.runs
+    total = len(rates) * runs
     promise = "a model better by twice the margin, with enough rows, is promoted in at least 80 %"
     measured = f"{share(hits, total)}, least {min(rates):.1%}"
     return _Part(table, (Bar(promise=promise, measured=measured, met=hits >= 0.8 * total),))
