@@ -33,7 +33,7 @@ WHO = OURS, BARE, DATASET, ANY, TEXT = (
 
 
 @dataclass
-class _Tally:
+class Tally:
     """False verdicts, by who made them."""
 
     alarms: Counter[str] = field(default_factory=Counter)
@@ -41,10 +41,10 @@ class _Tally:
 
     def add(self, said: dict[str, bool]) -> None:
         self.alarms.update(who for who, alarm in said.items() if alarm)
-        self.asked.update(said)
+        self.asked.update(said.keys())  # of a mapping it would add the values
 
-    def __add__(self, other: "_Tally") -> "_Tally":
-        return _Tally(self.alarms + other.alarms, self.asked + other.asked)
+    def __add__(self, other: "Tally") -> "Tally":
+        return Tally(self.alarms + other.alarms, self.asked + other.asked)
 
     def shares(self) -> tuple[str, ...]:
         return tuple(share(self.alarms[who], self.asked[who]) for who in WHO)
@@ -53,13 +53,13 @@ class _Tally:
 def measure_false_alarms(options: Options) -> Findings:
     corpora = [c for c in map(held_out, CORPORA) if c is not None]
     rng = np.random.default_rng(SEED)
-    tallies: dict[tuple[int, str], _Tally] = {}
+    tallies: dict[tuple[int, str], Tally] = {}
     with texts_remembered(), bar("windows", total=len(SIZES) * options.runs, unit="windows") as advance:
         for size in SIZES:
             large_enough = [c for c in corpora if len(c) >= REFERENCE_ROWS + size]
             for run in range(options.runs):
                 corpus = large_enough[run % len(large_enough)]
-                tally = tallies.setdefault((size, corpus.corpus.name), _Tally())
+                tally = tallies.setdefault((size, corpus.corpus.name), Tally())
                 tally.add(_one_run(corpus, size, run, rng))
                 advance(1)
     by_size = _grouped(tallies, 0)
@@ -99,16 +99,16 @@ def _one_run(corpus: Scored, size: int, run: int, rng: np.random.Generator) -> d
     }  # fmt: skip
 
 
-def _grouped(tallies: dict[tuple[int, str], _Tally], by: int) -> dict[Any, _Tally]:
-    groups: dict[Any, _Tally] = {}
+def _grouped(tallies: dict[tuple[int, str], Tally], by: int) -> dict[Any, Tally]:
+    groups: dict[Any, Tally] = {}
     for key, tally in tallies.items():
-        groups[key[by]] = groups.get(key[by], _Tally()) + tally
+        groups[key[by]] = groups.get(key[by], Tally()) + tally
     return groups
 
 
-def _table(by_size: dict[int, _Tally]) -> Table:
+def _table(by_size: dict[int, Tally]) -> Table:
     rows = [(f"{size:,}", str(tally.asked[OURS]), *tally.shares()) for size, tally in by_size.items()]
-    pooled = sum(by_size.values(), _Tally())
+    pooled = sum(by_size.values(), Tally())
     rows.append(("all", str(pooled.asked[OURS]), *pooled.shares()))
     return Table(
         title="False verdicts",
@@ -118,19 +118,19 @@ def _table(by_size: dict[int, _Tally]) -> Table:
     )  # fmt: skip
 
 
-def _by_corpus(by_corpus: dict[str, _Tally]) -> Table:
+def _by_corpus(by_corpus: dict[str, Tally]) -> Table:
     rows = tuple((name, str(tally.asked[OURS]), *tally.shares()) for name, tally in by_corpus.items())
     return Table(
         title="The same by corpus", says="All window sizes together.", columns=("corpus", "runs", *WHO), rows=rows
     )
 
 
-def _bars(by_size: dict[int, _Tally]) -> tuple[Bar, ...]:
+def _bars(by_size: dict[int, Tally]) -> tuple[Bar, ...]:
     ours, bare = (
         [(f"{size:,} rows", tally.alarms[who] / tally.asked[who]) for size, tally in by_size.items()]
         for who in (OURS, BARE)
     )
-    pooled = sum(by_size.values(), _Tally())
+    pooled = sum(by_size.values(), Tally())
     hits, runs = pooled.alarms[BARE], pooled.asked[BARE]
     return (
         Bar(promise="at most 1 % false verdicts a run at every window size", met=max(r for _, r in ours) <= ALPHA,

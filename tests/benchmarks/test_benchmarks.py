@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.drift_false_alarms import ANY, OURS, Tally
 from benchmarks.leakage import repeats
 from benchmarks.perturb import with_typos
 from benchmarks.planting import EXACT, NEAR
@@ -77,3 +78,12 @@ def test_typing_errors_hit_the_share_of_words_that_was_asked_for_and_no_short_wo
     assert 70 <= sum(word != "strong" for word in words[::2]) <= 130
     assert set(words[1::2]) == {"of"}
     assert with_typos(text, 0.2, np.random.default_rng(2)).split(" ") == words
+
+
+def test_a_verdict_is_counted_as_asked_whether_it_was_an_alarm_or_not() -> None:
+    tally = Tally()
+    for run in range(4):
+        tally.add({OURS: False, ANY: run > 0, **({"now and then": True} if run == 0 else {})})
+    both = tally + tally
+    assert both.asked == {OURS: 8, ANY: 8, "now and then": 2}
+    assert both.alarms == {ANY: 6, "now and then": 2}
