@@ -16,7 +16,9 @@ from tasks.evaluation import measure_release
 from tasks.events import emit_promotion
 from tasks.finetuning import adopt, fine_tune, import_source
 from tasks.ingestion import ingest_window
-from tasks.registry import move_alias, publish
+from tasks.registry.aliases import move_alias
+from tasks.registry.checks import verify_version
+from tasks.registry.versions import publish
 from tasks.reporting import write_report
 from tasks.runs import close_run, open_run, pinned, read_history, trace_lineage
 from tasks.validation import validate_rows
@@ -55,21 +57,16 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
     candidate = _first_candidate(spec, training_set, base=base, store=store)
-    measured = require_useful(
-        measure_release(training_set, candidate.weights, kind=spec.kind, store=store), force=start.force
-    )
+    evidence = measure_release(training_set, candidate.weights, kind=spec.kind, store=store)
+    measured = require_useful(evidence, force=start.force)
     reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)
     manifest = publish(
-        candidate, model=spec.name, kind=spec.kind, reference=reference, measured=measured,
+        candidate, model=spec.name, kind=spec.kind, reference=reference, measured=measured, evidence=evidence,
         lineage=trace_lineage(spec, start, window, training_set, candidate), created_at=start.started_at, store=store,
     )  # fmt: skip
+    verify_version(manifest, kind=spec.kind, store=store)
     release = move_alias(
-        manifest,
-        alias=spec.release.alias,
-        expected=None,
-        run_id=start.run_id,
-        why="first champion",
-        store=store,
+        manifest, alias=spec.release.alias, expected=None, run_id=start.run_id, why="first champion", store=store
     )
     return BootstrapReport(
         start=start, headline=bootstrap_headline(release, measured), window=window, validation=validation,

@@ -8,7 +8,9 @@ from infra.workspace import open_workspace
 from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
 from models.spec import read_spec
 from tasks.budget import Levels, spent
-from tasks.registry import list_versions, pull, read_alias, read_log, read_version, require_alias
+from tasks.registry.aliases import read_alias, read_log, require_alias
+from tasks.registry.checks import pull
+from tasks.registry.versions import list_versions, read_version
 from tasks.runs import open_run_of, read_history
 
 RECENT = 5

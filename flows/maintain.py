@@ -7,9 +7,9 @@ from prefect import flow
 
 from flows.ask import ask_for_labels, receive_labels
 from flows.monitor import observe
+from flows.moving import finish_move
 from flows.promote import release_challenger
 from flows.retrain import retrain
-from flows.rollback import finish_rollback
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_workspace
 from models.contracts import (
@@ -31,7 +31,7 @@ from tasks.dataset import build_training_set
 from tasks.decision import decide
 from tasks.events import emit_events
 from tasks.ingestion import ingest_window
-from tasks.registry import require_alias
+from tasks.registry.aliases import require_alias
 from tasks.reporting import write_report
 from tasks.runs import close_run, open_run, pinned, read_history
 
@@ -45,7 +45,7 @@ def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> End
     spec = read_spec(spec_path)
     with open_workspace(spec_path, model=spec.name, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
-        finish_rollback(champion, store=work.store)
+        finish_move(champion.entry, store=work.store)
         start = open_run(spec, "maintain", champion, force=force, store=work.store)
         with pinned(start, store=work.store):
             window = ingest_window(

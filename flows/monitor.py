@@ -8,7 +8,7 @@ from tasks.drift import detect_drift
 from tasks.estimation import estimate_without_labels
 from tasks.monitoring import monitor_quality
 from tasks.parting import part_rows
-from tasks.registry import weights_of
+from tasks.registry.versions import weights_of
 from tasks.scoring import score_rows
 from tasks.validation import validate_rows
 

@@ -6,7 +6,7 @@ from models.spec import ModelSpec
 from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
-from tasks.registry import weights_of
+from tasks.registry.versions import weights_of
 
 
 def retrain(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, store: ObjectStore) -> Attempt:

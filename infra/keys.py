@@ -12,15 +12,18 @@ class Keys:
     versions = "versions/"
     requests = "requests/"
     labels = "labels/"
+    aliases = "aliases/"
+    candidates = "candidates/"
+    stages = "stages/"
 
     def blob(self, kind: str, sha256: str, suffix: str) -> str:
         return f"blobs/{kind}/{sha256}{suffix}"
 
     def stage(self, stage: str, digest: str) -> str:
-        return f"stages/{stage}/{digest}.json"
+        return f"{self.stages}{stage}/{digest}.json"
 
     def candidate(self, digest: str) -> str:
-        return f"candidates/{digest}/"
+        return f"{self.candidates}{digest}/"
 
     def claim(self, version: int) -> str:
         return f"{self.claims}{version:06d}.json"
@@ -32,10 +35,23 @@ class Keys:
         return self.version(version) + "manifest.json"
 
     def alias(self, alias: str) -> str:
-        return f"aliases/{alias}/"
+        return f"{self.aliases}{alias}/"
 
     def generation(self, alias: str, generation: int) -> str:
         return f"{self.alias(alias)}{NEWEST_FIRST - generation:010d}.json"
+
+    def moves_to(self, version: int) -> str:
+        return f"moves/{version:06d}-"
+
+    def move(self, version: int, token: str) -> str:
+        """That an alias is being moved to a version."""
+        return f"{self.moves_to(version)}{token}.json"
+
+    def tombstones_of(self, version: int) -> str:
+        return f"tombstones/{version:06d}-"
+
+    def tombstone(self, version: int, token: str) -> str:
+        return f"{self.tombstones_of(version)}{token}.json"
 
     def run(self, run_id: str, name: str) -> str:
         return f"runs/{run_id}/{name}"

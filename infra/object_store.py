@@ -7,13 +7,16 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from errors import MissingObject, StoreError
+from errors import KeyTaken, MissingObject, StoreError
+from infra.conditional import keeps_conditions, refusal
 from infra.files import Entry, Located, Stored, partial, sha256_of, verify
 from infra.keys import Keys
 from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
+from infra.single_writer import SingleWriter
 
 
 class ObjectStore:
@@ -21,18 +24,49 @@ class ObjectStore:
 
     keys = Keys()
 
-    def __init__(self, client: Any, bucket: str, *, prefix: str, cache: Path) -> None:
+    def __init__(self, client: Any, bucket: str, *, prefix: str, cache: Path, single_writer: bool = False) -> None:
         self.client, self.bucket, self.prefix, self.cache = client, bucket, prefix, cache
+        self.single_writer = SingleWriter(client, bucket, prefix, cache.parent) if single_writer else None
         self.timings: list[tuple[str, float, bool]] = []
         """(stage, seconds, reused) of this process, for the run's report."""
 
     # --- small objects ---
 
     def put_bytes(self, key: str, data: bytes, *, if_absent: bool = False) -> None:
-        """Writes an object; with `if_absent` raises KeyTaken where there is one already."""
-        condition: dict[str, Any] = {"IfNoneMatch": "*"} if if_absent else {}
+        """Writes an object. With `if_absent` raises KeyTaken where there is another one already; the same bytes are
+        taken for our own, written by a try whose answer was lost."""
+        if not if_absent:
+            return self._put(key, data)
+        try:
+            self._create(key, data)
+        except StoreError:
+            if not self._holds(key, data):
+                raise
+
+    def _create(self, key: str, data: bytes) -> None:
+        if self.keeps_conditions:
+            return self._put(key, data, IfNoneMatch="*")
+        if self.single_writer is None:
+            raise refusal(self.bucket, self.client.meta.endpoint_url)
+        with self.single_writer.alone():
+            if self.exists(key):
+                raise KeyTaken(f"{self.uri(key)}: already written by another run")
+            return self._put(key, data)
+
+    def _put(self, key: str, data: bytes, **condition: str) -> None:
         with translated(self.uri(key)):
             self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        try:
+            return self.get_bytes(key) == data
+        except MissingObject:
+            return False
+
+    @cached_property
+    def keeps_conditions(self) -> bool:
+        """Whether writers can be told apart by the store itself."""
+        return keeps_conditions(self.client, self.bucket, self.prefix, cache=self.cache)
 
     def get_bytes(self, key: str) -> bytes:
         with translated(self.uri(key)):
@@ -162,8 +196,8 @@ class ObjectStore:
 
 def connect(
     *, bucket: str, prefix: str, cache: Path, endpoint_url: str | None, region: str,
-    access_key: str | None, secret_key: str | None,
+    access_key: str | None, secret_key: str | None, single_writer: bool = False,
 ) -> ObjectStore:  # fmt: skip
-    """An object store on any S3-compatible server."""
+    """An object store on any S3-compatible server. `single_writer`: nobody else writes, where it keeps no conditions."""
     client = open_client(endpoint_url=endpoint_url, region=region, access_key=access_key, secret_key=secret_key)
-    return ObjectStore(client, bucket, prefix=prefix, cache=cache)
+    return ObjectStore(client, bucket, prefix=prefix, cache=cache, single_writer=single_writer)

@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     s3_access_key: SecretStr | None = None
     """Both keys unset: boto3's own search (environment, profile, instance role)."""
     s3_secret_key: SecretStr | None = None
+    s3_single_writer: bool = False
+    """Only this machine writes: needed where the store does not keep `If-None-Match` (docs/registry.md)."""
 
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()

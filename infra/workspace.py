@@ -52,5 +52,5 @@ def _external(settings: Settings, prefix: str, cache: Path) -> ObjectStore:
     access, secret = (key.get_secret_value() if key else None for key in keys)
     return connect(
         bucket=str(settings.s3_bucket), prefix=prefix, cache=cache, endpoint_url=settings.s3_endpoint_url,
-        region=settings.s3_region, access_key=access, secret_key=secret,
+        region=settings.s3_region, access_key=access, secret_key=secret, single_writer=settings.s3_single_writer,
     )  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict
 
 SCHEMA_VERSION = 1
+EVIDENCE = "evidence.json"
 
 
 class Record(BaseModel):
@@ -156,6 +157,11 @@ class Manifest(Record):
     measured: tuple[Measurement, ...]
     lineage: Lineage
 
+    @property
+    def evidence_sha256(self) -> str | None:
+        """Of the version's file that says why it was released."""
+        return next((file.sha256 for file in self.files if file.path == EVIDENCE), None)
+
 
 class AliasEntry(Record):
     """One generation of an alias: an append-only log that is the pointer and its own audit trail."""
@@ -165,6 +171,7 @@ class AliasEntry(Record):
     version: int
     previous_version: int | None
     manifest_sha256: str
+    evidence_sha256: str | None
     previous_entry_sha256: str | None
     token: str
     run_id: str
@@ -188,7 +195,7 @@ class RunStart(Record):
     """What a run is pinned to. It is stored before anything else, so that a killed run resumes as it began."""
 
     run_id: str
-    kind: Literal["bootstrap", "maintain", "rollback"]
+    kind: Literal["bootstrap", "maintain", "promote", "rollback"]
     model: str
     spec_digest: str
     started_at: datetime
@@ -613,6 +620,13 @@ class Blessing(Record):
         return self.verdict is Verdict.BLESSED and not self.warnings
 
 
+class Evidence(Record):
+    """Why a candidate was released; it is a file of its version."""
+
+    scorecard: Scorecard
+    blessing: Blessing
+
+
 class Attempt(Record):
     """A retraining and what was made of it."""
 
@@ -620,6 +634,10 @@ class Attempt(Record):
     candidate: Candidate
     scorecard: Scorecard
     blessing: Blessing
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(scorecard=self.scorecard, blessing=self.blessing)
 
 
 # --- the run's end ------------------------------------------------------------------------------------------
@@ -635,6 +653,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     INSUFFICIENT = "insufficient_evidence"
     BOOTSTRAPPED = "bootstrapped"
+    PROMOTED = "promoted"
     ROLLED_BACK = "rolled-back"
 
 
@@ -694,7 +713,7 @@ class HistoryEntry(Record):
 
     sequence: int
     run_id: str
-    kind: Literal["bootstrap", "maintain", "rollback"]
+    kind: Literal["bootstrap", "maintain", "promote", "rollback"]
     outcome: Outcome
     headline: str
     started_at: datetime

@@ -6,6 +6,7 @@ from datetime import datetime
 from errors import ModelError
 from models.contracts import (
     Action,
+    AliasEntry,
     Attempt,
     BootstrapReport,
     Candidate,
@@ -170,15 +171,19 @@ def training_minutes(candidate: Candidate) -> float:
     return candidate.cost.seconds / 60
 
 
-def rollback_entry(release: Release, previous: HistoryEntry, *, run_id: str, why: str, at: datetime) -> HistoryEntry:
-    """A rollback reads no rows: it carries the cursor on."""
+def move_entry(entry: AliasEntry, start: RunStart, previous: HistoryEntry, *, at: datetime) -> HistoryEntry:
+    """A promotion or rollback reads no rows: it carries the cursor on."""
+    outcome, done = _MOVES[start.kind]
     return previous.model_copy(update={
-        "sequence": previous.sequence + 1, "run_id": run_id, "kind": "rollback", "outcome": Outcome.ROLLED_BACK,
-        "headline": f"Rolled back to version {release.version}: {why}.", "started_at": at, "finished_at": at,
+        "sequence": previous.sequence + 1, "run_id": entry.run_id, "kind": start.kind, "outcome": outcome,
+        "headline": f"{done} version {entry.version}: {entry.why}.", "started_at": start.started_at, "finished_at": at,
         "rows": 0, "degraded": False, "drifted": False, "retrained": False, "accuracy": None,
-        "champion_version": release.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
-        "training_minutes": 0.0,
+        "champion_version": entry.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
+        "training_minutes": 0.0, "asked_for_labels": False,
     })  # fmt: skip
+
+
+_MOVES = {"promote": (Outcome.PROMOTED, "Promoted"), "rollback": (Outcome.ROLLED_BACK, "Rolled back to")}
 
 
 def bootstrap_headline(release: Release, measured: Sequence[Measurement]) -> str:

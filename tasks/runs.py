@@ -22,6 +22,7 @@ from prefect.cache_policies import NO_CACHE
 from errors import DataError, KeyTaken, MissingObject, ModelError, StoreError, UnmeasuredMetric
 from infra.object_store import ObjectStore
 from models.contracts import (
+    AliasEntry,
     Candidate,
     Cursor,
     HistoryEntry,
@@ -40,7 +41,7 @@ PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "data
 @task(name="open run", cache_policy=NO_CACHE)
 def open_run(
     spec: ModelSpec,
-    kind: Literal["bootstrap", "maintain", "rollback"],
+    kind: Literal["bootstrap", "maintain", "promote", "rollback"],
     champion: Release | None,
     *,
     force: bool,
@@ -131,10 +132,10 @@ def open_run_of(*, store: ObjectStore) -> RunStart | None:
     return start if start and (not history or start.sequence > history[0].sequence) else None
 
 
-def unfinished_rollback(champion: Release, *, store: ObjectStore) -> RunStart | None:
-    """The open run, where it is a rollback that made this champion and has no history entry yet."""
+def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> RunStart | None:
+    """The open run, where it is a promotion or a rollback that wrote this entry and has none in the history yet."""
     start = _interrupted(store)
-    if start is None or start.kind != "rollback" or start.run_id != champion.entry.run_id:
+    if start is None or start.kind not in {"promote", "rollback"} or start.run_id != current.run_id:
         return None
     return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start
 

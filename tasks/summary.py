@@ -24,6 +24,7 @@ BADGES = {
     Outcome.PUBLISHED: ("challenger waits", "wait"), Outcome.RELEASED: ("released", "good"),
     Outcome.REJECTED: ("rejected", "bad"), Outcome.INSUFFICIENT: ("too little evidence", "wait"),
     Outcome.BOOTSTRAPPED: ("first release", "good"), Outcome.ROLLED_BACK: ("rolled back", "wait"),
+    Outcome.PROMOTED: ("promoted", "good"),
 }  # fmt: skip
 
 

@@ -6,9 +6,22 @@ import pytest
 
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, Cost, Estimate, Lineage, Manifest, Measurement, ModelKind, Reference, Table
+from models.contracts import (
+    Candidate,
+    Cost,
+    Estimate,
+    Lineage,
+    Manifest,
+    Measured,
+    Measurement,
+    ModelKind,
+    Reference,
+    Table,
+)
 from tasks.finetuning import store_folder
-from tasks.registry import list_versions, move_alias, publish, pull, read_alias, read_log, read_version, require_alias
+from tasks.registry.aliases import move_alias, read_alias, read_log, require_alias
+from tasks.registry.checks import pull
+from tasks.registry.versions import list_versions, publish, read_version
 from tests.tiny import tiny_model
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)
@@ -31,7 +44,7 @@ def released(candidate: Candidate, store: ObjectStore, run_id: str = "run-1") ->
     measured = (Measurement(on="current", metric="accuracy",
                             estimate=Estimate(value=0.9, low=0.8, high=0.95, n=100, method="test")),)  # fmt: skip
     return publish.fn(
-        candidate, model="test", kind=KIND, measured=measured,
+        candidate, model="test", kind=KIND, measured=measured, evidence=Measured(measurements=measured, majority_share=0.5),
         reference=Reference(table=TABLE, newest_origin="o"), lineage=lineage, created_at=NOW, store=store,
     )  # fmt: skip
 

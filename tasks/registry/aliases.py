@@ -1,0 +1,116 @@
+"""Aliases: append-only logs of generations. The newest entry is the pointer, all of them are the audit trail.
+
+An alias moves by writing the next generation if nobody else has; whoever comes second is told so. Each entry carries
+the SHA-256 of the one before and of the manifest that it names.
+"""
+
+import getpass
+import hashlib
+import secrets
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from errors import CorruptObject, KeyTaken, MissingObject, NoChampion, StoreError
+from infra.object_store import ObjectStore
+from models.contracts import AliasEntry, Manifest, Release
+from tasks.registry.moving import announced
+from tasks.registry.sealed import sealed, unsealed
+
+
+@task(name="move alias", cache_policy=NO_CACHE)
+def move_alias(
+    manifest: Manifest, *, alias: str, expected: int | None, run_id: str, why: str, store: ObjectStore
+) -> Release:
+    """The next generation of an alias. `expected` is the version it must point to now (None: to none);
+    where this run has moved it already, that is the answer."""
+    newest = next(iter(read_log(alias, store=store, limit=1)), None)
+    if newest and newest.run_id == run_id and newest.version == manifest.version:
+        return Release(manifest=manifest, entry=newest)
+    if (newest.version if newest else None) != expected:
+        raise StoreError(f"alias {alias!r} points to version {newest.version if newest else None}, this run started "
+                         f"from {expected}: somebody else moved it. Nothing was changed; run again.")  # fmt: skip
+    entry = _next_entry(manifest, newest, alias=alias, run_id=run_id, why=why, store=store)
+    key = store.keys.generation(alias, entry.generation)
+    with announced(manifest.version, entry.token, store=store):
+        try:
+            store.put_bytes(key, sealed(entry), if_absent=True)
+        except KeyTaken as problem:
+            written = _read(key, store)
+            raise StoreError(f"alias {alias!r} was moved to version {written.version} by run {written.run_id} at the "
+                             "same moment. Nothing was changed; run again.") from problem  # fmt: skip
+    return Release(manifest=manifest, entry=entry)
+
+
+def _next_entry(
+    manifest: Manifest, newest: AliasEntry | None, *, alias: str, run_id: str, why: str, store: ObjectStore
+) -> AliasEntry:
+    previous = store.get_bytes(store.keys.generation(alias, newest.generation)) if newest else None
+    return AliasEntry(
+        alias=alias, generation=newest.generation + 1 if newest else 1, version=manifest.version,
+        previous_version=newest.version if newest else None,
+        manifest_sha256=_sha256(store.get_bytes(store.keys.manifest(manifest.version))),
+        evidence_sha256=manifest.evidence_sha256,
+        previous_entry_sha256=_sha256(previous) if previous else None,
+        token=secrets.token_hex(16), run_id=run_id, who=_who(), at=datetime.now(UTC), why=why,
+    )  # fmt: skip
+
+
+def read_alias(alias: str, *, store: ObjectStore) -> Release | None:
+    """The version that an alias names now, its manifest verified; None before the first release."""
+    newest = next(iter(read_log(alias, store=store, limit=1)), None)
+    if newest is None:
+        return None
+    key = store.keys.manifest(newest.version)
+    try:
+        data = store.get_bytes(key)
+    except MissingObject as problem:
+        raise CorruptObject(f"alias {alias!r} names version {newest.version}, whose manifest is gone: somebody deleted "
+                            f"{store.uri(key)}. Restore it, or roll back to another version.") from problem  # fmt: skip
+    if _sha256(data) != newest.manifest_sha256:
+        raise CorruptObject(f"the manifest of version {newest.version} is not the one that alias {alias!r} was moved "
+                            "to: it was changed. Roll back to another version.")  # fmt: skip
+    return Release(manifest=unsealed(Manifest, data, uri=store.uri(key)), entry=newest)
+
+
+def require_alias(alias: str, *, store: ObjectStore) -> Release:
+    found = read_alias(alias, store=store)
+    if found is None:
+        raise _no_champion(alias)
+    return found
+
+
+def newest_entry(alias: str, *, store: ObjectStore) -> AliasEntry:
+    """What an alias says now, whatever became of the version that it names."""
+    for entry in read_log(alias, store=store, limit=1):
+        return entry
+    raise _no_champion(alias)
+
+
+def _no_champion(alias: str) -> NoChampion:
+    return NoChampion(f"alias {alias!r} names no version yet: nothing was released. Run `upkeep bootstrap SPEC`.")
+
+
+def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[AliasEntry]:
+    """Every generation of an alias, newest first."""
+    return [_read(key, store) for key in store.list_keys(store.keys.alias(alias), limit=limit)]
+
+
+def list_aliases(*, store: ObjectStore) -> list[str]:
+    return sorted({key.split("/")[1] for key in store.list_keys(store.keys.aliases)})
+
+
+def _read(key: str, store: ObjectStore) -> AliasEntry:
+    return unsealed(AliasEntry, store.get_bytes(key), uri=store.uri(key))
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"

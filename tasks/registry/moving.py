@@ -1,0 +1,56 @@
+"""A version is never moved to and deleted at once, without a lock and whatever the clocks say.
+
+Who moves an alias announces it and then looks for a tombstone; who deletes puts the tombstone and then looks for an
+announcement. Whichever comes first in the store, at least one of the two sees the other and steps back (Dekker's
+algorithm). The store must show a write to every later read, as S3 does since 2020.
+"""
+
+import json
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+from errors import MissingObject, SpecError
+from infra.object_store import ObjectStore
+
+FORGOTTEN = timedelta(days=1)
+"""An announcement that is older was left behind by a process that died."""
+
+
+@contextmanager
+def announced(version: int, token: str, *, store: ObjectStore) -> Iterator[None]:
+    """While an alias is moved to a version; SpecError where that version is being, or was, deleted."""
+    key = store.keys.move(version, token)
+    store.put_bytes(key, json.dumps({"at": datetime.now(UTC).isoformat()}).encode())
+    try:
+        if is_entombed(version, store=store):
+            raise SpecError(f"version {version} was deleted by `upkeep gc`; `upkeep versions SPEC` lists what is there")
+        yield
+    finally:
+        store.delete(key)
+
+
+def entomb(version: int, *, now: datetime, store: ObjectStore) -> str | None:
+    """Puts a tombstone and answers with its key; None, and no trace left, where an alias is being moved there.
+
+    The caller then still looks at the aliases, and takes the tombstone away again if one of them names the version.
+    """
+    key = store.keys.tombstone(version, secrets.token_hex(8))
+    store.put_bytes(key, json.dumps({"at": now.isoformat()}).encode())
+    if not any(_is_recent(move, now, store) for move in store.list_keys(store.keys.moves_to(version))):
+        return key
+    store.delete(key)
+    return None
+
+
+def is_entombed(version: int, *, store: ObjectStore) -> bool:
+    return bool(store.list_keys(store.keys.tombstones_of(version), limit=1))
+
+
+def _is_recent(key: str, now: datetime, store: ObjectStore) -> bool:
+    try:
+        announcement = json.loads(store.get_bytes(key))
+    except MissingObject:  # taken back in the meantime
+        return False
+    return now - datetime.fromisoformat(announcement["at"]) < FORGOTTEN

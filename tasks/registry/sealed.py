@@ -1,0 +1,44 @@
+"""Records that carry the SHA-256 of what they say, so that a changed byte is found before the record is believed.
+
+An alias' log is a chain: each entry has the hash of the one before. The newest has none above it, and neither has a
+manifest that no alias names; the seal is for these. It finds accidents. Somebody who may write to the store can seal
+what he wrote: against him there are signatures and the bucket's policy (docs/registry.md).
+"""
+
+import hashlib
+import json
+from typing import Any, TypeVar
+
+from errors import CorruptObject
+from models.contracts import Record
+
+R = TypeVar("R", bound=Record)
+SEAL = "sha256_of_the_rest"
+
+
+def sealed(record: Record) -> bytes:
+    """The record as JSON, with its seal as the last field."""
+    fields = json.loads(record.model_dump_json())
+    return _text({**fields, SEAL: _digest(fields)})
+
+
+def unsealed(kind: type[R], data: bytes, *, uri: str) -> R:
+    """The record that `sealed` wrote; CorruptObject where a single byte is another one."""
+    try:
+        fields = json.loads(data)
+        seal = fields.pop(SEAL)
+        whole = _text({**fields, SEAL: seal}) == data and _digest(fields) == seal
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise CorruptObject(f"{uri} is not what was written there: its seal does not fit. Nothing was loaded. Restore "
+                            "the object from a copy or an older object version; `upkeep audit SPEC` checks all others.")  # fmt: skip
+    return kind.model_validate_json(json.dumps(fields))
+
+
+def _digest(fields: dict[str, Any]) -> str:
+    return hashlib.sha256(_text(fields)).hexdigest()
+
+
+def _text(fields: dict[str, Any]) -> bytes:
+    return json.dumps(fields, indent=1, ensure_ascii=False).encode()

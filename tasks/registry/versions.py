@@ -1,0 +1,113 @@
+"""Immutable versions: plain model files under a prefix of their own, described by a manifest that comes last.
+
+A version's number is claimed by a conditional write, its files follow, its manifest comes last and only if there is
+none: a version without a manifest does not exist.
+"""
+
+import hashlib
+import json
+from datetime import datetime
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from errors import KeyTaken, MissingObject, SpecError, StoreError
+from infra.object_store import ObjectStore
+from models.card import model_card
+from models.contracts import (
+    EVIDENCE,
+    Candidate,
+    FileEntry,
+    Lineage,
+    Manifest,
+    Measurement,
+    ModelKind,
+    Record,
+    Reference,
+    Weights,
+)
+from tasks.registry.sealed import sealed, unsealed
+
+TRIES = 50
+CARD = "README.md"
+
+
+@task(name="publish version", cache_policy=NO_CACHE)
+def publish(
+    candidate: Candidate, *, model: str, kind: ModelKind, reference: Reference, measured: tuple[Measurement, ...],
+    evidence: Record, lineage: Lineage, created_at: datetime, store: ObjectStore,
+) -> Manifest:  # fmt: skip
+    """A new immutable version, copied server-side from the candidate's files. Publishing twice makes one.
+
+    `evidence` becomes a file of the version; the entry of an alias that is moved to it names its digest.
+    """
+    version = _claim(candidate.content_digest + lineage.run_id, store)
+    key = store.keys.manifest(version)
+    if store.exists(key):
+        return read_version(version, store=store)
+    written = {
+        CARD: model_card(model, version, kind.task, kind.labels, measured, lineage).encode(),
+        EVIDENCE: evidence.model_dump_json(indent=1).encode(),
+    }
+    manifest = Manifest(
+        model=model, version=version, parent=candidate.parent, task=kind.task, labels=kind.labels, created_at=created_at,
+        files=_put_files(candidate, written, store.keys.version(version), store),
+        content_digest=candidate.content_digest, reference=reference, measured=measured, lineage=lineage,
+    )  # fmt: skip
+    store.put_bytes(key, sealed(manifest), if_absent=True)
+    return manifest
+
+
+def _put_files(
+    candidate: Candidate, written: dict[str, bytes], prefix: str, store: ObjectStore
+) -> tuple[FileEntry, ...]:
+    """The candidate's files, and ours in the place of any that have the same name."""
+    files = tuple(file for file in candidate.files if file.path not in written)
+    present = set(store.list_keys(prefix))
+    for file in files:
+        if prefix + file.path not in present:
+            store.copy(candidate.prefix + file.path, prefix + file.path)
+    for path, data in written.items():
+        store.put_bytes(prefix + path, data)
+    ours = (FileEntry(path=p, sha256=hashlib.sha256(d).hexdigest(), bytes=len(d)) for p, d in written.items())
+    return (*files, *ours)
+
+
+def _claim(token: str, store: ObjectStore) -> int:
+    """The number that this content holds in this run: its own claim where it has one, else the next free one."""
+    taken = store.list_keys(store.keys.claims)
+    for key in reversed(taken[-TRIES:]):
+        if json.loads(store.get_bytes(key))["token"] == token:
+            return _number(key)
+    number = _number(taken[-1]) + 1 if taken else 1
+    for version in range(number, number + TRIES):
+        try:
+            store.put_bytes(store.keys.claim(version), json.dumps({"token": token}).encode(), if_absent=True)
+        except KeyTaken:
+            continue
+        return version
+    raise StoreError(f"no version number could be claimed in {TRIES} tries: too many writers; try again")
+
+
+def _number(claim_key: str) -> int:
+    return int(Path(claim_key).stem)
+
+
+def read_version(version: int, *, store: ObjectStore) -> Manifest:
+    key = store.keys.manifest(version)
+    try:
+        return unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
+    except MissingObject as problem:
+        raise SpecError(f"version {version} does not exist; there are: {list_versions(store=store)}") from problem
+
+
+def list_versions(*, store: ObjectStore) -> list[int]:
+    """The versions that are whole."""
+    keys = store.list_keys(store.keys.versions)
+    return [int(key.split("/")[1]) for key in keys if key.endswith("/manifest.json") and key.count("/") == 2]
+
+
+def weights_of(manifest: Manifest, *, store: ObjectStore) -> Weights:
+    prefix = store.keys.version(manifest.version)
+    return Weights(prefix=prefix, files=manifest.files, content_digest=manifest.content_digest + "-released")
