@@ -10,6 +10,7 @@ import typer
 
 from errors import SpecError, UpkeepError
 from flows.cli_looking import Json, Spec, looking
+from flows.cli_registry import Verbose, registry
 from infra.settings import prepare_environment
 
 app = typer.Typer(
@@ -18,8 +19,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert: a "
     "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed.",
 )  # fmt: skip
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
 app.add_typer(looking)
+app.add_typer(registry)
 EXITS = {"alerted": 3, "published": 3, "rejected": 4, "insufficient_evidence": 4}
 
 
@@ -98,21 +99,6 @@ def label(
     taken = take(spec, file)
     lines = describe_labels(taken, read_spec(spec), spec_path=spec)
     typer.echo(taken.model_dump_json(indent=2) if as_json else "\n".join(lines))
-
-
-@app.command()
-def rollback(
-    spec: Spec, as_json: Json = False, verbose: Verbose = False,
-    to: Annotated[int | None, typer.Option(help="A version; default: the champion before.")] = None,
-    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "asked for by a person",
-) -> None:  # fmt: skip
-    """Move the champion to an earlier version, once that was verified and loaded."""
-    prepare_environment(verbose=verbose)
-    from flows.rollback import rollback as flow
-
-    release = flow(spec, to=to, why=why)
-    line = f"version {release.version} is champion again, version {release.entry.previous_version} was before"
-    typer.echo(release.entry.model_dump_json(indent=2) if as_json else line)
 
 
 @app.command()

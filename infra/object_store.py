@@ -13,7 +13,7 @@ from typing import Any
 
 from errors import KeyTaken, MissingObject, StoreError
 from infra.conditional import keeps_conditions, refusal
-from infra.files import Entry, Located, Stored, partial, sha256_of, verify
+from infra.files import CHUNK, Entry, Located, Stored, partial, sha256_of, sha256_of_chunks, verify
 from infra.keys import Keys
 from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
 from infra.single_writer import SingleWriter
@@ -152,6 +152,13 @@ class ObjectStore:
         with partial(target) as part:
             self._download(located.uri, part)
             verify(part, located)
+
+    def is_whole(self, located: Located) -> bool:
+        """Whether an object has the bytes that were recorded; they are read in portions and not kept."""
+        bucket, key = split_uri(located.uri)
+        with translated(located.uri):
+            body = self.client.get_object(Bucket=bucket, Key=key)["Body"]
+            return sha256_of_chunks(body.iter_chunks(CHUNK)) == located.sha256
 
     def copy(self, source_key: str, target_key: str) -> None:
         """Copies inside the store, without sending the bytes again."""

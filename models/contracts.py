@@ -640,6 +640,59 @@ class Attempt(Record):
         return Evidence(scorecard=self.scorecard, blessing=self.blessing)
 
 
+# --- the registry as a whole ---------------------------------------------------------------------------------
+
+
+class Misfit(Record):
+    """An object of the registry that is not what it should be."""
+
+    uri: str
+    problem: str
+
+
+class Audit(Record):
+    """What was looked at, and what did not fit."""
+
+    entries: int
+    versions: int
+    files: int
+    deep: bool
+    """Whether every byte was read, or sizes only."""
+    misfits: tuple[Misfit, ...]
+
+
+class Removal(Record):
+    """What `upkeep gc` did, or in a dry run would do, with one version or candidate."""
+
+    what: str
+    bytes: int
+    removed: bool
+    because: str
+
+
+class VersionLine(Record):
+    """A version as a list shows it."""
+
+    version: int
+    aliases: tuple[str, ...]
+    parent: int | None
+    created_at: datetime
+    run_id: str
+    bytes: int
+    accuracy: Estimate | None
+    """On the newest window's sealed rows, at release."""
+    recipe: str
+
+
+class Difference(Record):
+    """Something that two versions do not share; `part`: recipe, data, files or metrics."""
+
+    part: str
+    name: str
+    first: str
+    second: str
+
+
 # --- the run's end ------------------------------------------------------------------------------------------
 
 

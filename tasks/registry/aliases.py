@@ -31,9 +31,10 @@ def move_alias(
     if (newest.version if newest else None) != expected:
         raise StoreError(f"alias {alias!r} points to version {newest.version if newest else None}, this run started "
                          f"from {expected}: somebody else moved it. Nothing was changed; run again.")  # fmt: skip
-    entry = _next_entry(manifest, newest, alias=alias, run_id=run_id, why=why, store=store)
-    key = store.keys.generation(alias, entry.generation)
-    with announced(manifest.version, entry.token, store=store):
+    token = secrets.token_hex(16)
+    with announced(manifest.version, token, store=store):
+        entry = _next_entry(manifest, newest, alias=alias, token=token, run_id=run_id, why=why, store=store)
+        key = store.keys.generation(alias, entry.generation)
         try:
             store.put_bytes(key, sealed(entry), if_absent=True)
         except KeyTaken as problem:
@@ -44,8 +45,9 @@ def move_alias(
 
 
 def _next_entry(
-    manifest: Manifest, newest: AliasEntry | None, *, alias: str, run_id: str, why: str, store: ObjectStore
-) -> AliasEntry:
+    manifest: Manifest, newest: AliasEntry | None, *,
+    alias: str, token: str, run_id: str, why: str, store: ObjectStore,
+) -> AliasEntry:  # fmt: skip
     previous = store.get_bytes(store.keys.generation(alias, newest.generation)) if newest else None
     return AliasEntry(
         alias=alias, generation=newest.generation + 1 if newest else 1, version=manifest.version,
@@ -53,7 +55,7 @@ def _next_entry(
         manifest_sha256=_sha256(store.get_bytes(store.keys.manifest(manifest.version))),
         evidence_sha256=manifest.evidence_sha256,
         previous_entry_sha256=_sha256(previous) if previous else None,
-        token=secrets.token_hex(16), run_id=run_id, who=_who(), at=datetime.now(UTC), why=why,
+        token=token, run_id=run_id, who=_who(), at=datetime.now(UTC), why=why,
     )  # fmt: skip
 
 

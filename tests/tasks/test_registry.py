@@ -1,56 +1,20 @@
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
-from models.contracts import (
-    Candidate,
-    Cost,
-    Estimate,
-    Lineage,
-    Manifest,
-    Measured,
-    Measurement,
-    ModelKind,
-    Reference,
-    Table,
-)
-from tasks.finetuning import store_folder
-from tasks.registry.aliases import move_alias, read_alias, read_log, require_alias
+from models.contracts import Candidate, Manifest
+from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
-from tasks.registry.versions import list_versions, publish, read_version
-from tests.tiny import tiny_model
-
-NOW = datetime(2026, 11, 24, tzinfo=UTC)
-KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
-TABLE = Table(uri="s3://b/k", sha256="0" * 64, bytes=1, rows=1)
+from tasks.registry.versions import list_versions, read_version
+from tests.releases import moved, released, stored_candidate
 
 
 @pytest.fixture
 def candidate(store: ObjectStore, tmp_path: Path) -> Candidate:
-    weights = store_folder(tiny_model(tmp_path / "model"), store)
-    cost = Cost(seconds=1, cpu_seconds=1, peak_memory_mb=1, device="cpu", steps=1, epochs=1, stopped="done",
-                resumed_from_step=0)  # fmt: skip
-    return Candidate(prefix=weights.prefix, files=weights.files, content_digest=weights.content_digest, parent=None,
-                     recipe="test", cost=cost, curve=())  # fmt: skip
-
-
-def released(candidate: Candidate, store: ObjectStore, run_id: str = "run-1") -> Manifest:
-    lineage = Lineage(run_id=run_id, spec="{}", spec_digest="d", source="here", window_digest="w", training_digest="t",
-                      recipe="test", packages={}, git_commit="c", seed=1)  # fmt: skip
-    measured = (Measurement(on="current", metric="accuracy",
-                            estimate=Estimate(value=0.9, low=0.8, high=0.95, n=100, method="test")),)  # fmt: skip
-    return publish.fn(
-        candidate, model="test", kind=KIND, measured=measured, evidence=Measured(measurements=measured, majority_share=0.5),
-        reference=Reference(table=TABLE, newest_origin="o"), lineage=lineage, created_at=NOW, store=store,
-    )  # fmt: skip
-
-
-def moved(manifest: Manifest, expected: int | None, store: ObjectStore, run_id: str = "run-1"):
-    return move_alias.fn(manifest, alias="champion", expected=expected, run_id=run_id, why="test", store=store)
+    return stored_candidate(store, tmp_path / "model")
 
 
 def test_a_pulled_release_is_a_folder_that_from_pretrained_reads(

@@ -1,0 +1,126 @@
+"""The commands for the registry: promote, rollback, versions, diff, audit, gc."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from flows.cli_looking import Json, Spec
+from infra.settings import prepare_environment
+from models.contracts import Record, VersionLine
+
+registry = typer.Typer()
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
+MISFIT = 6
+
+
+@registry.command()
+def promote(
+    spec: Spec, as_json: Json = False, verbose: Verbose = False,
+    version: Annotated[int | None, typer.Option(help="Default: the newest that waits.")] = None,
+    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "approved by a person",
+    force: Annotated[bool, typer.Option(help="Also one that was judged against another champion.")] = False,
+) -> None:  # fmt: skip
+    """Move the champion to a version that was published and waits, once that was verified and loaded."""
+    prepare_environment(verbose=verbose)
+    from flows.promote import promote as flow
+
+    entry = flow(spec, version=version, why=why, force=force).entry
+    line = f"version {entry.version} is champion, version {entry.previous_version} was before"
+    typer.echo(entry.model_dump_json(indent=2) if as_json else line)
+
+
+@registry.command()
+def rollback(
+    spec: Spec, as_json: Json = False, verbose: Verbose = False,
+    to: Annotated[int | None, typer.Option(help="A version; default: the champion before.")] = None,
+    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "asked for by a person",
+) -> None:  # fmt: skip
+    """Move the champion to an earlier version, once that was verified and loaded."""
+    prepare_environment(verbose=verbose)
+    from flows.rollback import rollback as flow
+
+    entry = flow(spec, to=to, why=why).entry
+    line = f"version {entry.version} is champion again, version {entry.previous_version} was before"
+    typer.echo(entry.model_dump_json(indent=2) if as_json else line)
+
+
+@registry.command()
+def versions(spec: Spec, as_json: Json = False) -> None:
+    """Every version, newest first, and which of them an alias names."""
+    from flows.registry import versions as find
+
+    found = find(spec)
+    _print(found, [_version_line(line) for line in found] or ["no version yet: run `upkeep bootstrap SPEC`"], as_json)
+
+
+@registry.command()
+def diff(
+    spec: Spec,
+    first: Annotated[int, typer.Argument(help="A version.", metavar="V1")],
+    second: Annotated[int, typer.Argument(help="Another.", metavar="V2")],
+    as_json: Json = False,
+) -> None:
+    """What differs between two versions: recipe, data, files, metrics."""
+    from flows.registry import diff as find
+
+    found = find(spec, first, second)
+    lines = [f"{d.part:8} {d.name}: {d.first} → {d.second}" for d in found]
+    _print(found, lines or [f"versions {first} and {second} are alike"], as_json)
+
+
+@registry.command()
+def audit(
+    spec: Spec, as_json: Json = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte of every version.")] = False,
+) -> None:  # fmt: skip
+    """Verify every alias' log, entry by entry, every manifest and every file; points at the first that does not fit."""
+    from flows.registry import audit_registry
+
+    found = audit_registry(spec, deep=deep)
+    read = "every byte read" if found.deep else "sizes compared; --deep reads every byte"
+    lines = [f"does not fit: {misfit.uri}\n   {misfit.problem}" for misfit in found.misfits]
+    lines.append(f"{found.entries} log entries, {found.versions} versions, {found.files} files ({read}): "
+                 f"{f'{len(found.misfits)} misfits' if found.misfits else 'all fit'}")  # fmt: skip
+    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(lines))
+    raise typer.Exit(MISFIT if found.misfits else 0)
+
+
+@registry.command()
+def gc(
+    spec: Spec, as_json: Json = False,
+    keep: Annotated[int, typer.Option(min=1, help="The newest so many versions stay.")] = 10,
+    older_than: Annotated[str, typer.Option(help="Younger ones stay: 30d, 12w.")] = "90d",
+    entries: Annotated[int, typer.Option(min=1, help="What the last so many entries of a log name stays.")] = 10,
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; without it, only say what would be.")] = False,
+) -> None:  # fmt: skip
+    """Delete old versions that nobody names, half-written ones, and old candidates; a dry run unless --apply."""
+    from flows.registry import collect_garbage
+
+    found = collect_garbage(spec, keep=keep, older_than=older_than, entries=entries, apply=apply)
+    verb = "deleted" if apply else "would be deleted"
+    lines = [f"{r.what:24} {_megabytes(r.bytes)}  {verb if r.removed else 'stays'}: {r.because}" for r in found]
+    lines.append(f"{_megabytes(sum(r.bytes for r in found if r.removed)).strip()} {verb}")
+    _print(found, lines, as_json)
+
+
+def _version_line(line: VersionLine) -> str:
+    accuracy = (
+        f"accuracy {line.accuracy.value:.1%} [{line.accuracy.low:.1%}, {line.accuracy.high:.1%}]"
+        if line.accuracy
+        else ""
+    )
+    parent = f"from {line.parent}" if line.parent else "first"
+    return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {accuracy}  "
+            f"{line.run_id}  {' '.join(line.aliases)}").rstrip()  # fmt: skip
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:8.1f} MB"
+
+
+def _print(found: Sequence[Record], lines: list[str], as_json: bool) -> None:
+    typer.echo(
+        json.dumps([record.model_dump(mode="json") for record in found], indent=2) if as_json else "\n".join(lines)
+    )

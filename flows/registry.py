@@ -1,0 +1,55 @@
+"""Looking after the registry: its versions, what differs between two, whether everything fits, what may go."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from errors import SpecError
+from infra.workspace import open_workspace
+from models.contracts import Audit, Difference, Removal, VersionLine
+from models.part import parse_period
+from models.spec import read_spec
+from tasks.registry.audit import audit
+from tasks.registry.comparing import compare, describe_versions
+from tasks.registry.retention import Retention, collect
+from tasks.registry.versions import read_version
+from tasks.runs import open_run_of, read_history
+
+LEAST_AGE = "1d"
+
+
+def versions(spec_path: Path) -> tuple[VersionLine, ...]:
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        return describe_versions(store=work.store)
+
+
+def diff(spec_path: Path, first: int, second: int) -> tuple[Difference, ...]:
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        return compare(*(read_version(version, store=work.store) for version in (first, second)))
+
+
+def audit_registry(spec_path: Path, *, deep: bool) -> Audit:
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, model=spec.name) as work:
+        history = read_history(store=work.store)
+        return audit(history, alias=spec.release.alias, deep=deep, store=work.store)
+
+
+def collect_garbage(spec_path: Path, *, keep: int, older_than: str, entries: int, apply: bool) -> tuple[Removal, ...]:
+    spec = read_spec(spec_path)
+    age = _period(older_than)
+    with open_workspace(spec_path, model=spec.name) as work:
+        under_way = open_run_of(store=work.store) is not None
+        retention = Retention(versions=keep, age=age, entries=entries)
+        return collect(retention, under_way=under_way, now=datetime.now(UTC), apply=apply, store=work.store)
+
+
+def _period(text: str) -> timedelta:
+    try:
+        age = parse_period(text)
+    except ValueError as problem:
+        raise SpecError(f"--older-than: {problem}") from problem
+    if age < parse_period(LEAST_AGE):
+        raise SpecError(f"--older-than {text}: younger files may belong to a release in progress; at least {LEAST_AGE}")
+    return age

@@ -1,0 +1,128 @@
+"""Does everything fit? Alias logs from their first entry on, the manifests that they name, the files of every version."""
+
+import hashlib
+from collections.abc import Iterator
+
+from errors import CorruptObject, MissingObject
+from infra.files import Stored
+from infra.object_store import ObjectStore
+from infra.progress import bar
+from models.contracts import AliasEntry, Audit, HistoryEntry, Manifest, Misfit
+from tasks.registry.aliases import list_aliases
+from tasks.registry.moving import is_entombed
+from tasks.registry.sealed import unsealed
+from tasks.registry.versions import list_versions
+
+
+def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: ObjectStore) -> Audit:
+    """`deep` reads every byte of every version; without it files are held against their sizes in a listing.
+
+    An alias' misfits come in the order of its log: the first is the first entry that does not fit.
+    """
+    logs = {name: _Log(name, store) for name in list_aliases(store=store)}
+    misfits = [misfit for log in logs.values() for misfit in log.misfits()]
+    if alias in logs:
+        misfits += _against_history(logs[alias].entries, history, store)
+    versions = list_versions(store=store)
+    files = 0
+    with bar("auditing", total=len(versions), unit="versions") as advance:
+        for version in versions:
+            manifest, found = _manifest(version, store)
+            misfits += found
+            if manifest:
+                files += len(manifest.files)
+                misfits += _files(manifest, deep=deep, store=store)
+            advance(1)
+    entries = sum(len(log.keys) for log in logs.values())
+    return Audit(entries=entries, versions=len(versions), files=files, deep=deep, misfits=tuple(misfits))
+
+
+class _Log:
+    """One alias' generations, oldest first."""
+
+    def __init__(self, alias: str, store: ObjectStore) -> None:
+        self.alias, self.store = alias, store
+        self.keys = list(reversed(store.list_keys(store.keys.alias(alias))))
+        self.entries: list[AliasEntry] = []
+        """Those that could be read, oldest first; filled by `misfits`."""
+
+    def misfits(self) -> Iterator[Misfit]:
+        before: AliasEntry | None = None
+        before_sha256: str | None = None
+        for key in self.keys:
+            data, uri = self.store.get_bytes(key), self.store.uri(key)
+            try:
+                entry = unsealed(AliasEntry, data, uri=uri)
+            except CorruptObject:
+                yield Misfit(uri=uri, problem="the entry is not what was written: its seal does not fit")
+                before, before_sha256 = None, hashlib.sha256(data).hexdigest()
+                continue
+            for problem in self._problems(entry, key, before, before_sha256):
+                yield Misfit(uri=uri, problem=problem)
+            self.entries.append(entry)
+            before, before_sha256 = entry, hashlib.sha256(data).hexdigest()
+
+    def _problems(
+        self, entry: AliasEntry, key: str, before: AliasEntry | None, before_sha256: str | None
+    ) -> Iterator[str]:
+        if entry.alias != self.alias or key != self.store.keys.generation(self.alias, entry.generation):
+            yield f"the entry is generation {entry.generation} of alias {entry.alias!r}: it was written elsewhere"
+        if before_sha256 is None and entry.generation != 1:
+            yield f"the log begins with generation {entry.generation}: the entries before were deleted"
+        if before_sha256 is not None and entry.previous_entry_sha256 != before_sha256:
+            yield "its hash of the entry before is not that entry's: one was changed, deleted or put in between"
+        if before and (entry.generation, entry.previous_version) != (before.generation + 1, before.version):
+            yield (f"it follows version {entry.previous_version} as generation {entry.generation}; before it is version "
+                   f"{before.version} as generation {before.generation}")  # fmt: skip
+        yield from self._named(entry)
+
+    def _named(self, entry: AliasEntry) -> Iterator[str]:
+        try:
+            data = self.store.get_bytes(self.store.keys.manifest(entry.version))
+        except MissingObject:
+            if not is_entombed(entry.version, store=self.store):
+                yield f"it names version {entry.version}, whose manifest is gone, and `upkeep gc` did not delete it"
+            return
+        if hashlib.sha256(data).hexdigest() != entry.manifest_sha256:
+            yield f"it names another manifest of version {entry.version} than the one that is there"
+
+
+def _against_history(
+    entries: list[AliasEntry], history: tuple[HistoryEntry, ...], store: ObjectStore
+) -> Iterator[Misfit]:
+    """The end of a log can be cut off without a trace in it; the history then knows a later champion."""
+    known = {entry.run_id for entry in entries}
+    moving = {"bootstrapped", "promoted", "released", "rolled-back"}
+    for run in reversed(history):
+        if run.outcome in moving and run.run_id not in known:
+            yield Misfit(
+                uri=store.uri(store.keys.finished(run.sequence)),
+                problem=f"run {run.run_id} made version {run.champion_version} champion, and no entry of the alias' log "
+                        "says so: one was deleted",
+            )  # fmt: skip
+
+
+def _manifest(version: int, store: ObjectStore) -> tuple[Manifest | None, list[Misfit]]:
+    key = store.keys.manifest(version)
+    try:
+        return unsealed(Manifest, store.get_bytes(key), uri=store.uri(key)), []
+    except CorruptObject:
+        problem = "the manifest is not what was written: its seal does not fit"
+        return None, [Misfit(uri=store.uri(key), problem=problem)]
+
+
+def _files(manifest: Manifest, *, deep: bool, store: ObjectStore) -> Iterator[Misfit]:
+    prefix = store.keys.version(manifest.version)
+    sizes = {
+        store.key_of(found.uri).removeprefix(prefix): found.bytes for found in store.list_objects(store.uri(prefix))
+    }
+    for file in manifest.files:
+        uri = store.uri(prefix + file.path)
+        if file.path not in sizes:
+            yield Misfit(uri=uri, problem="the file is gone")
+        elif sizes[file.path] != file.bytes:
+            yield Misfit(uri=uri, problem=f"the file has {sizes[file.path]} bytes, {file.bytes} were written")
+        elif deep and not store.is_whole(Stored(uri, file.sha256, file.bytes)):
+            yield Misfit(uri=uri, problem="the file is not what was written: its SHA-256 is another")
+    for path in sorted(set(sizes) - {file.path for file in manifest.files} - {"manifest.json"}):
+        yield Misfit(uri=store.uri(prefix + path), problem="the version's manifest knows nothing of this file")

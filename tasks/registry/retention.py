@@ -1,0 +1,137 @@
+"""What may go: old versions that nobody names, half-written ones, and candidates that were released or refused long ago.
+
+A version is deleted manifest first: from then on it does not exist, and a deletion that was killed is finished by the
+next. Its number is never given out again.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from errors import MissingObject
+from infra.object_store import ObjectStore
+from models.contracts import Candidate, Manifest, Removal
+from tasks.registry.aliases import list_aliases, read_log
+from tasks.registry.moving import entomb
+from tasks.registry.versions import list_versions, read_version
+
+
+@dataclass(frozen=True)
+class Retention:
+    """Everything is kept that any of these names."""
+
+    versions: int
+    """The newest so many."""
+    age: timedelta
+    """Whatever is younger."""
+    entries: int
+    """What the last so many entries of any alias' log name; what an alias points to now is always kept."""
+
+
+def collect(
+    retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
+) -> tuple[Removal, ...]:
+    """Looks at all versions and candidates; deletes nothing without `apply`. `under_way`: a run is open, whose
+    candidate, however old its bytes are, it may be about to release: candidates are left alone."""
+    found = [*_versions(retention, now, apply, store), *_halves(retention, now, apply, store)]
+    if not under_way:
+        found += _candidates(retention, now, apply, store)
+    return tuple(found)
+
+
+def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
+    versions = list_versions(store=store)
+    newest = set(versions[-retention.versions :]) if retention.versions else set()
+    named = _named(retention.entries, store)
+    for version in versions:
+        manifest = read_version(version, store=store)
+        size = sum(file.bytes for file in manifest.files)
+        because = named.get(version) or _worth_keeping(manifest, newest, retention, now)
+        removed = not because
+        if removed and apply:
+            because = _remove(version, now, store) or ""
+            removed = not because
+        yield Removal(what=f"version {version}", bytes=size, removed=removed, because=because or "nobody names it")
+
+
+def _worth_keeping(manifest: Manifest, newest: set[int], retention: Retention, now: datetime) -> str | None:
+    if manifest.version in newest:
+        return f"among the newest {retention.versions}"
+    if now - manifest.created_at < retention.age:
+        return f"younger than {retention.age.days} days"
+    return None
+
+
+def _named(entries: int, store: ObjectStore) -> dict[int, str]:
+    """Version -> which alias names it."""
+    named: dict[int, str] = {}
+    for alias in list_aliases(store=store):
+        for number, entry in enumerate(read_log(alias, store=store, limit=max(1, entries))):
+            named.setdefault(entry.version, f"{alias} now" if number == 0 else f"in {alias}'s last {entries} entries")
+    return named
+
+
+def _remove(version: int, now: datetime, store: ObjectStore) -> str | None:
+    """Deletes a version; or says why not. Whoever may be moving an alias to it either sees the tombstone, or is seen."""
+    tombstone = entomb(version, now=now, store=store)
+    if tombstone is None:
+        return "an alias is being moved to it"
+    if because := _named(1, store).get(version):
+        store.delete(tombstone)
+        return because
+    store.delete(store.keys.manifest(version))
+    for key in store.list_keys(store.keys.version(version)):
+        store.delete(key)
+    return None
+
+
+def _halves(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
+    """Files of versions without a manifest: a publication that died, or a deletion."""
+    whole = set(list_versions(store=store))
+    for prefix, (size, modified) in _folders(store.keys.versions, store).items():
+        version = int(prefix.split("/")[1])
+        if version in whole or now - modified < retention.age:
+            continue
+        if apply:
+            for key in store.list_keys(prefix):
+                store.delete(key)
+        yield Removal(what=f"half of version {version}", bytes=size, removed=True, because="it has no manifest")
+
+
+def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
+    """A version has files of its own; a candidate's are only needed until it is released or refused."""
+    old = {
+        prefix: size for prefix, (size, modified) in _folders(store.keys.candidates, store).items()
+        if now - modified >= retention.age
+    }  # fmt: skip
+    records = _records(store) if old else {}
+    for prefix, size in old.items():
+        if apply:  # the record first, or a later run would believe that these files are there
+            for key in (*records.get(prefix, ()), *store.list_keys(prefix)):
+                store.delete(key)
+        yield Removal(
+            what=f"candidate {prefix.split('/')[1][:12]}", bytes=size, removed=True, because="trained long ago"
+        )
+
+
+def _records(store: ObjectStore) -> dict[str, list[str]]:
+    """Prefix of a candidate -> the records of the stages that made it."""
+    found: dict[str, list[str]] = {}
+    for stage in ("candidate", "adopt"):
+        for key in store.list_keys(f"{store.keys.stages}{stage}/"):
+            try:
+                candidate = Candidate.model_validate_json(store.get_bytes(key))
+            except MissingObject:  # deleted in the meantime
+                continue
+            found.setdefault(candidate.prefix, []).append(key)
+    return found
+
+
+def _folders(prefix: str, store: ObjectStore) -> dict[str, tuple[int, datetime]]:
+    """Folder below a prefix -> its bytes, and when it was last written to."""
+    found: dict[str, tuple[int, datetime]] = {}
+    for listed in store.list_objects(store.uri(prefix)):
+        folder = "/".join(store.key_of(listed.uri).split("/")[:2]) + "/"
+        size, modified = found.get(folder, (0, listed.modified))
+        found[folder] = (size + listed.bytes, max(modified, listed.modified))
+    return found

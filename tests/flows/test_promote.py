@@ -1,0 +1,103 @@
+"""A version that waits becomes champion when a person says so; a broken champion can always be left."""
+
+import json
+
+import pytest
+
+from errors import CorruptObject, SpecError
+from flows.bootstrap import bootstrap
+from flows.inspect import read_all_history, read_status
+from flows.promote import promote
+from flows.rollback import rollback
+from infra.object_store import ObjectStore
+from models.contracts import BootstrapReport, Manifest, Measured, Outcome
+from models.spec import read_spec
+from tasks.registry.versions import publish
+from tests.flows.conftest import Home
+from tests.flows.test_cli import upkeep
+from tests.releases import flip
+from tests.tiny import sentences
+
+pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
+
+
+class Registry:
+    """Version 1 is champion; further versions of the same untrained weights are published on demand."""
+
+    def __init__(self, home: Home, store: ObjectStore) -> None:
+        home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
+        home.receive("day-0", sentences(300))
+        first = bootstrap(home.spec, force=True).report
+        assert isinstance(first, BootstrapReport)
+        self.spec, self.store, self.first = home.spec, store, first
+
+    def publish(self, *, judged_against: int) -> Manifest:
+        was = self.first.release.manifest
+        run = {"run_id": f"r{len(self.store.list_keys(self.store.keys.claims)) + 1}"}
+        return publish.fn(
+            self.first.candidate.model_copy(update={"parent": judged_against}), model="test",
+            kind=read_spec(self.spec).kind, reference=was.reference, measured=was.measured,
+            evidence=Measured(measurements=was.measured, majority_share=0.5),
+            lineage=was.lineage.model_copy(update=run), created_at=was.created_at, store=self.store,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def registry(home: Home, store: ObjectStore) -> Registry:
+    return Registry(home, store)
+
+
+def test_the_newest_version_that_waits_is_promoted_and_the_history_says_so(registry: Registry) -> None:
+    registry.publish(judged_against=1)
+    entry = promote.fn(registry.spec, why="seen and approved").entry
+    assert (entry.version, entry.previous_version, entry.why) == (2, 1, "seen and approved")
+    last = read_all_history(registry.spec)[0]
+    assert (last.outcome, last.champion_version) == (Outcome.PROMOTED, 2)
+    assert read_status(registry.spec).unfinished is None
+
+
+def test_with_nothing_that_waits_promote_says_what_to_do_instead(registry: Registry) -> None:
+    with pytest.raises(SpecError, match=r"no version waits.*upkeep rollback"):
+        promote.fn(registry.spec)
+
+
+def test_a_version_that_was_judged_against_another_champion_needs_force(registry: Registry) -> None:
+    registry.publish(judged_against=1)
+    registry.publish(judged_against=1)
+    promote.fn(registry.spec, version=2)
+    with pytest.raises(SpecError, match="passed its gates against version 1, and version 2 is champion now"):
+        promote.fn(registry.spec)
+    assert promote.fn(registry.spec, force=True).version == 3
+
+
+def test_a_version_whose_bytes_were_changed_is_not_promoted(registry: Registry, store: ObjectStore) -> None:
+    registry.publish(judged_against=1)
+    flip(store, store.keys.version(2) + "model.safetensors")
+    with pytest.raises(CorruptObject, match=r"versions/000002/model\.safetensors"):
+        promote.fn(registry.spec)
+    assert read_status(registry.spec).champion.version == 1
+
+
+def test_a_champion_whose_manifest_was_changed_can_be_left(registry: Registry, store: ObjectStore) -> None:
+    registry.publish(judged_against=1)
+    promote.fn(registry.spec)
+    flip(store, store.keys.manifest(2), byte=50)
+    with pytest.raises(CorruptObject, match="Roll back"):
+        read_status(registry.spec)
+    assert rollback.fn(registry.spec).version == 1
+
+
+def test_the_commands_for_the_registry_answer_in_words_and_in_json(registry: Registry, store: ObjectStore) -> None:
+    registry.publish(judged_against=1)
+    spec = str(registry.spec)
+    shown = upkeep("versions", spec)
+    assert [line.split()[0] for line in shown.stdout.splitlines()] == ["2", "1"]
+    assert shown.stdout.rstrip().endswith("champion")
+    assert "README.md" in upkeep("diff", spec, "1", "2").stdout
+    assert "all fit" in upkeep("audit", spec, "--deep").stdout
+    assert json.loads(upkeep("gc", spec, "--json").stdout)[0]["removed"] is False
+    assert upkeep("gc", spec, "--older-than", "1h").returncode == 2
+    flip(store, store.keys.generation("champion", 1), byte=30)
+    broken = upkeep("audit", spec)
+    assert broken.returncode == 6
+    assert "does not fit: s3://" in broken.stdout

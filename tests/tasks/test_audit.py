@@ -1,0 +1,109 @@
+"""An audit of a sound registry finds nothing; of a broken one, the first object that does not fit."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from infra.object_store import ObjectStore
+from models.contracts import Audit, HistoryEntry, Outcome
+from tasks.registry.audit import audit
+from tasks.registry.sealed import sealed, unsealed
+from tasks.registry.versions import read_version
+from tests.judged import entry
+from tests.releases import flip, moved, released, stored_candidate
+
+
+@pytest.fixture
+def registry(store: ObjectStore, tmp_path: Path) -> ObjectStore:
+    """Versions 1 to 3, each of which was champion."""
+    candidate = stored_candidate(store, tmp_path / "model")
+    for number in (1, 2, 3):
+        manifest = released(candidate, store, f"run-{number}")
+        moved(manifest, number - 1 or None, store, f"run-{number}")
+    return store
+
+
+def audited(store: ObjectStore, *, deep: bool = False, history: tuple[HistoryEntry, ...] = ()) -> Audit:
+    return audit(history, alias="champion", deep=deep, store=store)
+
+
+def first_problem(store: ObjectStore, *, deep: bool = False) -> tuple[str, str]:
+    misfit = audited(store, deep=deep).misfits[0]
+    return store.key_of(misfit.uri), misfit.problem
+
+
+def test_a_sound_registry_fits(registry: ObjectStore) -> None:
+    found = audited(registry, deep=True)
+    assert (found.entries, found.versions, found.misfits) == (3, 3, ())
+    assert found.files == sum(len(read_version(number, store=registry).files) for number in (1, 2, 3))
+
+
+def test_a_changed_entry_is_pointed_at(registry: ObjectStore) -> None:
+    flip(registry, registry.keys.generation("champion", 2), byte=40)
+    key, problem = first_problem(registry)
+    assert key == registry.keys.generation("champion", 2)
+    assert "seal" in problem
+
+
+def test_an_entry_that_was_rewritten_with_a_new_seal_breaks_the_chain_after_it(registry: ObjectStore) -> None:
+    from models.contracts import AliasEntry
+
+    key = registry.keys.generation("champion", 2)
+    entry = unsealed(AliasEntry, registry.get_bytes(key), uri=key)
+    registry.put_bytes(key, sealed(entry.model_copy(update={"why": "another reason"})))
+    found, problem = first_problem(registry)
+    assert found == registry.keys.generation("champion", 3)
+    assert "changed, deleted or put in between" in problem
+
+
+def test_a_deleted_entry_breaks_the_chain(registry: ObjectStore) -> None:
+    registry.delete(registry.keys.generation("champion", 2))
+    assert first_problem(registry)[0] == registry.keys.generation("champion", 3)
+
+
+def test_a_log_whose_beginning_was_deleted_is_noticed(registry: ObjectStore) -> None:
+    registry.delete(registry.keys.generation("champion", 1))
+    assert "entries before were deleted" in first_problem(registry)[1]
+
+
+def test_a_log_whose_end_was_cut_off_is_noticed_by_the_history(registry: ObjectStore) -> None:
+    run = entry(3, run_id="run-3", outcome=Outcome.RELEASED)
+    assert audited(registry, history=(run,)).misfits == ()
+    registry.delete(registry.keys.generation("champion", 3))
+    (misfit,) = audited(registry, history=(run,)).misfits
+    assert "no entry of the alias' log says so" in misfit.problem
+
+
+def test_another_manifest_is_noticed_by_the_entry_that_names_it(registry: ObjectStore) -> None:
+    key = registry.keys.manifest(1)
+    registry.put_bytes(key, registry.get_bytes(registry.keys.manifest(2)))
+    assert "another manifest of version 1" in first_problem(registry)[1]
+
+
+def test_a_missing_a_shorter_and_a_strange_file_are_found_by_a_listing(registry: ObjectStore) -> None:
+    prefix = registry.keys.version(2)
+    registry.delete(prefix + "config.json")
+    registry.put_bytes(prefix + "README.md", b"short")
+    registry.put_bytes(prefix + "extra.py", b"import os")
+    assert {registry.key_of(m.uri).removeprefix(prefix): m.problem.split(" ")[0] for m in audited(registry).misfits} == {
+        "config.json": "the", "README.md": "the", "extra.py": "the",
+    }  # fmt: skip
+
+
+def test_a_flipped_byte_in_a_file_is_found_by_a_deep_audit(registry: ObjectStore) -> None:
+    flip(registry, registry.keys.version(3) + "model.safetensors")
+    assert audited(registry).misfits == ()
+    key, problem = first_problem(registry, deep=True)
+    assert key == registry.keys.version(3) + "model.safetensors"
+    assert "SHA-256" in problem
+
+
+def test_every_byte_of_an_entry_counts(registry: ObjectStore) -> None:
+    key = registry.keys.generation("champion", 3)
+    whole = registry.get_bytes(key)
+    for place in range(0, len(whole), 7):
+        flip(registry, key, byte=place)
+        assert first_problem(registry)[0] == key, place
+        registry.put_bytes(key, whole)
+    assert json.loads(whole)["version"] == 3

@@ -1,0 +1,131 @@
+"""What gc keeps, what it deletes, and that it never deletes what somebody is about to use."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from errors import SpecError
+from infra.object_store import ObjectStore
+from models.contracts import Candidate, Removal
+from tasks.registry import retention
+from tasks.registry.aliases import read_alias
+from tasks.registry.audit import audit
+from tasks.registry.checks import verify_version
+from tasks.registry.retention import Retention, collect
+from tasks.registry.versions import list_versions
+from tests.releases import KIND, moved, released, stored_candidate
+
+NOW = datetime.now(UTC)
+OLD = NOW - timedelta(days=400)
+STRICT = Retention(versions=1, age=timedelta(days=30), entries=1)
+
+
+@pytest.fixture
+def candidate(store: ObjectStore, tmp_path: Path) -> Candidate:
+    return stored_candidate(store, tmp_path / "model")
+
+
+@pytest.fixture
+def registry(store: ObjectStore, candidate: Candidate) -> ObjectStore:
+    """Versions 1 to 5, all old; 1, 2 and 3 were champion one after the other, 2 is now."""
+    manifests = [released(candidate, store, f"run-{n}", created_at=OLD) for n in range(1, 6)]
+    for step, (number, before) in enumerate(((1, None), (2, 1), (3, 2), (2, 3))):
+        moved(manifests[number - 1], before, store, f"move-{step}")
+    return store
+
+
+def collected(store: ObjectStore, kept: Retention = STRICT, *, apply: bool = True, now: datetime = NOW) -> set[str]:
+    return {r.what for r in collect(kept, under_way=False, now=now, apply=apply, store=store) if r.removed}
+
+
+def reasons(found: tuple[Removal, ...]) -> dict[str, str]:
+    return {r.what: r.because for r in found}
+
+
+def test_without_apply_nothing_is_deleted(registry: ObjectStore) -> None:
+    before = registry.list_keys("")
+    assert collected(registry, apply=False) == {"version 1", "version 3", "version 4"}
+    assert registry.list_keys("") == before
+
+
+def test_what_an_alias_names_what_is_newest_and_what_is_young_stays(
+    registry: ObjectStore, candidate: Candidate
+) -> None:
+    released(candidate, registry, "run-6", created_at=NOW)
+    found = reasons(collect(STRICT, under_way=False, now=NOW, apply=True, store=registry))
+    assert found["version 2"] == "champion now"
+    assert found["version 6"] == "among the newest 1"
+    assert list_versions(store=registry) == [2, 6]
+    assert verify_version.fn(read_alias("champion", store=registry).manifest, kind=KIND, store=registry)
+
+
+def test_the_last_entries_of_the_log_keep_what_they_name(registry: ObjectStore) -> None:
+    assert collected(registry, Retention(versions=1, age=timedelta(days=30), entries=3)) == {"version 1", "version 4"}
+
+
+def test_an_audit_after_gc_fits_and_knows_who_deleted_what(registry: ObjectStore) -> None:
+    collected(registry)
+    assert audit((), alias="champion", deep=True, store=registry).misfits == ()
+
+
+def test_a_deleted_version_cannot_be_promoted_and_its_number_is_not_given_out_again(
+    registry: ObjectStore, candidate: Candidate
+) -> None:
+    manifests = released(candidate, registry, "run-4", created_at=OLD)
+    collected(registry)
+    with pytest.raises(SpecError, match="version 4 was deleted"):
+        moved(manifests, 2, registry, "late")
+    assert released(candidate, registry, "run-7").version == 6
+
+
+def test_a_version_that_an_alias_is_being_moved_to_stays(registry: ObjectStore) -> None:
+    registry.put_bytes(registry.keys.move(4, "token"), b'{"at": "%s"}' % NOW.isoformat().encode())
+    assert "version 4" not in collected(registry)
+    assert not registry.list_keys(registry.keys.tombstones_of(4))
+
+
+def test_an_announcement_that_a_dead_process_left_behind_keeps_nothing_for_ever(registry: ObjectStore) -> None:
+    registry.put_bytes(registry.keys.move(4, "token"), b'{"at": "%s"}' % OLD.isoformat().encode())
+    assert "version 4" in collected(registry)
+
+
+def test_a_promotion_between_the_look_and_the_deletion_wins(
+    registry: ObjectStore, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = released(candidate, registry, "run-4", created_at=OLD)
+    original = retention.entomb
+
+    def promoted_first(version: int, **options: object) -> str | None:
+        if version == 4:
+            moved(manifest, 2, registry, "at-the-same-time")
+        return original(version, **options)
+
+    monkeypatch.setattr(retention, "entomb", promoted_first)
+    assert "version 4" not in collected(registry)
+    assert read_alias("champion", store=registry).version == 4
+    assert not registry.list_keys(registry.keys.tombstones_of(4))
+
+
+def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
+    registry.delete(registry.keys.manifest(4))
+    found = collected(registry, now=NOW + timedelta(days=60))
+    assert "half of version 4" in found
+    assert not registry.list_keys(registry.keys.version(4))
+
+
+def test_half_a_version_of_today_is_a_release_in_progress(registry: ObjectStore) -> None:
+    registry.delete(registry.keys.manifest(4))
+    assert "half of version 4" not in collected(registry)
+
+
+def test_an_old_candidate_goes_with_the_record_of_its_stage_and_not_while_a_run_is_open(
+    registry: ObjectStore, candidate: Candidate
+) -> None:
+    record = registry.keys.stage("candidate", "d" * 64)
+    registry.put_bytes(record, candidate.model_dump_json().encode())
+    later = NOW + timedelta(days=60)
+    collect(STRICT, under_way=True, now=later, apply=True, store=registry)
+    assert registry.exists(record)
+    collect(STRICT, under_way=False, now=later, apply=True, store=registry)
+    assert not registry.list_keys(registry.keys.candidates) and not registry.exists(record)
