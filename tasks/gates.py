@@ -13,6 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
 from models.gate_kinds import AtLeast, Better, Gate, LatencyWithin, NoCollapse, NotWorse
+from tasks.metrics.paired import rows_needed
 
 
 @task(name="judge", cache_policy=NO_CACHE)
@@ -64,12 +65,14 @@ def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> 
 
 
 def _rows_needed(difference: Estimate, limit: float) -> str:
-    """Rows at which an interval around the same difference would clear the limit: its width goes with 1/sqrt(n)."""
-    distance = difference.value - limit
-    half = (difference.high - difference.low) / 2
-    if distance <= 0.001:  # a tenth of a point is nothing to collect rows for
+    """Rows on which a true difference of this size would be shown in 80 % of all cases. How often the models differ is
+    taken from the interval's width, so that it serves any metric."""
+    if difference.value - limit <= 0.001:  # a tenth of a point is nothing to collect rows for
         return ""
-    return f"; about {round(difference.n * (half / distance) ** 2 * 1.1)} would do if the difference is real"
+    half = (difference.high - difference.low) / 2
+    spread = difference.n * (half / 1.96) ** 2 + difference.value**2
+    needed = rows_needed(difference.value, discordance=min(1.0, max(spread, abs(difference.value))), limit=limit)
+    return f"; about {needed} would do if the difference is real"
 
 
 def _at_least(compared: Comparison, gate: AtLeast) -> GateResult:

@@ -16,6 +16,9 @@ from models.contracts import Estimate
 from tasks.metrics.bootstrap import bootstrap
 from tasks.metrics.classification import Labels, cells, score
 
+HOPEFUL = 0.01
+"""By how much the power's approximation may say too much, between 70 and 90 %."""
+
 
 def paired_difference(
     metric: str, truth: Labels, champion: Labels, candidate: Labels, *, labels: int, seed: int, level: float = 0.95
@@ -100,14 +103,15 @@ def power_of_difference(
 
 
 def rows_needed(gain: float, *, discordance: float, limit: float = 0.0, level: float = 0.95, power: float = 0.8) -> int:
-    """The fewest rows on which a true `gain` is shown to be above `limit` with this power."""
-    low, high = 0, 1
-    while power_of_difference(high, gain=gain, discordance=discordance, limit=limit, level=level) < power:
+    """The fewest rows on which a true `gain` is shown to be above `limit` with this power, give or take the
+    approximation: a point of power is added, since in 6,000 simulations 80 % turned out to be 79.6 %."""
+    wanted, low, high = min(power + HOPEFUL, (1 + power) / 2), 0, 1
+    while power_of_difference(high, gain=gain, discordance=discordance, limit=limit, level=level) < wanted:
         low, high = high, 2 * high
     while high - low > 1:
         middle = (low + high) // 2
         found = power_of_difference(middle, gain=gain, discordance=discordance, limit=limit, level=level)
-        low, high = (low, middle) if found >= power else (middle, high)
+        low, high = (low, middle) if found >= wanted else (middle, high)
     return high
 
 
