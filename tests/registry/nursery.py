@@ -1,0 +1,119 @@
+"""Children that die at a given request to S3: a process that has imported everything, and forks one for each death.
+
+Reads a `Life` as JSON from each line of its input, and answers each with the child's exit status (minus a signal's
+number). Forking takes a tenth of a second, importing anew several.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from infra.object_store import ObjectStore, connect
+from models.adapter import adapter_for
+from models.contracts import Candidate
+from tasks.registry.aliases import newest_entry
+from tasks.registry.checks import verify_version
+from tasks.registry.versions import read_version
+from tests.releases import KIND, moved, released
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BEFORE, AFTER = "before-send.s3", "response-received.s3"
+"""A request is about to leave; its answer has come."""
+
+
+@dataclass(frozen=True)
+class Life:
+    job: str
+    """"release" or "promotion"."""
+    store: dict[str, Any]
+    candidate: str
+    run_id: str = "run-2"
+    event: str = BEFORE
+    dies_at: int = 0
+    """The so many-th event; 0: it lives."""
+
+
+class Nursery:
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.registry.nursery"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)  # fmt: skip
+
+    def live(self, life: Life) -> int:
+        """The exit status of a child that led this life."""
+        assert self.process.stdin and self.process.stdout
+        print(json.dumps(asdict(life)), file=self.process.stdin, flush=True)
+        return int(self.process.stdout.readline())
+
+
+@contextmanager
+def nursery() -> Iterator[Nursery]:
+    found = Nursery()
+    try:
+        yield found
+    finally:
+        found.process.kill()
+        found.process.wait()
+
+
+def live(life: Life) -> None:
+    store = connect(**{**life.store, "cache": Path(life.store["cache"])})
+    if life.dies_at:
+        _arrange_death(store, life.event, life.dies_at)
+    JOBS[life.job](store, life)
+
+
+def release(store: ObjectStore, life: Life) -> None:
+    """What a run does with a blessed candidate."""
+    manifest = released(Candidate.model_validate_json(life.candidate), store, life.run_id)
+    verify_version.fn(manifest, kind=KIND, store=store)
+    moved(manifest, 1, store, life.run_id)
+
+
+def promotion(store: ObjectStore, life: Life) -> None:
+    """What `upkeep promote` does with version 2, where it is not done yet."""
+    manifest = verify_version.fn(read_version(2, store=store), kind=KIND, store=store)
+    if newest_entry("champion", store=store).version == 1:
+        moved(manifest, 1, store, life.run_id)
+
+
+JOBS = {"release": release, "promotion": promotion}
+
+
+def _arrange_death(store: ObjectStore, event: str, at: int) -> None:
+    seen = []
+
+    def count(**_: object) -> None:
+        seen.append(event)
+        if len(seen) == at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    store.client.meta.events.register_first(event, count)
+
+
+def main() -> None:
+    adapter_for(KIND.task)  # torch and transformers, once
+
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            try:
+                live(Life(**json.loads(line)))
+            except BaseException:
+                traceback.print_exc()
+                os._exit(1)
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+
+
+if __name__ == "__main__":
+    main()
