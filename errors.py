@@ -5,10 +5,12 @@
     ├── DataError            the data cannot be used; nothing was changed            exit 5
     │   └── TooManyBadRows   more rows broken than the spec allows
     ├── ModelError           the model cannot be loaded or does not fit the spec     exit 5
+    │   └── UnsafeModel      it holds a pickle, an archive, or code that nobody named
     ├── StoreError           the object store failed or holds something unexpected   exit 6
     │   ├── MissingObject    nothing under that key
     │   ├── KeyTaken         somebody else wrote that key first
-    │   └── CorruptObject    the bytes are not the ones that were recorded
+    │   ├── CorruptObject    the bytes are not the ones that were recorded
+    │   └── UnsignedRelease  no valid signature, where the spec demands one
     ├── NoChampion           nothing was released yet                                exit 2
     ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
     └── MissingExtra         an optional dependency is needed                        exit 2
@@ -38,6 +40,10 @@ class ModelError(UpkeepError):
     exit_code = 5
 
 
+class UnsafeModel(ModelError):
+    pass
+
+
 class StoreError(UpkeepError):
     exit_code = 6
 
@@ -51,6 +57,10 @@ class KeyTaken(StoreError):
 
 
 class CorruptObject(StoreError):
+    pass
+
+
+class UnsignedRelease(StoreError):
     pass
 
 

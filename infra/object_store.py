@@ -15,6 +15,7 @@ from errors import KeyTaken, MissingObject, StoreError
 from infra.conditional import keeps_conditions, refusal
 from infra.files import CHUNK, Entry, Located, Stored, partial, sha256_of, sha256_of_chunks, verify
 from infra.keys import Keys
+from infra.release_keys import ReleaseKeys
 from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
 from infra.single_writer import SingleWriter
 
@@ -27,6 +28,7 @@ class ObjectStore:
     def __init__(self, client: Any, bucket: str, *, prefix: str, cache: Path, single_writer: bool = False) -> None:
         self.client, self.bucket, self.prefix, self.cache = client, bucket, prefix, cache
         self.single_writer = SingleWriter(client, bucket, prefix, cache.parent) if single_writer else None
+        self.release_keys = ReleaseKeys()
         self.timings: list[tuple[str, float, bool]] = []
         """(stage, seconds, reused) of this process, for the run's report."""
 
