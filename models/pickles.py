@@ -4,6 +4,7 @@ Nothing is unpickled: `pickletools` only reads what a pickle would do.
 """
 
 import io
+import itertools
 import json
 import pickletools
 import re
@@ -14,8 +15,8 @@ from typing import BinaryIO
 
 HEAD = 1 << 16
 RUNS_CODE = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
-_LISTED = re.compile(r"^ *\d+: \S+ +([A-Z][A-Z0-9_]*)(.*)$", re.MULTILINE)
-_IMPORTED = re.compile(r"^ '[A-Za-z_][\w.]* [A-Za-z_][\w.]*'$")
+_LISTED = re.compile(r"^ *\d+: \S+ +([A-Z][A-Z0-9_]*) *(.*)$", re.MULTILINE)
+_IMPORTED = re.compile(r"""^['"][^\s\\]+ [^\s\\]+['"]$""")
 _MAGICS = {
     b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive",
     b"7z\xbc\xaf": "a 7z archive", b"\x28\xb5\x2f\xfd": "a zstd archive", b"Rar!": "a rar archive",
@@ -54,11 +55,16 @@ def is_pickle(head: bytes) -> bool:
     steps = _LISTED.findall(listing.getvalue())
     if not whole:
         steps = steps[:-1]  # the last one listed is the one that could not be done
-    if not all(_IMPORTED.match(argument) for name, argument in steps if name in {"GLOBAL", "INST"}):
-        return False
-    if head[:1] == b"\x80" and len(steps) > 1 and whole:
+    done = list(itertools.takewhile(_can_be_done, steps))
+    if head[:1] == b"\x80" and len(done) > 1 and whole:
         return True
-    return any(name in RUNS_CODE for name, _ in steps)
+    return any(name in RUNS_CODE for name, _ in done)
+
+
+def _can_be_done(step: tuple[str, str]) -> bool:
+    """Nothing is called " abc def": what imports such a name is text, or stops there."""
+    name, argument = step
+    return name not in {"GLOBAL", "INST"} or bool(_IMPORTED.match(argument))
 
 
 def is_safetensors(path: Path) -> bool:

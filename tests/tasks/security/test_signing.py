@@ -114,7 +114,7 @@ def test_another_key_a_changed_manifest_and_a_changed_signature_are_told_apart_f
     right = store.get_bytes(key)
     store.put_bytes(key, right.replace(b'"recipe": "test"', b'"recipe": "best"'))
     changed = manifest.model_copy(update={"lineage": manifest.lineage.model_copy(update={"recipe": "best"})})
-    with pytest.raises(UnsignedRelease, match="Hash mismatch for 'manifest.json'"):
+    with pytest.raises(UnsignedRelease, match=r"Hash mismatch for 'manifest\.json'"):
         weights_of(changed, store=store)
     with pytest.raises(UnsignedRelease, match="somebody changes it"):
         weights_of(manifest, store=store)
