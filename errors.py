@@ -16,12 +16,32 @@
     └── MissingExtra         an optional dependency is needed                        exit 2
 
 Each message names the value, the rule and the way out. The command line prints it and exits with the code
-of its class; anything that is not an `UpkeepError` is a bug and exits with 1.
+of its class; anything that is not an `UpkeepError` is a bug and exits with 1. No message shows a credential.
 """
+
+import re
+
+_SECRETS = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "***"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), "***"),
+    (re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)(?:=|: )|(?:credential|signature|awsaccesskeyid)=)"
+                r"[^&\s\"'<>,]+"), r"\1***"),
+    (re.compile(r"://[^/\s@]+@"), "://***@"),
+)  # fmt: skip
+
+
+def redacted(text: str) -> str:
+    """Without what looks like a credential: private keys, access keys, signed addresses, passwords in addresses."""
+    for pattern, shown in _SECRETS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 class UpkeepError(Exception):
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class SpecError(UpkeepError):

@@ -1,6 +1,6 @@
 """The keys of releases: which one signs, which one verifies, and whether a signature is demanded."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -14,14 +14,13 @@ class ReleaseKeys:
     """PEM texts. `required`: nothing of a version is loaded before its signature was found valid."""
 
     private: SecretStr | None = None
-    public: str | None = None
+    public: str | None = field(default=None, repr=False)
     required: bool = False
 
 
 def read_release_keys(settings: Settings, *, required: bool) -> ReleaseKeys:
     private = _either(settings.signing_key, settings.signing_key_file, "UPKEEP_SIGNING_KEY")
-    text = SecretStr(settings.verify_key) if settings.verify_key else None
-    public = _either(text, settings.verify_key_file, "UPKEEP_VERIFY_KEY")
+    public = _either(settings.verify_key, settings.verify_key_file, "UPKEEP_VERIFY_KEY")
     return ReleaseKeys(private, public.get_secret_value() if public else None, required)
 
 

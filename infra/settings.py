@@ -11,7 +11,7 @@ class Settings(BaseSettings):
     """Environment variables with the prefix UPKEEP_. No bucket means: Upkeep's own S3 server on loopback,
     with its data under `home`."""
 
-    # A refused value is not shown: pydantic would show all the others with it, secrets as they came.
+    # A refused value is not shown: pydantic would show it, and for some mistakes all the others, secrets as they came.
     model_config = SettingsConfigDict(env_prefix="UPKEEP_", extra="ignore", hide_input_in_errors=True)
 
     home: Path | None = None
@@ -29,8 +29,9 @@ class Settings(BaseSettings):
     signing_key: SecretStr | None = None
     """The private key that signs releases: the text of a PEM file, or (below) where it is."""
     signing_key_file: Path | None = None
-    verify_key: str | None = None
-    """The public key that releases are verified with; without it, the one that belongs to the private key."""
+    verify_key: SecretStr | None = None
+    """The public key that releases are verified with; without it, the one that belongs to the private key.
+    It is no secret, but the other half may be put here by mistake."""
     verify_key_file: Path | None = None
 
     def home_for(self, spec_path: Path) -> Path:
