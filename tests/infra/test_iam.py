@@ -17,9 +17,11 @@ from errors import StoreError
 from infra.keys import Keys
 from infra.local_store import PORTS, _command, _free_ports, _stop
 from infra.object_store import ObjectStore, connect
-from models.contracts import Candidate, Cost, Lineage, Manifest, ModelKind, Reference, Table
+from models.contracts import Candidate, Cost, Lineage, Manifest, Measured, ModelKind, Reference, Table
 from tasks.finetuning import store_folder
-from tasks.registry import move_alias, publish, pull, read_alias
+from tasks.registry.aliases import move_alias, read_alias
+from tasks.registry.checks import pull
+from tasks.registry.versions import publish
 from tests.tiny import tiny_model
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "infra" / "iam"
@@ -147,6 +149,7 @@ def published(candidate: Candidate, store: ObjectStore) -> Manifest:
     reference = Reference(table=Table(uri="s3://b/k", sha256="0" * 64, bytes=1, rows=1), newest_origin="o")
     kind = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
     return publish.fn(candidate, model="test", kind=kind, measured=(), reference=reference, lineage=lineage,
+                      evidence=Measured(measurements=(), majority_share=0.5),
                       created_at=datetime(2026, 11, 24, tzinfo=UTC), store=store)  # fmt: skip
 
 

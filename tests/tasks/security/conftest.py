@@ -9,7 +9,7 @@ from pydantic import SecretStr
 
 from infra.object_store import ObjectStore
 from infra.release_keys import ReleaseKeys
-from models.contracts import Candidate, Cost, Lineage, Manifest, ModelKind, Reference, Table
+from models.contracts import Candidate, Cost, Lineage, Manifest, Measured, ModelKind, Reference, Table
 from tasks.finetuning import store_folder
 from tasks.registry.versions import publish
 from tasks.security.keys import PRIVATE, PUBLIC, make_keys
@@ -44,6 +44,7 @@ def published(store: ObjectStore, tmp_path: Path) -> Publish:
         lineage = Lineage(run_id=run_id, spec="{}", spec_digest="d", source="here", window_digest="w",
                           training_digest="t", recipe="test", packages={}, git_commit="c", seed=1)  # fmt: skip
         return publish.fn(candidate, model="test", kind=KIND, measured=(), reference=reference, lineage=lineage,
+                          evidence=Measured(measurements=(), majority_share=0.5),
                           created_at=datetime(2026, 11, 24, tzinfo=UTC), store=store)  # fmt: skip
 
     return run
