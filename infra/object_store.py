@@ -6,14 +6,14 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from errors import KeyTaken, MissingObject, StoreError
 from infra.conditional import keeps_conditions, refusal
-from infra.files import CHUNK, Entry, Located, Stored, partial, sha256_of, sha256_of_chunks, verify
+from infra.files import CHUNK, Entry, Located, Stored, folder_digest, partial, sha256_of, sha256_of_chunks, verify
 from infra.keys import Keys
 from infra.release_keys import ReleaseKeys
 from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
@@ -122,9 +122,10 @@ class ObjectStore:
                 verify(part, located)
         return copy
 
-    def get_folder(self, prefix: str, files: Iterable[Entry], digest: str) -> Path:
-        """A verified local copy of the files below a key, in the cache under the digest of them all."""
-        folder = self.cache / "folders" / digest
+    def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
+        """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
+        name the same content and list different files never share a copy."""
+        folder = self.cache / "folders" / folder_digest(files)
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))

@@ -9,6 +9,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, ModelError
+from infra.files import folder_digest
 from infra.keys import MANIFEST, SIGNATURE
 from infra.object_store import ObjectStore, sha256_of
 from infra.progress import bar
@@ -28,7 +29,7 @@ def fine_tune(
     training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, store: ObjectStore,
 ) -> Candidate:  # fmt: skip
     """The trained files, stored under their content. A killed training resumes from its last whole checkpoint."""
-    folder = store.get_folder(parent.prefix, parent.files, parent.content_digest)
+    folder = store.get_folder(parent.prefix, parent.files)
     adapter = adapter_for(kind.task)
     model = adapter.load(folder, kind, new_head=parent_version is None)
     train, validation = (_examples(t, kind.labels, store) for t in (training_set.train, training_set.validation))
@@ -51,7 +52,7 @@ def fine_tune(
 @once("adopt")
 def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     """The source as it is, once it has been loaded and its labels are the spec's."""
-    folder = store.get_folder(source.prefix, source.files, source.content_digest)
+    folder = store.get_folder(source.prefix, source.files)
     model = adapter_for(kind.task).load(folder, kind, new_head=False)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
@@ -109,7 +110,7 @@ def store_folder(folder: Path, store: ObjectStore, *, code: Code = NO_CODE) -> W
         raise ModelError(f"no *.safetensors in the model folder (found {found}); Upkeep never loads pickles: "
                          "convert the model once with `save_pretrained`")  # fmt: skip
     files = tuple(FileEntry(path=p.name, sha256=sha256_of(p), bytes=p.stat().st_size) for p in paths)
-    digest = hashlib.sha256("".join(f"{f.sha256}  {f.path}\n" for f in files).encode()).hexdigest()
+    digest = folder_digest(files)
     prefix = store.keys.candidate(digest)
     present = set(store.list_keys(prefix))
     for path in paths:
