@@ -58,8 +58,8 @@ def sign_version(spec_path: Path, which: str) -> Verified:
 
 def _found(manifest: Manifest, folder: Path, store: ObjectStore) -> Verified:
     keys = store.release_keys
-    signed, has_key = is_signed(folder), bool(keys.public or keys.private)
-    signed_by = verify_folder(folder, keys) if signed and has_key else None
+    signed = is_signed(folder)
+    signed_by = verify_folder(folder, keys) if signed and keys.can_verify else None
     if keys.required and signed_by is None:
         raise UnsignedRelease(f"{manifest.model!r} version {manifest.version} has no signature that could be verified")
     note = (

@@ -17,6 +17,10 @@ class ReleaseKeys:
     public: str | None = field(default=None, repr=False)
     required: bool = False
 
+    @property
+    def can_verify(self) -> bool:
+        return bool(self.public or self.private)
+
 
 def read_release_keys(settings: Settings, *, required: bool) -> ReleaseKeys:
     private = _either(settings.signing_key, settings.signing_key_file, "UPKEEP_SIGNING_KEY")

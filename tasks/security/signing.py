@@ -8,6 +8,7 @@ again; whoever loads a version checks the signature first, and then every file a
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -111,13 +112,19 @@ def _verify(folder: Path, signature: Path, hashing: Any, keys: ReleaseKeys, *, u
     try:
         config.verify(folder, signature)
     except Exception as problem:  # a forged file may make the parser raise anything; none of it is a valid signature
-        reason = " ".join(str(problem).split()) or "the signature is not this key's"
         raise UnsignedRelease(
-            f"{uri} is no valid signature of these files by the key {fingerprint(pem)}: {reason}. Nothing was loaded. "
+            f"{uri} is no valid signature of these files by the key {fingerprint(pem)}: {_reason(problem)}. Nothing was loaded. "
             "Check that UPKEEP_VERIFY_KEY is the public key of whoever releases; if it is, the files or the signature "
             "were changed: roll back to another version, or restore them."
         ) from problem
     return fingerprint(pem)
+
+
+def _reason(problem: Exception) -> str:
+    """The library's reason without its digests, which it shows as raw bytes."""
+    text = " ".join(str(problem).split())
+    changed = re.findall(r"Hash mismatch for \W*'([^'\\]+)", text)
+    return f"changed since: {', '.join(changed)}" if changed else text[:300] or "another key made it, or it was changed"
 
 
 def _put_signature(manifest: Manifest, data: bytes, store: ObjectStore) -> None:

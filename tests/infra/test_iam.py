@@ -5,7 +5,6 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,9 @@ from errors import StoreError
 from infra.keys import Keys
 from infra.local_store import PORTS, _command, _free_ports, _stop
 from infra.object_store import ObjectStore, connect
-from models.contracts import Candidate, Cost, Lineage, Manifest, Measured, ModelKind, Reference, Table
-from tasks.finetuning import store_folder
-from tasks.registry.aliases import move_alias, read_alias
+from tasks.registry.aliases import read_alias
 from tasks.registry.checks import pull
-from tasks.registry.versions import publish
-from tests.tiny import tiny_model
+from tests.releases import moved, released, stored_candidate
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "infra" / "iam"
 ROLES = ("reader", "trainer", "releaser")
@@ -143,33 +139,15 @@ def opened(role: str, url: str, folder: Path) -> ObjectStore:
                    region="us-east-1", access_key=role, secret_key=f"{role}-secret")  # fmt: skip
 
 
-def published(candidate: Candidate, store: ObjectStore) -> Manifest:
-    lineage = Lineage(run_id="r", spec="{}", spec_digest="d", source="here", window_digest="w", training_digest="t",
-                      recipe="test", packages={}, git_commit="c", seed=1)  # fmt: skip
-    reference = Reference(table=Table(uri="s3://b/k", sha256="0" * 64, bytes=1, rows=1), newest_origin="o")
-    kind = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
-    return publish.fn(candidate, model="test", kind=kind, measured=(), reference=reference, lineage=lineage,
-                      evidence=Measured(measurements=(), majority_share=0.5),
-                      created_at=datetime(2026, 11, 24, tzinfo=UTC), store=store)  # fmt: skip
-
-
-def move(manifest: Manifest, store: ObjectStore, expected: int | None = None) -> object:
-    return move_alias.fn(manifest, alias="champion", expected=expected, run_id="r", why="test", store=store)
-
-
 def test_each_role_does_its_part_of_a_release_and_is_refused_every_other(server: str, tmp_path: Path) -> None:
     reader, trainer, releaser = (opened(role, server, tmp_path) for role in ROLES)
-    weights = store_folder(tiny_model(tmp_path / "model"), trainer)
-    cost = Cost(seconds=1, cpu_seconds=1, peak_memory_mb=1, device="cpu", steps=1, epochs=1, stopped="done",
-                resumed_from_step=0)  # fmt: skip
-    candidate = Candidate(prefix=weights.prefix, files=weights.files, content_digest=weights.content_digest,
-                          parent=None, recipe="test", cost=cost, curve=())  # fmt: skip
+    candidate = stored_candidate(trainer, tmp_path / "model")
     with pytest.raises(StoreError, match="access denied"):
-        published(candidate, trainer)
-    manifest = published(candidate, releaser)
+        released(candidate, trainer)
+    manifest = released(candidate, releaser)
     with pytest.raises(StoreError, match="access denied"):
-        move(manifest, trainer)
-    move(manifest, releaser)
+        moved(manifest, None, trainer)
+    moved(manifest, None, releaser)
     release = read_alias("champion", store=reader)
     assert release is not None
     pull(release.manifest, tmp_path / "pulled", store=reader)

@@ -13,11 +13,13 @@ from infra.object_store import ObjectStore
 from infra.release_keys import ReleaseKeys
 from models.contracts import Manifest
 from tasks.registry.aliases import move_alias
+from tasks.registry.audit import audit
 from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import weights_of
 from tasks.security.keys import PRIVATE, PUBLIC, make_keys
 from tasks.security.signing import require_signing_key, sign_again, verify_folder, verify_stored
-from tests.tasks.security.conftest import KIND, Publish, new_keys
+from tests.releases import KIND
+from tests.tasks.security.conftest import Publish, new_keys
 
 
 def model_signing(*arguments: object) -> "subprocess.CompletedProcess[str]":
@@ -114,7 +116,7 @@ def test_another_key_a_changed_manifest_and_a_changed_signature_are_told_apart_f
     right = store.get_bytes(key)
     store.put_bytes(key, right.replace(b'"recipe": "test"', b'"recipe": "best"'))
     changed = manifest.model_copy(update={"lineage": manifest.lineage.model_copy(update={"recipe": "best"})})
-    with pytest.raises(UnsignedRelease, match=r"Hash mismatch for 'manifest\.json'"):
+    with pytest.raises(UnsignedRelease, match=r"changed since: manifest\.json\. Nothing was loaded"):
         weights_of(changed, store=store)
     with pytest.raises(UnsignedRelease, match="somebody changes it"):
         weights_of(manifest, store=store)
@@ -198,3 +200,18 @@ def test_a_private_key_belongs_to_its_owner_and_no_pair_is_overwritten(tmp_path:
     assert (tmp_path / PRIVATE).stat().st_mode & 0o777 == 0o600
     with pytest.raises(SpecError, match="not overwritten"):
         make_keys(tmp_path)
+
+
+def test_an_audit_knows_signatures_and_finds_the_one_that_is_missing_or_wrong(
+    store: ObjectStore, keys: ReleaseKeys, published: Publish
+) -> None:
+    store.release_keys = keys
+    for run in ("run-1", "run-2", "run-3"):
+        published(run)
+    assert audit((), alias="champion", deep=True, store=store).misfits == ()
+    store.delete(store.keys.signature(1))
+    store.put_bytes(store.keys.signature(2), b"{}")
+    found = {misfit.uri: misfit.problem for misfit in audit((), alias="champion", deep=False, store=store).misfits}
+    assert set(found) == {store.uri(store.keys.signature(1)), store.uri(store.keys.signature(2))}
+    store.release_keys = ReleaseKeys()
+    assert audit((), alias="champion", deep=True, store=store).misfits == ()
