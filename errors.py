@@ -5,21 +5,43 @@
     ├── DataError            the data cannot be used; nothing was changed            exit 5
     │   └── TooManyBadRows   more rows broken than the spec allows
     ├── ModelError           the model cannot be loaded or does not fit the spec     exit 5
+    │   └── UnsafeModel      it holds a pickle, an archive, or code that nobody named
     ├── StoreError           the object store failed or holds something unexpected   exit 6
     │   ├── MissingObject    nothing under that key
     │   ├── KeyTaken         somebody else wrote that key first
-    │   └── CorruptObject    the bytes are not the ones that were recorded
+    │   ├── CorruptObject    the bytes are not the ones that were recorded
+    │   └── UnsignedRelease  no valid signature, where the spec demands one
     ├── NoChampion           nothing was released yet                                exit 2
     ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
     └── MissingExtra         an optional dependency is needed                        exit 2
 
 Each message names the value, the rule and the way out. The command line prints it and exits with the code
-of its class; anything that is not an `UpkeepError` is a bug and exits with 1.
+of its class; anything that is not an `UpkeepError` is a bug and exits with 1. No message shows a credential.
 """
+
+import re
+
+_SECRETS = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "***"),
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), "***"),
+    (re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)(?:=|: )|(?:credential|signature|awsaccesskeyid)=)"
+                r"[^&\s\"'<>,]+"), r"\1***"),
+    (re.compile(r"://[^/\s@]+@"), "://***@"),
+)  # fmt: skip
+
+
+def redacted(text: str) -> str:
+    """Without what looks like a credential: private keys, access keys, signed addresses, passwords in addresses."""
+    for pattern, shown in _SECRETS:
+        text = pattern.sub(shown, text)
+    return text
 
 
 class UpkeepError(Exception):
     exit_code = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class SpecError(UpkeepError):
@@ -38,6 +60,10 @@ class ModelError(UpkeepError):
     exit_code = 5
 
 
+class UnsafeModel(ModelError):
+    pass
+
+
 class StoreError(UpkeepError):
     exit_code = 6
 
@@ -51,6 +77,10 @@ class KeyTaken(StoreError):
 
 
 class CorruptObject(StoreError):
+    pass
+
+
+class UnsignedRelease(StoreError):
     pass
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.champion import held_out
 from benchmarks.corpus import SEED
-from benchmarks.drift_cost_worker import MODEL
+from benchmarks.drift_cost_worker import SPEC
 from benchmarks.drift_rows import BASELINE_SHARE, MOVED, Inputs, store_inputs
 from benchmarks.results import Bar, Findings, Options, Table, main
 from infra.object_store import ObjectStore
@@ -72,7 +72,7 @@ def _measured(size: int, options: Options) -> dict[str, Spent]:
     films, products = held_out("films"), held_out("products")
     if films is None or products is None:
         raise AssertionError("films and products are always there")
-    with TemporaryDirectory() as folder, open_workspace(Path(folder) / "spec.yaml", model=MODEL) as workspace:
+    with TemporaryDirectory() as folder, open_workspace(Path(folder) / "spec.yaml", SPEC) as workspace:
         rng = np.random.default_rng(SEED)
         for name, rows in (("small", SMALL), ("inputs", size)):
             inputs = store_inputs(films, products, rows=rows, folder=Path(folder), store=workspace.store, rng=rng)

@@ -21,6 +21,7 @@ from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
 from tasks.reporting import write_report
 from tasks.runs import close_run, open_run, pinned, read_history, trace_lineage
+from tasks.security.signing import require_signing_key
 from tasks.validation import validate_rows
 
 
@@ -29,8 +30,9 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
     """Once a model. `force` releases a first model that is not shown to beat the most frequent label."""
     spec = read_spec(spec_path)
     base = str(spec_path.resolve().parent)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         _refuse_second(spec, work.store)
+        require_signing_key(store=work.store)
         start = open_run(spec, "bootstrap", None, force=force, store=work.store)
         with pinned(start, store=work.store):
             window = ingest_window(

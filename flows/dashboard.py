@@ -19,7 +19,7 @@ class Dashboard:
 def build_dashboard(spec_path: Path) -> Dashboard:
     """The workspace folder that `evidently ui --workspace` serves. DataError where no run has looked at rows yet."""
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         history = read_history(store=work.store)
         reports = read_reports(history, store=work.store)
         ordered = [reports[entry.run_id] for entry in reversed(history) if entry.run_id in reports]

@@ -33,8 +33,7 @@ def play(folder: Path, *, say: Say) -> None:
 
     began = time.monotonic()
     spec_path = _prepare(folder, say)
-    model = read_spec(spec_path).name
-    with open_workspace(spec_path, model=model):  # one store for all acts
+    with open_workspace(spec_path, read_spec(spec_path)):  # one store for all acts
         say("\nbootstrap: tweets with human ratings; MiniLM becomes their first sentiment model")
         ended = _act(folder, "day-0.csv", lambda: bootstrap(spec_path), tell, say)
         for title, batch, what, expected in ACTS:

@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from errors import SpecError
+from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
-from models.spec import read_spec
+from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
@@ -31,7 +32,7 @@ class Status(Record):
 
 def read_status(spec_path: Path) -> Status:
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         store = work.store
         history = read_history(store=store)
         return Status(
@@ -44,22 +45,25 @@ def read_status(spec_path: Path) -> Status:
 
 def read_all_history(spec_path: Path) -> tuple[HistoryEntry, ...]:
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         return read_history(store=work.store)
 
 
 def pull_version(spec_path: Path, which: str, folder: Path) -> Manifest:
-    """`which`: an alias, a version's number, or nothing for the spec's alias."""
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
-        if which.isdigit():
-            manifest = read_version(int(which), store=work.store)
-        elif which in {"", spec.release.alias}:
-            manifest = require_alias(spec.release.alias, store=work.store).manifest
-        else:
-            raise SpecError(f"{which!r} is neither a version's number nor the spec's alias {spec.release.alias!r}")
+    with open_workspace(spec_path, spec) as work:
+        manifest = find_version(spec, which, store=work.store)
         pull(manifest, folder, store=work.store)
         return manifest
+
+
+def find_version(spec: ModelSpec, which: str, *, store: ObjectStore) -> Manifest:
+    """`which`: an alias, a version's number, or nothing for the spec's alias."""
+    if which.isdigit():
+        return read_version(int(which), store=store)
+    if which in {"", spec.release.alias}:
+        return require_alias(spec.release.alias, store=store).manifest
+    raise SpecError(f"{which!r} is neither a version's number nor the spec's alias {spec.release.alias!r}")
 
 
 def describe(status: Status) -> list[str]:

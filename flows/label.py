@@ -13,7 +13,7 @@ from tasks.runs import read_history
 def label(spec_path: Path, file: Path) -> LabelsTaken:
     """Takes a filled labelling batch back, whole or in part; the next run reads it."""
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         history = read_history(store=work.store, limit=1)
         cursor = history[0].cursor if history else Cursor()
         return take_labels(file, labels=spec.labels, cursor=cursor, store=work.store)

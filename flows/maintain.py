@@ -43,7 +43,7 @@ from tasks.runs import close_run, open_run, pinned, read_history
 def maintain(spec_path: Path, force: bool = False, dry_run: bool = False) -> Ended:
     """One maintenance run. `force` retrains whatever was seen; `dry_run` writes nothing and stops at the decision."""
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name, dry_run=dry_run) as work:
+    with open_workspace(spec_path, spec, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
         finish_move(champion.entry, store=work.store)
         start = open_run(spec, "maintain", champion, force=force, store=work.store)

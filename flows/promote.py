@@ -52,7 +52,7 @@ def promote(
     A promotion that was killed after it moved the alias is finished; asking for it again changes nothing.
     """
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and version in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)

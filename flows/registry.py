@@ -19,19 +19,19 @@ LEAST_AGE = "1d"
 
 def versions(spec_path: Path) -> tuple[VersionLine, ...]:
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         return describe_versions(store=work.store)
 
 
 def diff(spec_path: Path, first: int, second: int) -> tuple[Difference, ...]:
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         return compare(*(read_version(version, store=work.store) for version in (first, second)))
 
 
 def audit_registry(spec_path: Path, *, deep: bool) -> Audit:
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         history = read_history(store=work.store)
         return audit(history, alias=spec.release.alias, deep=deep, store=work.store)
 
@@ -39,7 +39,7 @@ def audit_registry(spec_path: Path, *, deep: bool) -> Audit:
 def collect_garbage(spec_path: Path, *, keep: int, older_than: str, entries: int, apply: bool) -> tuple[Removal, ...]:
     spec = read_spec(spec_path)
     age = _period(older_than)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         under_way = open_run_of(store=work.store) is not None
         retention = Retention(versions=keep, age=age, entries=entries)
         return collect(retention, under_way=under_way, now=datetime.now(UTC), apply=apply, store=work.store)

@@ -14,7 +14,7 @@ from tasks.span import span_of
 def replay(spec_path: Path, *, first: str | None, last: str | None) -> Replay:
     """`first` and `last` are days (YYYY-MM-DD, UTC), both included; None: from the bootstrap on, to the last run."""
     span, spec = span_of(first, last), read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         history = read_history(store=work.store)
         reports = read_reports([e for e in history if is_replayed(e, span)], store=work.store)
         return replay_policy(history, reports, spec=spec, span=span)

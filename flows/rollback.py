@@ -23,7 +23,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
     A rollback that was killed after it moved the alias is finished instead of going back once more.
     """
     spec = read_spec(spec_path)
-    with open_workspace(spec_path, model=spec.name) as work:
+    with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)

@@ -55,6 +55,11 @@ def sha256_of_chunks(chunks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
+def folder_digest(files: Iterable[Entry]) -> str:
+    """Names a folder by what is in it."""
+    return hashlib.sha256("".join(f"{file.sha256}  {file.path}\n" for file in files).encode()).hexdigest()
+
+
 def verify(path: Path, located: Located) -> None:
     """Raises CorruptObject where the bytes are not the ones that were recorded."""
     found = sha256_of(path)

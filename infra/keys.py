@@ -1,6 +1,8 @@
 """Where things are in a model's part of the bucket: every key is built here."""
 
 NEWEST_FIRST = 9_999_999_999
+MANIFEST, SIGNATURE = "manifest.json", "model.sig"
+"""Beside a version's files: what they are, and who says so."""
 
 
 class Keys:
@@ -32,7 +34,10 @@ class Keys:
         return f"{self.versions}{version:06d}/"
 
     def manifest(self, version: int) -> str:
-        return self.version(version) + "manifest.json"
+        return self.version(version) + MANIFEST
+
+    def signature(self, version: int) -> str:
+        return self.version(version) + SIGNATURE
 
     def alias(self, alias: str) -> str:
         return f"{self.aliases}{alias}/"

@@ -6,15 +6,16 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from errors import KeyTaken, MissingObject, StoreError
 from infra.conditional import keeps_conditions, refusal
-from infra.files import CHUNK, Entry, Located, Stored, partial, sha256_of, sha256_of_chunks, verify
+from infra.files import CHUNK, Entry, Located, Stored, folder_digest, partial, sha256_of, sha256_of_chunks, verify
 from infra.keys import Keys
+from infra.release_keys import ReleaseKeys
 from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
 from infra.single_writer import SingleWriter
 
@@ -27,6 +28,7 @@ class ObjectStore:
     def __init__(self, client: Any, bucket: str, *, prefix: str, cache: Path, single_writer: bool = False) -> None:
         self.client, self.bucket, self.prefix, self.cache = client, bucket, prefix, cache
         self.single_writer = SingleWriter(client, bucket, prefix, cache.parent) if single_writer else None
+        self.release_keys = ReleaseKeys()
         self.timings: list[tuple[str, float, bool]] = []
         """(stage, seconds, reused) of this process, for the run's report."""
 
@@ -120,9 +122,10 @@ class ObjectStore:
                 verify(part, located)
         return copy
 
-    def get_folder(self, prefix: str, files: Iterable[Entry], digest: str) -> Path:
-        """A verified local copy of the files below a key, in the cache under the digest of them all."""
-        folder = self.cache / "folders" / digest
+    def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
+        """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
+        name the same content and list different files never share a copy."""
+        folder = self.cache / "folders" / folder_digest(files)
         if not folder.exists():
             folder.parent.mkdir(parents=True, exist_ok=True)
             draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))

@@ -5,8 +5,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
-from errors import KeyTaken, MissingObject, StoreError
+from errors import KeyTaken, MissingObject, SpecError, StoreError, redacted
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,10 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
     import boto3
     from botocore.config import Config
 
+    address = urlsplit(endpoint_url or "")
+    if address.username or address.password or address.query:
+        raise SpecError("UPKEEP_S3_ENDPOINT_URL holds a user, a password or a query, and addresses are shown in messages: "
+                        "write scheme://host:port, and give credentials by UPKEEP_S3_ACCESS_KEY and its secret")  # fmt: skip
     config = Config(
         retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60,
         s3={"addressing_style": "path"} if endpoint_url else {},
@@ -53,6 +58,14 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def _redact(problem: BaseException) -> None:
+    """Some servers and proxies repeat in an answer what they were sent, and a traceback shows every cause."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        cause.args = tuple(redacted(a) if isinstance(a, str) else a for a in cause.args)
+        cause = cause.__cause__ or cause.__context__
+
+
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
     """Turns boto's errors into ours, which name the address and the way out and carry no credentials."""
@@ -62,6 +75,7 @@ def translated(uri: str) -> Iterator[None]:
     try:
         yield
     except ClientError as problem:
+        _redact(problem)
         code = str(problem.response.get("Error", {}).get("Code", ""))
         status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         if code == "NoSuchBucket":
@@ -76,4 +90,5 @@ def translated(uri: str) -> Iterator[None]:
             ) from problem
         raise StoreError(f"{uri}: the store answered {status} {code}") from problem
     except (BotoCoreError, S3UploadFailedError) as problem:
+        _redact(problem)
         raise StoreError(f"{uri}: {problem}; is the store running and UPKEEP_S3_ENDPOINT_URL right?") from problem

@@ -11,7 +11,8 @@ class Settings(BaseSettings):
     """Environment variables with the prefix UPKEEP_. No bucket means: Upkeep's own S3 server on loopback,
     with its data under `home`."""
 
-    model_config = SettingsConfigDict(env_prefix="UPKEEP_", extra="ignore")
+    # A refused value is not shown: pydantic would show it, and for some mistakes all the others, secrets as they came.
+    model_config = SettingsConfigDict(env_prefix="UPKEEP_", extra="ignore", hide_input_in_errors=True)
 
     home: Path | None = None
     """Working files, caches, reports and the embedded store; default: `.upkeep` beside the spec."""
@@ -24,6 +25,14 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_single_writer: bool = False
     """Only this machine writes: needed where the store does not keep `If-None-Match` (docs/registry.md)."""
+
+    signing_key: SecretStr | None = None
+    """The private key that signs releases: the text of a PEM file, or (below) where it is."""
+    signing_key_file: Path | None = None
+    verify_key: SecretStr | None = None
+    """The public key that releases are verified with; without it, the one that belongs to the private key.
+    It is no secret, but the other half may be put here by mistake."""
+    verify_key_file: Path | None = None
 
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()

@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
+from infra.encryption import Encrypted, encrypt_writes
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
+from infra.release_keys import read_release_keys
 from infra.settings import Settings
 
 
@@ -18,10 +21,30 @@ class Workspace:
     home: Path
 
 
+class Stored(Protocol):
+    """What a spec says of its store."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def storage(self) -> Encrypted: ...
+    @property
+    def release(self) -> "Signed": ...
+
+
+class Signed(Protocol):
+    @property
+    def require_signature(self) -> bool: ...
+
+
 @contextmanager
-def open_workspace(spec_path: Path, *, model: str, dry_run: bool = False) -> Iterator[Workspace]:
+def open_workspace(spec_path: Path, spec: Stored, *, dry_run: bool = False) -> Iterator[Workspace]:
     """With `dry_run`, nothing that is written outlives the context."""
-    with _opened(spec_path, model=model) as workspace:
+    settings = Settings()
+    keys = read_release_keys(settings, required=spec.release.require_signature)
+    with _opened(spec_path, settings, model=spec.name) as workspace:
+        encrypt_writes(workspace.store.client, spec.storage)
+        workspace.store.release_keys = keys
         if not dry_run:
             yield workspace
             return
@@ -30,10 +53,9 @@ def open_workspace(spec_path: Path, *, model: str, dry_run: bool = False) -> Ite
 
 
 @contextmanager
-def _opened(spec_path: Path, *, model: str) -> Iterator[Workspace]:
+def _opened(spec_path: Path, settings: Settings, *, model: str) -> Iterator[Workspace]:
     from infra.local_store import BUCKET, local_store
 
-    settings = Settings()
     home = settings.home_for(spec_path)
     prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
     if settings.s3_bucket:

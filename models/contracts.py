@@ -7,9 +7,10 @@ carries fields which this version does not know is still read; one of a newer `s
 import hashlib
 from datetime import datetime
 from enum import StrEnum
+from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -66,6 +67,13 @@ class FileEntry(Record):
     sha256: str
     bytes: int
 
+    @field_validator("path")
+    @classmethod
+    def _stays_inside(cls, path: str) -> str:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise ValueError(f"{path!r} leads out of the version's folder; somebody changed the record")
+        return path
+
 
 class ModelKind(Record):
     """How a model's files are to be read: which adapter, which outputs, where texts are cut."""
@@ -74,6 +82,8 @@ class ModelKind(Record):
     labels: tuple[str, ...]
     max_tokens: int
     seed: int
+    code: dict[str, str] = {}
+    """Python files that loading may run: name -> SHA-256."""
 
 
 class Weights(Record):

@@ -1,11 +1,14 @@
 """The sections of a spec, in the order in which a run needs them."""
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from models.part import Part, Share, parse_period
 from models.rows import META, SLICE
+
+PythonFile = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*\.py$")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class ModelSource(Part):
@@ -14,6 +17,16 @@ class ModelSource(Part):
     adopt: bool = Field(False, description="True: the source is already a classifier for these labels; "
                         "bootstrap registers it as it is instead of fine-tuning it.")  # fmt: skip
     max_tokens: int = Field(128, ge=4, le=8192, description="Longer texts are cut here.")
+    trust_remote_code: dict[PythonFile, Sha256] = Field(default_factory=dict, description="Python files of the source that "
+                                                 "loading it may run: name and SHA-256 of each.")  # fmt: skip
+
+    @field_validator("trust_remote_code", mode="before")
+    @classmethod
+    def _by_name_and_content(cls, value: Any) -> Any:
+        if isinstance(value, bool | str):
+            raise ValueError("trust is given by name and content, since code may change; write each file with its "
+                             "SHA-256 (`sha256sum *.py`): `modeling_mine.py: 3f0c…`")  # fmt: skip
+        return value
 
 
 class Data(Part):
@@ -160,6 +173,21 @@ class Training(Part):
 class ReleasePolicy(Part):
     alias: str = Field("champion", pattern=r"^[a-z][a-z0-9-]*$", description="The pointer that serving reads.")
     promote: bool = Field(True, description="False: a blessed version is published, but the alias stays.")
+    require_signature: bool = Field(False, description="True: nothing is loaded, pulled or promoted without a valid "
+                                    "signature.")  # fmt: skip
+
+
+class Storage(Part):
+    encryption: Literal["none", "AES256", "aws:kms"] = Field("none", description="What every write asks the server "
+                                                             "for; none: the bucket's own default.")  # fmt: skip
+    kms_key_id: str | None = Field(None, description="Only with aws:kms; null: the account's key for S3.")
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Storage":
+        if self.kms_key_id and self.encryption != "aws:kms":
+            raise ValueError(f"kms_key_id is given, but encryption is {self.encryption!r}; write encryption: aws:kms "
+                             "or drop it")  # fmt: skip
+        return self
 
 
 class Schedule(Part):

@@ -24,6 +24,7 @@ from models.sections import (
     Policy,
     ReleasePolicy,
     Schedule,
+    Storage,
     Training,
     Validation,
     Windowing,
@@ -49,12 +50,14 @@ class ModelSpec(Part):
         default_factory=default_gates, min_length=1, description="What must hold before a release; all of them."
     )
     release: ReleasePolicy = Field(ReleasePolicy(), description="What becomes of a blessed candidate.")
+    storage: Storage = Field(Storage(), description="How objects are kept.")
     schedule: Schedule | None = Field(None, description="When maintenance runs.")
     seed: int = Field(13, ge=0, description="Of everything random.")
 
     @property
     def kind(self) -> ModelKind:
-        return ModelKind(task=self.task, labels=self.labels, max_tokens=self.model.max_tokens, seed=self.seed)
+        return ModelKind(task=self.task, labels=self.labels, max_tokens=self.model.max_tokens, seed=self.seed,
+                         code=self.model.trust_remote_code)  # fmt: skip
 
     @model_validator(mode="after")
     def _fits(self) -> "ModelSpec":

@@ -13,6 +13,7 @@ from transformers.utils import logging as transformers_logging
 from errors import ModelError
 from models.adapter import Advance, Examples, Predictions, Trained
 from models.contracts import ModelKind
+from models.plain_files import refuse_unsafe
 from models.sections import Training
 from models.threads import choose_threads
 
@@ -33,8 +34,9 @@ class TextClassifier:
 
     @classmethod
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
-        _refuse_pickles(folder)
-        config = _config(folder)
+        _require_weights(folder)
+        refuse_unsafe(folder, code=kind.code)
+        config = _config(folder, trust=bool(kind.code))
         if not new_head:
             _check_labels(config, kind.labels, folder)
         set_seed(kind.seed)  # a new head starts from the spec's seed
@@ -42,9 +44,10 @@ class TextClassifier:
         try:
             model = AutoModelForSequenceClassification.from_pretrained(
                 folder, id2label=names, label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
-                ignore_mismatched_sizes=new_head, dtype=torch.float32, trust_remote_code=False,
+                ignore_mismatched_sizes=new_head, dtype=torch.float32, trust_remote_code=bool(kind.code),
+                use_safetensors=True,
             )  # fmt: skip
-            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+            tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(kind.code))
         except (OSError, ValueError, RuntimeError) as problem:
             raise ModelError(f"{folder} cannot be loaded as a sequence classifier: {problem}") from problem
         _give_pad_token(model, tokenizer)
@@ -124,7 +127,7 @@ def _batches(lengths: list[int]) -> Iterator[list[int]]:
         yield batch
 
 
-def _refuse_pickles(folder: Path) -> None:
+def _require_weights(folder: Path) -> None:
     if not list(folder.glob("*.safetensors")):
         found = sorted(p.name for p in folder.glob("*")) if folder.is_dir() else "no such folder"
         raise ModelError(
@@ -133,9 +136,9 @@ def _refuse_pickles(folder: Path) -> None:
         )
 
 
-def _config(folder: Path) -> Any:
+def _config(folder: Path, *, trust: bool) -> Any:
     try:
-        return AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, trust_remote_code=trust)
     except (OSError, ValueError) as problem:
         raise ModelError(f"{folder}/config.json is no transformers configuration: {problem}") from problem
 

@@ -97,7 +97,7 @@ def measure_release(
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
-    folder = store.get_folder(weights.prefix, weights.files, weights.content_digest)
+    folder = store.get_folder(weights.prefix, weights.files)
     return adapter_for(kind.task).load(folder, kind, new_head=False)
 
 

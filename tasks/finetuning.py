@@ -9,15 +9,18 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, ModelError
+from infra.files import folder_digest
+from infra.keys import MANIFEST, SIGNATURE
 from infra.object_store import ObjectStore, sha256_of
 from infra.progress import bar
 from infra.stages import once
 from models.adapter import Examples, adapter_for
 from models.contracts import Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
+from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
 from models.sections import ModelSource, Training
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
-"""What a model may consist of: safetensors, and text. Pickles are never copied, loaded or written."""
+OURS = {MANIFEST, SIGNATURE}
+"""What a version that was pulled has beside the model's own files."""
 
 
 @task(name="fine-tune", cache_policy=NO_CACHE)
@@ -26,7 +29,7 @@ def fine_tune(
     training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, store: ObjectStore,
 ) -> Candidate:  # fmt: skip
     """The trained files, stored under their content. A killed training resumes from its last whole checkpoint."""
-    folder = store.get_folder(parent.prefix, parent.files, parent.content_digest)
+    folder = store.get_folder(parent.prefix, parent.files)
     adapter = adapter_for(kind.task)
     model = adapter.load(folder, kind, new_head=parent_version is None)
     train, validation = (_examples(t, kind.labels, store) for t in (training_set.train, training_set.validation))
@@ -37,7 +40,7 @@ def fine_tune(
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
     try:
         model.save(saved)
-        weights = store_folder(saved, store)
+        weights = store_folder(saved, store, code=kind.code)
     finally:
         shutil.rmtree(saved, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
@@ -49,7 +52,7 @@ def fine_tune(
 @once("adopt")
 def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     """The source as it is, once it has been loaded and its labels are the spec's."""
-    folder = store.get_folder(source.prefix, source.files, source.content_digest)
+    folder = store.get_folder(source.prefix, source.files)
     model = adapter_for(kind.task).load(folder, kind, new_head=False)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
@@ -58,19 +61,29 @@ def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
 
 @task(name="import source model", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
 def import_source(source: ModelSource, *, base: str, store: ObjectStore) -> Weights:
-    """The spec's model, from a folder, an s3:// prefix or the hub, copied into the store."""
+    """The spec's model, from a folder, an s3:// prefix or the hub, copied into the store.
+
+    Raises UnsafeModel where a folder or prefix holds a pickle, an archive, or code that the spec does not name.
+    From the hub, only files that a model may consist of are asked for.
+    """
+    code = source.trust_remote_code
     if source.source.startswith("s3://"):
-        with_slash = source.source.rstrip("/") + "/"
-        draft = Path(mkdtemp(dir=store.work, prefix="source-"))
-        try:
-            for found in store.list_objects(with_slash):
-                if any(Path(found.uri).match(pattern) for pattern in MODEL_FILES):
-                    store.fetch_uri(found.uri, draft / found.uri.removeprefix(with_slash))
-            return store_folder(draft, store)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+        return _from_prefix(source.source.rstrip("/") + "/", code, store)
     folder = Path(base) / source.source
-    return store_folder(folder if folder.is_dir() else _from_hub(source, folder), store)
+    return store_folder(folder if folder.is_dir() else _from_hub(source, folder), store, code=code)
+
+
+def _from_prefix(uri: str, code: Code, store: ObjectStore) -> Weights:
+    names = [found.uri.removeprefix(uri) for found in store.list_objects(uri)]
+    refuse_names(names, source=uri)
+    draft = Path(mkdtemp(dir=store.work, prefix="source-"))
+    try:
+        for name in names:
+            if any(Path(name).match(pattern) for pattern in (*MODEL_FILES, "*.py")):
+                store.fetch_uri(uri + name, draft / name)
+        return store_folder(draft, store, code=code)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _from_hub(source: ModelSource, looked_at: Path) -> Path:
@@ -78,7 +91,8 @@ def _from_hub(source: ModelSource, looked_at: Path) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     try:
-        return Path(snapshot_download(source.source, revision=source.revision, allow_patterns=list(MODEL_FILES)))
+        wanted = [*MODEL_FILES, *source.trust_remote_code]
+        return Path(snapshot_download(source.source, revision=source.revision, allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
         reason = str(problem).splitlines()[0]
         raise ModelError(
@@ -87,16 +101,16 @@ def _from_hub(source: ModelSource, looked_at: Path) -> Path:
         ) from problem
 
 
-def store_folder(folder: Path, store: ObjectStore) -> Weights:
-    """Uploads a model's files (safetensors and text only) under the digest of them all."""
-    paths = sorted({p for pattern in MODEL_FILES for p in folder.glob(pattern) if p.is_file()})
-    paths = [p for p in paths if p.name != "manifest.json"]
+def store_folder(folder: Path, store: ObjectStore, *, code: Code = NO_CODE) -> Weights:
+    """Uploads a model's files (safetensors, text and the code that the spec trusts) under the digest of them all."""
+    refuse_unsafe(folder, code=code)
+    paths = [p for p in select_files(folder, code) if p.name not in OURS]
     if not any(p.suffix == ".safetensors" for p in paths):
         found = sorted(p.name for p in folder.iterdir()) or "nothing"
         raise ModelError(f"no *.safetensors in the model folder (found {found}); Upkeep never loads pickles: "
                          "convert the model once with `save_pretrained`")  # fmt: skip
     files = tuple(FileEntry(path=p.name, sha256=sha256_of(p), bytes=p.stat().st_size) for p in paths)
-    digest = hashlib.sha256("".join(f"{f.sha256}  {f.path}\n" for f in files).encode()).hexdigest()
+    digest = folder_digest(files)
     prefix = store.keys.candidate(digest)
     present = set(store.list_keys(prefix))
     for path in paths:

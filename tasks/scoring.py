@@ -22,7 +22,7 @@ def score_rows(
     rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scores:  # fmt: skip
     """Probabilities and embeddings of every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many."""
-    folder = store.get_folder(weights.prefix, weights.files, weights.content_digest)
+    folder = store.get_folder(weights.prefix, weights.files)
     model = adapter_for(kind.task).load(folder, kind, new_head=False)
     began = time.perf_counter()
     with TemporaryDirectory(prefix="upkeep-") as folder_name, bar("scoring", total=rows.rows, unit="rows") as advance:

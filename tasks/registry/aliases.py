@@ -17,6 +17,7 @@ from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Manifest, Release
 from tasks.registry.moving import announced
 from tasks.registry.sealed import sealed, unsealed
+from tasks.security.signing import require_signature
 
 
 @task(name="move alias", cache_policy=NO_CACHE)
@@ -25,6 +26,7 @@ def move_alias(
 ) -> Release:
     """The next generation of an alias. `expected` is the version it must point to now (None: to none);
     where this run has moved it already, that is the answer."""
+    require_signature(manifest, store=store)
     newest = next(iter(read_log(alias, store=store, limit=1)), None)
     if newest and newest.run_id == run_id and newest.version == manifest.version:
         return Release(manifest=manifest, entry=newest)

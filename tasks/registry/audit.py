@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 
-from errors import CorruptObject, MissingObject
+from errors import CorruptObject, MissingObject, UnsignedRelease
 from infra.files import Stored
+from infra.keys import MANIFEST, SIGNATURE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from models.contracts import AliasEntry, Audit, HistoryEntry, Manifest, Misfit
@@ -12,6 +13,7 @@ from tasks.registry.aliases import list_aliases
 from tasks.registry.moving import is_entombed
 from tasks.registry.sealed import unsealed
 from tasks.registry.versions import list_versions
+from tasks.security.signing import verify_stored
 
 
 def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: ObjectStore) -> Audit:
@@ -31,7 +33,7 @@ def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: O
             misfits += found
             if manifest:
                 files += len(manifest.files)
-                misfits += _files(manifest, deep=deep, store=store)
+                misfits += [*_files(manifest, deep=deep, store=store), *_signature(manifest, store)]
             advance(1)
     entries = sum(len(log.keys) for log in logs.values())
     return Audit(entries=entries, versions=len(versions), files=files, deep=deep, misfits=tuple(misfits))
@@ -124,5 +126,15 @@ def _files(manifest: Manifest, *, deep: bool, store: ObjectStore) -> Iterator[Mi
             yield Misfit(uri=uri, problem=f"the file has {sizes[file.path]} bytes, {file.bytes} were written")
         elif deep and not store.is_whole(Stored(uri, file.sha256, file.bytes)):
             yield Misfit(uri=uri, problem="the file is not what was written: its SHA-256 is another")
-    for path in sorted(set(sizes) - {file.path for file in manifest.files} - {"manifest.json"}):
+    for path in sorted(set(sizes) - {file.path for file in manifest.files} - {MANIFEST, SIGNATURE}):
         yield Misfit(uri=store.uri(prefix + path), problem="the version's manifest knows nothing of this file")
+
+
+def _signature(manifest: Manifest, store: ObjectStore) -> Iterator[Misfit]:
+    """Of a version that has one or must have one, as far as there is a key to verify it with."""
+    key = store.keys.signature(manifest.version)
+    if store.release_keys.required or (store.release_keys.can_verify and store.exists(key)):
+        try:
+            verify_stored(manifest, store=store)
+        except UnsignedRelease as problem:
+            yield Misfit(uri=store.uri(key), problem=str(problem))

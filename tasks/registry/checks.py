@@ -8,14 +8,17 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import SpecError
+from infra.keys import MANIFEST
 from infra.object_store import ObjectStore
 from models.adapter import adapter_for
 from models.contracts import Manifest, ModelKind
+from tasks.security.signing import copy_signature, require_signature
 
 
 @task(name="verify version", cache_policy=NO_CACHE)
 def verify_version(manifest: Manifest, *, kind: ModelKind, store: ObjectStore) -> Manifest:
     """Downloads, verifies and loads a version, past any cache; raises where it is not what was released."""
+    require_signature(manifest, store=store)
     draft = Path(mkdtemp(dir=store.work, prefix="verify-"))
     try:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
@@ -29,11 +32,13 @@ def pull(manifest: Manifest, target: Path, *, store: ObjectStore) -> None:
     """A verified copy of a version in a folder of one's own, which appears whole or not at all."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SpecError(f"{target} exists and is not an empty folder; name a new one, nothing is overwritten")
+    require_signature(manifest, store=store)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(mkdtemp(dir=target.parent, prefix=f".{target.name}."))
     try:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
-        (draft / "manifest.json").write_bytes(store.get_bytes(store.keys.manifest(manifest.version)))
+        (draft / MANIFEST).write_bytes(store.get_bytes(store.keys.manifest(manifest.version)))
+        copy_signature(manifest, draft, store=store)
         draft.chmod(0o755)
         draft.replace(target)
     finally:

@@ -28,6 +28,7 @@ from models.contracts import (
     Weights,
 )
 from tasks.registry.sealed import sealed, unsealed
+from tasks.security.signing import require_signature, sign_version
 
 TRIES = 50
 CARD = "README.md"
@@ -55,7 +56,9 @@ def publish(
         files=_put_files(candidate, written, store.keys.version(version), store),
         content_digest=candidate.content_digest, reference=reference, measured=measured, lineage=lineage,
     )  # fmt: skip
-    store.put_bytes(key, sealed(manifest), if_absent=True)
+    data = sealed(manifest)
+    sign_version(manifest, data, store=store)
+    store.put_bytes(key, data, if_absent=True)
     return manifest
 
 
@@ -109,5 +112,7 @@ def list_versions(*, store: ObjectStore) -> list[int]:
 
 
 def weights_of(manifest: Manifest, *, store: ObjectStore) -> Weights:
+    """What a released version is loaded from. UnsignedRelease where the spec demands a signature and it is not valid."""
+    require_signature(manifest, store=store)
     prefix = store.keys.version(manifest.version)
     return Weights(prefix=prefix, files=manifest.files, content_digest=manifest.content_digest + "-released")

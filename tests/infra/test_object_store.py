@@ -6,6 +6,7 @@ import pytest
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
+from models.contracts import FileEntry
 
 
 def test_a_conditional_write_is_refused_where_somebody_wrote_before(store: ObjectStore) -> None:
@@ -50,3 +51,10 @@ def test_an_overlay_reads_through_and_keeps_its_writes_to_itself(store: ObjectSt
         (tmp_path / "x.txt").write_text("x")
         assert dry.get_file(dry.put_blob("b", tmp_path / "x.txt")).read_text() == "x"
     assert store.list_keys("") == ["a/1"]
+
+
+def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_calls_it(store: ObjectStore) -> None:
+    for prefix, data in (("good/", b"good"), ("evil/", b"evil")):
+        store.put_bytes(f"{prefix}config.json", data)
+        file = FileEntry(path="config.json", sha256=hashlib.sha256(data).hexdigest(), bytes=4)
+        assert (store.get_folder(prefix, [file]) / "config.json").read_bytes() == data

@@ -1,0 +1,41 @@
+"""The commands about signatures: verify, sign, keygen."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli_looking import Json
+
+signing = typer.Typer()
+Version = Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@VERSION")]
+
+
+@signing.command()
+def verify(version: Version, as_json: Json = False) -> None:
+    """Read every byte of a released version: its hashes, and its signature where it has one."""
+    from flows.signed import describe_verified, verify_version
+
+    path, _, which = version.partition("@")
+    found = verify_version(Path(path), which)
+    typer.echo(found.model_dump_json(indent=2) if as_json else describe_verified(found))
+
+
+@signing.command()
+def sign(version: Version, as_json: Json = False) -> None:
+    """Sign a version that is there already, once every byte of it was verified (UPKEEP_SIGNING_KEY_FILE)."""
+    from flows.signed import describe_verified, sign_version
+
+    path, _, which = version.partition("@")
+    found = sign_version(Path(path), which)
+    typer.echo(found.model_dump_json(indent=2) if as_json else describe_verified(found))
+
+
+@signing.command()
+def keygen(folder: Annotated[Path, typer.Argument(help="Where the two files go.")]) -> None:
+    """Make a key pair for signing releases: keep the private one where releases are made, hand out the public one."""
+    from tasks.security.keys import PRIVATE, PUBLIC, make_keys
+
+    name = make_keys(folder)
+    typer.echo(f"key {name}: export UPKEEP_SIGNING_KEY_FILE={folder / PRIVATE} (secret)\n"
+               f"  whoever verifies: export UPKEEP_VERIFY_KEY_FILE={folder / PUBLIC}")  # fmt: skip

@@ -1,0 +1,32 @@
+"""Server-side encryption: asked for by every request that creates an object, whoever makes it."""
+
+from typing import Any, Protocol
+
+CREATES = ("PutObject", "CreateMultipartUpload", "CopyObject")
+
+
+class Encrypted(Protocol):
+    """What a spec says of it: `none`, `AES256` or `aws:kms`; the key only with the last."""
+
+    @property
+    def encryption(self) -> str: ...
+    @property
+    def kms_key_id(self) -> str | None: ...
+
+
+def encrypt_writes(client: Any, wanted: Encrypted) -> None:
+    """From now on, objects that this client creates are encrypted as the spec says.
+
+    It is done where boto builds its requests: transfers and copies make their own, and none can be forgotten.
+    """
+    if wanted.encryption == "none":
+        return
+    arguments = {"ServerSideEncryption": wanted.encryption}
+    if wanted.kms_key_id:
+        arguments["SSEKMSKeyId"] = wanted.kms_key_id
+
+    def add(params: dict[str, Any], **_: Any) -> None:
+        params.update(arguments)
+
+    for name in CREATES:
+        client.meta.events.register(f"provide-client-params.s3.{name}", add)

@@ -1,0 +1,110 @@
+"""What a model may consist of: safetensors and plain text. Pickles, archives and code that nobody named are refused."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from errors import UnsafeModel
+from models.pickles import danger_in
+
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".h5", ".hdf5", ".keras"}
+ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".zst", ".rar", ".nemo", ".mar"}
+CONVERT = (
+    "Upkeep loads only safetensors and plain text. Convert the model once where you trust it "
+    "(`save_pretrained` into a new folder), or take the file out of the source."
+)
+POINTER = "auto_map"
+"""The field of a configuration by which transformers finds code to run."""
+
+Code = Mapping[str, str]
+"""Python files that the spec trusts: name -> SHA-256."""
+NO_CODE: Code = MappingProxyType({})
+
+
+def select_files(folder: Path, code: Code) -> list[Path]:
+    """A model's own files, in the order of their names; what else lies beside them stays where it is."""
+    found = {p for pattern in MODEL_FILES for p in folder.glob(pattern) if p.is_file()}
+    return sorted(found | {folder / name for name in code if (folder / name).is_file()})
+
+
+def refuse_unsafe(folder: Path, *, code: Code) -> None:
+    """Raises UnsafeModel where anything below the folder is a pickle, an archive, or code that is not in `code`.
+
+    Folders whose name begins with a dot (.git, .cache) are no part of a model and are not looked at.
+    """
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    refuse_names((str(path.relative_to(folder)) for path in paths), source=str(folder))
+    for path in paths:
+        danger = danger_in(path)
+        if danger:
+            raise UnsafeModel(f"{path} is {danger}, whatever its name says. {CONVERT}")
+        if path.suffix == ".py":
+            _require_trusted(path, folder, code)
+        if path.match("*config*.json"):
+            _refuse_pointers(path, folder, code)
+
+
+def refuse_names(names: Iterable[str], *, source: str) -> None:
+    """The same by names alone, for files that have not been downloaded."""
+    for name in names:
+        suffix = Path(name).suffix.lower()
+        if ".." in Path(name).parts:
+            raise UnsafeModel(f"{source} holds {name!r}, which leads out of the folder; rename it")
+        if suffix in PICKLES:
+            raise UnsafeModel(f"{source} holds {name}: a *{suffix} file is a pickle or may hold one, and reading a "
+                              f"pickle runs whatever it says. {CONVERT}")  # fmt: skip
+        if suffix in ARCHIVES:
+            raise UnsafeModel(f"{source} holds {name}: what is in an archive cannot be seen from outside. {CONVERT}")
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(folder).parts[:-1])
+
+
+def _require_trusted(path: Path, folder: Path, code: Code) -> None:
+    name = str(path.relative_to(folder))
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if code.get(name) == found:
+        return
+    known = f"the spec trusts SHA-256 {code[name]}, this file has {found}" if name in code else "no spec trusts it"
+    raise UnsafeModel(
+        f"{path} is code that loading the model would run, and {known}. Read it; if you trust it, write in the spec:\n"
+        f"  model:\n    trust_remote_code:\n      {name}: {found}"
+    )
+
+
+def _refuse_pointers(path: Path, folder: Path, code: Code) -> None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return  # whoever loads it says what is wrong with it
+    for reference in _references(document):
+        module = f"{reference.split('--')[-1].split('.')[0]}.py"
+        if "--" in reference:
+            raise UnsafeModel(
+                f"{path} points to code in another repository ({reference!r}), which may change at any time. Put "
+                f"{module} beside it, write {reference.split('--')[-1]!r} instead, and trust the file by its SHA-256 "
+                "in model.trust_remote_code."
+            )
+        if module not in code or not (folder / module).is_file():
+            raise UnsafeModel(
+                f"{path} makes transformers run code of its own ({reference!r}), and model.trust_remote_code does not "
+                f"name {module} beside it. Use a model that transformers knows; or read that file, and name it there "
+                "with its SHA-256."
+            )
+
+
+def _references(node: Any, *, below: bool = False) -> Iterator[str]:
+    """Every "module.Class" below a field that points to code."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _references(value, below=below or key == POINTER)
+    elif isinstance(node, list):
+        for value in node:
+            yield from _references(value, below=below)
+    elif below and isinstance(node, str):
+        yield node

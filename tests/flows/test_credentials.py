@@ -1,0 +1,185 @@
+"""Credentials never leave the settings: recognisable ones are planted, then everything that was written is read."""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from errors import SpecError, StoreError, UpkeepError, redacted
+from flows.bootstrap import bootstrap
+from flows.inspect import pull_version, read_status
+from flows.signed import verify_version
+from infra.object_store import ObjectStore
+from infra.settings import Settings
+from tasks.security.keys import PRIVATE, make_keys
+from tests.flows.conftest import Home
+from tests.tiny import sentences
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+ACCESS, SECRET = "AKIAPLANTEDACCESSKEY", "planted+secret/0123456789abcdefghijklmno"
+TOKEN = "cGxhbnRlZC1zZXNzaW9uLXRva2Vu"
+PRESIGNED = f"X-Amz-Credential={ACCESS}%2F20261124&X-Amz-Security-Token={TOKEN}&X-Amz-Signature={'5eed' * 16}"
+OURS = ("flows", "tasks", "infra", "models")
+
+
+class Planted:
+    """What was planted, and the search for it."""
+
+    def __init__(self, pem: str) -> None:
+        body = [line for line in pem.splitlines() if "-----" not in line]
+        self.words = [ACCESS, SECRET, TOKEN, "5eed" * 4, *body]
+
+    def found_in(self, text: str | bytes) -> list[str]:
+        shown = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return [word for word in self.words if word in shown]
+
+
+@pytest.fixture
+def planted(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planted:
+    make_keys(tmp_path / "keys")
+    pem = (tmp_path / "keys" / PRIVATE).read_text()
+    settings = {"UPKEEP_S3_ACCESS_KEY": ACCESS, "UPKEEP_S3_SECRET_KEY": SECRET, "UPKEEP_SIGNING_KEY": pem,
+                "AWS_SESSION_TOKEN": TOKEN, "HF_TOKEN": TOKEN, "PRESIGNED": f"https://store/x?{PRESIGNED}"}  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True}, release={"require_signature": True})
+    home.receive("day-0", sentences(300))
+    return Planted(pem)
+
+
+class Echo(BaseHTTPRequestHandler):
+    """A server (or a proxy before one) that refuses, and repeats in its answer all that it was sent."""
+
+    def answer(self) -> None:
+        told = " ".join(f"{name}: {value}" for name, value in self.headers.items()).replace("<", "").replace("&", "")
+        body = f"<Error><Code>SignatureDoesNotMatch</Code><Message>You sent {told}</Message></Error>".encode()
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        with suppress(BrokenPipeError, ConnectionResetError):
+            self.wfile.write(b"" if self.command == "HEAD" else body)
+
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        if name.startswith("do_"):
+            return self.answer
+        raise AttributeError(name)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class Cut(Echo):
+    """One that cuts every connection."""
+
+    def answer(self) -> None:
+        self.connection.close()
+
+
+@pytest.fixture(params=[Echo, Cut], ids=["refuses", "cuts"])
+def hostile(request: pytest.FixtureRequest) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), request.param)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def everything_written(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            yield str(path), path.read_bytes()
+
+
+def upkeep(*arguments: object) -> str:
+    command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env={**os.environ})
+    return f"exit {done.returncode}\n{done.stdout}{done.stderr}"
+
+
+def test_a_release_and_all_that_is_done_with_it_write_no_credential_anywhere(
+    home: Home, planted: Planted, store: ObjectStore, tmp_path: Path,
+    caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    for name in OURS:
+        caplog.set_level(logging.DEBUG, logger=name)
+    bootstrap(home.spec, force=True)
+    assert verify_version(home.spec, "1").signed_by is not None
+    pull_version(home.spec, "champion", home.folder / "pulled")
+    told = upkeep("verify", home.spec)
+    assert told.startswith("exit 0"), told
+    assert "signed by the key" in told
+    written = [*everything_written(home.folder), *((key, store.get_bytes(key)) for key in store.list_keys(""))]
+    assert any(name.endswith("model.sig") for name, _ in written)
+    assert any(name.endswith(".html") for name, _ in written)
+    shown = [("log", caplog.text), ("terminal", "".join(capfd.readouterr())), ("command", told),
+             ("settings", repr(Settings()))]  # fmt: skip
+    assert {name: planted.found_in(text) for name, text in [*written, *shown] if planted.found_in(text)} == {}
+
+
+def test_no_failing_call_shows_a_credential_even_where_the_server_repeats_them(
+    home: Home, planted: Planted, hostile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPKEEP_S3_ENDPOINT_URL", hostile)
+    monkeypatch.setattr("time.sleep", lambda _: None)  # boto waits between its tries
+    with pytest.raises(StoreError) as caught:
+        read_status(home.spec)
+    whole = "".join(traceback.format_exception(caught.value))
+    assert "The above exception was the direct cause" in whole
+    assert planted.found_in(whole) == []
+
+
+def test_wrong_settings_are_told_without_what_they_hold(
+    home: Home, planted: Planted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = os.environ["UPKEEP_SIGNING_KEY"]
+    wrong = {
+        "UPKEEP_S3_BUCKET": ("no-such-bucket", "the bucket does not exist"),
+        "UPKEEP_SIGNING_KEY": (key[:-40], "UPKEEP_SIGNING_KEY is no private key"),
+        "UPKEEP_VERIFY_KEY": (key, "UPKEEP_VERIFY_KEY is no public key"),
+        "UPKEEP_SIGNING_KEY_FILE": (str(tmp_path / "keys" / PRIVATE), "both set"),
+        "UPKEEP_S3_ENDPOINT_URL": (f"http://127.0.0.1:9/?{PRESIGNED}", "holds a user, a password or a query"),
+    }
+    for name, (value, told) in wrong.items():
+        with monkeypatch.context() as changed:
+            changed.setenv(name, value)
+            with pytest.raises(UpkeepError, match=told) as caught:
+                bootstrap.fn(home.spec, force=True)
+        assert planted.found_in("".join(traceback.format_exception(caught.value))) == [], name
+
+
+def test_a_setting_that_cannot_be_read_is_told_without_its_value() -> None:
+    with pytest.raises(ValueError, match="s3_secret_key") as caught:
+        Settings(s3_secret_key=20261124)  # type: ignore[arg-type]
+    assert "20261124" not in str(caught.value)
+
+
+def test_a_password_in_the_address_of_the_store_is_refused_and_not_repeated(
+    home: Home, planted: Planted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPKEEP_S3_ENDPOINT_URL", f"http://{ACCESS}:{TOKEN}@127.0.0.1:9")
+    with pytest.raises(SpecError, match="UPKEEP_S3_ENDPOINT_URL holds a user") as caught:
+        read_status(home.spec)
+    assert planted.found_in("".join(traceback.format_exception(caught.value))) == []
+
+
+def test_a_presigned_address_in_a_spec_is_not_repeated_by_the_error_that_refuses_it(
+    home: Home, planted: Planted
+) -> None:
+    home.write_spec(data={"sources": [f"https://store/rows.csv?{PRESIGNED}"]})
+    with pytest.raises(UpkeepError) as caught:
+        bootstrap.fn(home.spec)
+    assert planted.found_in("".join(traceback.format_exception(caught.value))) == []
+
+
+def test_what_looks_like_a_credential_is_struck_out_and_the_rest_is_left() -> None:
+    assert redacted("s3://b/models/x@champion: access denied") == "s3://b/models/x@champion: access denied"
+    assert redacted("no valid signature: see http://u:p@host/x") == "no valid signature: see http://***@host/x"
+    assert redacted(f"GET /x?{PRESIGNED} failed") == (
+        "GET /x?X-Amz-Credential=***&X-Amz-Security-Token=***&X-Amz-Signature=*** failed")  # fmt: skip

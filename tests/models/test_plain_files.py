@@ -1,0 +1,190 @@
+"""What a model may consist of, and what is refused however it is dressed up."""
+
+import gzip
+import hashlib
+import io
+import pickle
+import tarfile
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from errors import SpecError, UnsafeModel
+from models.contracts import FileEntry, ModelKind
+from models.pickles import is_pickle, is_safetensors
+from models.plain_files import refuse_unsafe, select_files
+from models.spec import parse_spec
+from models.text_classification import TextClassifier
+from tests.tiny import tiny_model
+
+NONE: dict[str, str] = {}
+KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
+
+
+class Evil:
+    def __reduce__(self) -> object:
+        return print, ("this must never be printed",)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("plain") / "model")
+
+
+@pytest.fixture
+def model(original: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for path in original.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    return folder
+
+
+def archived(pack: str) -> bytes:
+    held = io.BytesIO()
+    data = pickle.dumps(Evil())
+    if pack == "zip":
+        with zipfile.ZipFile(held, "w") as archive:
+            archive.writestr("model/data.pkl", data)
+    elif pack == "gzip":
+        held.write(gzip.compress(data))
+    else:
+        with tarfile.open(fileobj=held, mode="w") as tar:
+            tar.addfile(tarfile.TarInfo("weights"), io.BytesIO(b""))
+    return held.getvalue()
+
+
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "training_args.bin", "a.pt", "b.pth", "c.pkl", "d.ckpt", "e.h5",
+                                  "E.PT", "below/optimizer.pt", "f.zip", "g.tar.gz"])  # fmt: skip
+def test_a_file_that_is_a_pickle_or_an_archive_by_its_name_is_refused_by_that_name(name: str, model: Path) -> None:
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).write_bytes(b"harmless")
+    with pytest.raises(UnsafeModel, match=rf"holds {name}.*save_pretrained"):
+        refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("value", [Evil(), OrderedDict(a=1)], ids=["evil", "plain"])
+def test_a_pickle_is_known_by_its_content_in_every_protocol(protocol: int, value: object, model: Path) -> None:
+    (model / "vocab.txt").write_bytes(pickle.dumps(value, protocol))
+    with pytest.raises(UnsafeModel, match=r"vocab.txt is a pickle, whatever its name says"):
+        refuse_unsafe(model, code=NONE)
+
+
+def test_a_pickle_that_breaks_off_after_it_has_run_is_still_one() -> None:
+    for protocol in (0, 2, 4):
+        for damage in (b"\xff\xff broken", b"cno such\nmodule or name\n."):
+            assert is_pickle(pickle.dumps(Evil(), protocol)[:-1] + damage)
+
+
+def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_content(model: Path) -> None:
+    held = io.BytesIO()
+    torch.save({"w": torch.zeros(2)}, held)
+    objects, packed = io.BytesIO(), io.BytesIO()
+    np.save(objects, np.array([Evil()], dtype=object))
+    np.savez(packed, a=np.zeros(2), b=np.array([{}], dtype=object))
+    hidden = {
+        "an archive with a pickle": held.getvalue(), "a gzip archive": archived("gzip"), "a tar archive": archived("tar"),
+        "an archive with a pickle (model/data.pkl)": archived("zip"), "pickled objects": objects.getvalue(),
+        "pickled objects (b.npy)": packed.getvalue(), "an HDF5 file": b"\x89HDF\r\n\x1a\n",
+    }  # fmt: skip
+    for what, data in hidden.items():
+        (model / "added.txt").write_bytes(data)
+        with pytest.raises(UnsafeModel) as caught:
+            refuse_unsafe(model, code=NONE)
+        assert what in str(caught.value)
+
+
+def test_weights_are_a_whole_safetensors_file_with_nothing_behind_it(model: Path) -> None:
+    weights = model / "model.safetensors"
+    right = weights.read_bytes()
+    assert is_safetensors(weights)
+    for wrong in (right + archived("zip"), right[:-1], pickle.dumps(Evil()), b"", b"\x80\x02" + b"\x00" * 6 + b"{}"):
+        weights.write_bytes(wrong)
+        with pytest.raises(UnsafeModel, match="no whole safetensors file"):
+            refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "c\n(in memory of)\nR.", "(iabc def\nx\n", "N.", "}.", "(dp0\n.",
+                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n."])  # fmt: skip
+def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: str, model: Path) -> None:
+    (model / "vocab.txt").write_text(text)
+    (model / "array.npy").write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") +
+                                      b"{'descr': '<f8', 'fortran_order': False, 'shape': (0,), }".ljust(117) + b"\n")  # fmt: skip
+    refuse_unsafe(model, code=NONE)
+
+
+def test_what_is_no_part_of_a_model_stays_where_it_is(model: Path) -> None:
+    (model / ".git" / "lfs").mkdir(parents=True)
+    (model / ".git" / "lfs" / "object").write_bytes(pickle.dumps(Evil()))
+    (model / "notes.md").write_text("mine")
+    refuse_unsafe(model, code=NONE)
+    assert "notes.md" not in {path.name for path in select_files(model, NONE)}
+
+
+# --- code ---
+
+
+CODE = """
+from transformers import BertForSequenceClassification
+class Mine(BertForSequenceClassification):
+    pass
+"""
+
+
+def with_code(model: Path, reference: str = "modeling_mine.Mine") -> str:
+    """Lets the configuration point to code, and answers with that code's SHA-256."""
+    import json
+
+    config = json.loads((model / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForSequenceClassification": reference}
+    (model / "config.json").write_text(json.dumps(config))
+    (model / "modeling_mine.py").write_text(CODE)
+    return hashlib.sha256(CODE.encode()).hexdigest()
+
+
+def test_code_is_refused_with_the_line_that_would_trust_it(model: Path) -> None:
+    digest = with_code(model)
+    with pytest.raises(UnsafeModel, match=r"auto_map|code of its own"):
+        TextClassifier.load(model, KIND, new_head=True)
+    (model / "config.json").unlink()
+    with pytest.raises(UnsafeModel, match=rf"modeling_mine.py: {digest}"):
+        refuse_unsafe(model, code=NONE)
+
+
+def test_code_is_run_only_as_it_was_when_it_was_trusted(model: Path, tmp_path: Path) -> None:
+    digest = with_code(model)
+    trusting = KIND.model_copy(update={"code": {"modeling_mine.py": digest}})
+    loaded = TextClassifier.load(model, trusting, new_head=True)
+    assert type(loaded.model).__name__ == "Mine"
+    loaded.save(tmp_path / "saved")
+    assert "modeling_mine.py" in {path.name for path in select_files(tmp_path / "saved", trusting.code)}
+    assert type(TextClassifier.load(tmp_path / "saved", trusting, new_head=False).model).__name__ == "Mine"
+    with (model / "modeling_mine.py").open("a") as file:
+        file.write("print('changed')\n")
+    with pytest.raises(UnsafeModel, match=f"the spec trusts SHA-256 {digest}, this file has"):
+        TextClassifier.load(model, trusting, new_head=True)
+
+
+def test_code_in_another_repository_is_never_trusted(model: Path) -> None:
+    digest = with_code(model, "somebody/theirs--modeling_mine.Mine")
+    with pytest.raises(UnsafeModel, match="points to code in another repository"):
+        refuse_unsafe(model, code={"modeling_mine.py": digest})
+
+
+@pytest.mark.parametrize("value", [True, "main", {"modeling.py": "abc"}, {"../x.py": "0" * 64}])
+def test_a_spec_trusts_code_by_name_and_content_only(value: object) -> None:
+    document = {"name": "x", "model": {"source": "m", "trust_remote_code": value}, "labels": ["a", "b"],
+                "data": {"sources": ["x.csv"]}, "columns": {"text": "text"}}  # fmt: skip
+    with pytest.raises(SpecError, match="trust_remote_code"):
+        parse_spec(document, where="spec.yaml")
+
+
+def test_a_record_cannot_name_a_file_outside_of_its_version() -> None:
+    for path in ("../x", "/etc/x", "a/../../x"):
+        with pytest.raises(ValueError, match="leads out of the version's folder"):
+            FileEntry(path=path, sha256="0" * 64, bytes=1)
