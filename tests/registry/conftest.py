@@ -1,4 +1,4 @@
-"""A real S3 server for the proofs, and stores of their own on it."""
+"""Real S3 servers for the proofs, and stores of their own on them."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -7,31 +7,54 @@ from typing import Any
 
 import pytest
 
-from infra.local_store import BUCKET, Endpoint, local_store
+from infra.local_store import BUCKET, local_store
 from infra.object_store import ObjectStore, connect
+from tests.registry import servers
+from tests.registry.servers import Server
 
-NewStore = Callable[[], ObjectStore]
+Address = dict[str, Any]
+NewAddress = Callable[[], Address]
 
 
 @pytest.fixture(scope="session")
-def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    with local_store(tmp_path_factory.mktemp("seaweed")) as server:
-        yield server
+def seaweed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The demo's."""
+    with local_store(tmp_path_factory.mktemp("seaweed")) as found:
+        yield Server(found.url, found.access_key, found.secret_key, BUCKET)
+
+
+@pytest.fixture(scope="session")
+def ministack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with servers.ministack(tmp_path_factory.mktemp("ministack")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with servers.juicefs(tmp_path_factory.mktemp("juicefs")) as found:
+        yield found
 
 
 @pytest.fixture
-def address(seaweed: Endpoint, tmp_path: Path) -> Callable[[], dict[str, Any]]:
+def address(seaweed: Server, tmp_path: Path) -> NewAddress:
     """Arguments for `connect`, each time with a prefix of its own; one cache, so that the server is raced only once."""
-
-    def new() -> dict[str, Any]:
-        return {
-            "bucket": BUCKET, "prefix": f"models/{secrets.token_hex(6)}/", "cache": str(tmp_path / "cache"),
-            "endpoint_url": seaweed.url, "region": "us-east-1", "access_key": seaweed.access_key,
-            "secret_key": seaweed.secret_key,
-        }  # fmt: skip
-
-    return new
+    return lambda: address_on(seaweed, tmp_path / "cache")
 
 
-def opened(address: dict[str, Any]) -> ObjectStore:
-    return connect(**{**address, "cache": Path(address["cache"])})
+@pytest.fixture(params=["seaweed", "ministack"])
+def any_address(request: pytest.FixtureRequest, tmp_path: Path) -> NewAddress:
+    """The same on each kind of server that keeps conditional writes."""
+    server: Server = request.getfixturevalue(request.param)
+    return lambda: address_on(server, tmp_path / "cache")
+
+
+def address_on(server: Server, cache: Path) -> Address:
+    return {
+        "bucket": server.bucket, "prefix": f"models/{secrets.token_hex(6)}/", "cache": str(cache),
+        "endpoint_url": server.url, "region": "us-east-1", "access_key": server.access_key,
+        "secret_key": server.secret_key,
+    }  # fmt: skip
+
+
+def opened(address: Address, **changes: Any) -> ObjectStore:
+    return connect(**{**address, "cache": Path(address["cache"]), **changes})

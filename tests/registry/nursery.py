@@ -106,13 +106,19 @@ def main() -> None:
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            try:
-                live(Life(**json.loads(line)))
-            except BaseException:
-                traceback.print_exc()
-                os._exit(1)
-            os._exit(0)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+            _lead(Life(**json.loads(line)))
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n")
+        sys.stdout.flush()
+
+
+def _lead(life: Life) -> None:
+    """Lives and ends this process, whatever happens: a child must not go on in its parent's loop."""
+    try:
+        live(life)
+    finally:
+        if sys.exc_info()[0]:
+            traceback.print_exc()
+        os._exit(1 if sys.exc_info()[0] else 0)
 
 
 if __name__ == "__main__":

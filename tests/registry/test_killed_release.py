@@ -2,10 +2,9 @@
 
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,13 +13,12 @@ from tasks.registry.aliases import read_alias, read_log
 from tasks.registry.audit import audit
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions
-from tests.registry.conftest import opened
+from tests.registry.conftest import Address, NewAddress, opened
 from tests.registry.nursery import AFTER, BEFORE, Life, Nursery, nursery
 from tests.releases import moved, released, stored_candidate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 DIED, LIVED = -signal.SIGKILL, 0
-Address = Callable[[], dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +27,7 @@ def births() -> Iterator[Nursery]:
         yield found
 
 
-def before(job: str, address: dict[str, Any], folder: Path) -> Life:
+def before(job: str, address: Address, folder: Path) -> Life:
     """Version 1 is champion; for a promotion, version 2 waits."""
     store = opened(address)
     assert store.keeps_conditions
@@ -52,7 +50,7 @@ def champion_is_whole(store: ObjectStore, folder: Path) -> int:
 @pytest.mark.parametrize("event", [BEFORE, AFTER])
 @pytest.mark.parametrize(("job", "least"), [("release", 30), ("promotion", 20)])
 def test_whenever_it_is_killed_the_champion_is_the_old_or_the_new_one_and_the_next_run_finishes_the_work(
-    job: str, least: int, event: str, births: Nursery, address: Address, tmp_path: Path
+    job: str, least: int, event: str, births: Nursery, address: NewAddress, tmp_path: Path
 ) -> None:
     champions, deaths = [], 0
     while True:

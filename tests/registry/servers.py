@@ -1,0 +1,89 @@
+"""S3 servers that nobody here wrote, as child processes: one that keeps conditional writes, and one that ignores them."""
+
+import os
+import socket
+import subprocess
+import sysconfig
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+BUCKET, KEY, SECRET = "proofs", "proofs-access", "proofs-secret-key"
+READY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server with an empty bucket."""
+
+    url: str
+    access_key: str = KEY
+    secret_key: str = SECRET
+    bucket: str = BUCKET
+
+
+@contextmanager
+def ministack(folder: Path) -> Iterator[Server]:
+    port = _free_port()
+    environment = {
+        "GATEWAY_PORT": str(port),
+        "BIND_HOST": "127.0.0.1",
+        "S3_DATA_DIR": str(folder / "s3"),
+        "S3_PERSIST": "1",
+    }
+    with _running([str(SCRIPTS / "ministack")], environment, folder, port) as server:
+        yield server
+
+
+@contextmanager
+def juicefs(folder: Path) -> Iterator[Server]:
+    """Answers 200 to `If-None-Match`, whether or not there is an object."""
+    port, meta = _free_port(), f"sqlite3://{folder}/meta.db"
+    command = [str(SCRIPTS / "juicefs"), "format", meta, "proofs", "--storage", "file", "--bucket", f"{folder}/data"]
+    subprocess.run(command, check=True, capture_output=True)
+    gateway = [str(SCRIPTS / "juicefs"), "gateway", meta, f"127.0.0.1:{port}", "--no-banner", "--multi-buckets",
+               "--log", f"{folder}/gateway.log", "--no-usage-report", "--cache-dir", f"{folder}/cache"]  # fmt: skip
+    with _running(gateway, {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET}, folder, port) as server:
+        yield server
+
+
+@contextmanager
+def _running(command: list[str], environment: dict[str, str], folder: Path, port: int) -> Iterator[Server]:
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log, cwd=folder)
+        try:
+            server = Server(f"http://127.0.0.1:{port}")
+            _wait(server, process, folder / "server.log")
+            yield server
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _wait(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    client: Any = boto3.client(
+        "s3", endpoint_url=server.url, region_name="us-east-1", aws_access_key_id=KEY, aws_secret_access_key=SECRET,
+        config=Config(retries={"max_attempts": 1}, connect_timeout=2, read_timeout=5, s3={"addressing_style": "path"}),
+    )  # fmt: skip
+    deadline = time.monotonic() + READY_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            client.create_bucket(Bucket=BUCKET)
+            return
+        except (BotoCoreError, ClientError):
+            time.sleep(0.2)
+    raise AssertionError(f"{process.args} did not start: {log.read_text()[-2000:]}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
