@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from errors import StoreError
 from infra.files import partial
-from infra.s3_errors import translated
+from infra.s3 import translated
 
 WRITERS, ROUNDS = 8, 3
 REFUSED = {409, 412, 501}

@@ -17,6 +17,7 @@ class Keys:
     aliases = "aliases/"
     candidates = "candidates/"
     stages = "stages/"
+    moves = "moves/"
 
     def blob(self, kind: str, sha256: str, suffix: str) -> str:
         return f"blobs/{kind}/{sha256}{suffix}"
@@ -46,7 +47,7 @@ class Keys:
         return f"{self.alias(alias)}{NEWEST_FIRST - generation:010d}.json"
 
     def moves_to(self, version: int) -> str:
-        return f"moves/{version:06d}-"
+        return f"{self.moves}{version:06d}-"
 
     def move(self, version: int, token: str) -> str:
         """That an alias is being moved to a version."""

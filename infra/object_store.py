@@ -11,13 +11,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from errors import KeyTaken, MissingObject, StoreError
+from errors import CorruptObject, KeyTaken, MissingObject, StoreError
 from infra.conditional import keeps_conditions, refusal
 from infra.files import CHUNK, Entry, Located, Stored, folder_digest, partial, sha256_of, sha256_of_chunks, verify
 from infra.keys import Keys
 from infra.release_keys import ReleaseKeys
-from infra.s3 import Listed, open_client, split_uri, transfer_config
-from infra.s3_errors import translated, whole_body
+from infra.s3 import Listed, list_items, open_client, read_object, split_uri, transfer_config, translated
 from infra.single_writer import SingleWriter
 
 
@@ -73,7 +72,8 @@ class ObjectStore:
 
     def get_bytes(self, key: str) -> bytes:
         with translated(self.uri(key)):
-            return whole_body(lambda: self.client.get_object(Bucket=self.bucket, Key=self.prefix + key)["Body"].read())
+            data: bytes = read_object(self.client, self.bucket, self.prefix + key, lambda body: body.read())
+        return data
 
     def exists(self, key: str) -> bool:
         try:
@@ -85,14 +85,9 @@ class ObjectStore:
 
     def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]:
         """Keys below a prefix, relative to the model, in lexical order."""
-        found: list[str] = []
-        pages = self.client.get_paginator("list_objects_v2").paginate(
-            Bucket=self.bucket, Prefix=self.prefix + prefix, PaginationConfig={"MaxItems": limit}
-        )
         with translated(self.uri(prefix)):
-            for page in pages:
-                found += [item["Key"].removeprefix(self.prefix) for item in page.get("Contents", [])]
-        return found
+            items = list_items(self.client, self.bucket, self.prefix + prefix, limit=limit)
+            return [item["Key"].removeprefix(self.prefix) for item in items]
 
     def delete(self, key: str) -> None:
         with translated(self.uri(key)):
@@ -160,9 +155,12 @@ class ObjectStore:
     def is_whole(self, located: Located) -> bool:
         """Whether an object has the bytes that were recorded; they are read in portions and not kept."""
         bucket, key = split_uri(located.uri)
-        with translated(located.uri):
-            body = self.client.get_object(Bucket=bucket, Key=key)["Body"]
-            return sha256_of_chunks(body.iter_chunks(CHUNK)) == located.sha256
+        try:
+            with translated(located.uri):
+                found = read_object(self.client, bucket, key, lambda body: sha256_of_chunks(body.iter_chunks(CHUNK)))
+        except CorruptObject:  # not even what the store itself wrote down
+            return False
+        return found == located.sha256
 
     def copy(self, source_key: str, target_key: str) -> None:
         """Copies inside the store, without sending the bytes again."""
@@ -180,13 +178,9 @@ class ObjectStore:
     def list_objects(self, uri: str) -> Iterator[Listed]:
         """Every object below an s3:// prefix, in lexical order."""
         bucket, prefix = split_uri(uri)
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
         with translated(uri):
-            for page in pages:
-                for item in page.get("Contents", []):
-                    yield Listed(
-                        f"s3://{bucket}/{item['Key']}", item["Size"], item.get("ETag", ""), item["LastModified"]
-                    )
+            for item in list_items(self.client, bucket, prefix):
+                yield Listed(f"s3://{bucket}/{item['Key']}", item["Size"], item.get("ETag", ""), item["LastModified"])
 
     def fetch_uri(self, uri: str, target: Path) -> None:
         """Downloads any object that the credentials may read."""

@@ -1,11 +1,21 @@
-"""boto3, and what Upkeep sets right about it: the client, its transfers and its addresses."""
+"""boto3, and what Upkeep sets right about it: the client, its transfers, its addresses and its errors."""
 
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from errors import SpecError, StoreError
+from errors import SpecError, StoreError, redacted
+from infra.refusals import UNDECIDED, explained
+
+TRIES = 6
+READ_PAUSES = (0.1, 0.3, 1.0, 3.0)
+CONNECT_SECONDS, READ_SECONDS = 10, 60
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,13 +38,15 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
         raise SpecError("UPKEEP_S3_ENDPOINT_URL holds a user, a password or a query, and addresses are shown in messages: "
                         "write scheme://host:port, and give credentials by UPKEEP_S3_ACCESS_KEY and its secret")  # fmt: skip
     config = Config(
-        retries={"mode": "standard", "max_attempts": 6}, connect_timeout=10, read_timeout=60,
+        retries={"mode": "standard", "max_attempts": TRIES}, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
         s3={"addressing_style": "path"} if endpoint_url else {},
     )  # fmt: skip
-    return boto3.client(
+    client = boto3.client(
         "s3", endpoint_url=endpoint_url, region_name=region, config=config,
         aws_access_key_id=access_key, aws_secret_access_key=secret_key,
     )  # fmt: skip
+    client.meta.events.register("needs-retry.s3.PutObject", _once_more)
+    return client
 
 
 def transfer_config() -> Any:
@@ -54,3 +66,57 @@ def split_uri(uri: str) -> tuple[str, str]:
     if scheme != "s3" or not bucket:
         raise StoreError(f"{uri!r} is no S3 address; write s3://bucket/prefix")
     return bucket, key
+
+
+def _redact(problem: BaseException) -> None:
+    """Some servers and proxies repeat in an answer what they were sent, and a traceback shows every cause."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        cause.args = tuple(redacted(a) if isinstance(a, str) else a for a in cause.args)
+        cause = cause.__cause__ or cause.__context__
+
+
+@contextmanager
+def translated(uri: str) -> Iterator[None]:
+    """Turns boto's errors into ours, which name the address and the way out and carry no credentials."""
+    from boto3.exceptions import Boto3Error
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except (ClientError, BotoCoreError, Boto3Error) as problem:
+        _redact(problem)
+        raise explained(problem, uri) from problem
+
+
+def read_object(client: Any, bucket: str, key: str, use: Callable[[Any], T]) -> T:
+    """What `use` makes of an object's body. Where the connection breaks in the midst of it, it is read again: boto3
+    repeats requests, and the reading of a body for whole files only."""
+    from botocore.exceptions import FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
+
+    for pause in READ_PAUSES:
+        body = client.get_object(Bucket=bucket, Key=key)["Body"]
+        try:
+            return use(body)
+        except (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
+            time.sleep(pause)
+    return use(client.get_object(Bucket=bucket, Key=key)["Body"])
+
+
+def list_items(client: Any, bucket: str, prefix: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
+    """What is below a prefix, in lexical order. An empty answer is not taken for an empty prefix: `upkeep gc` would
+    delete every version, had it found no alias that names one."""
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=prefix, PaginationConfig={"MaxItems": limit}
+    )
+    for page in pages:
+        if "IsTruncated" not in page:
+            raise StoreError(f"s3://{bucket}/{prefix}: the store's listing has no content, not even that it is empty. "
+                             "Nothing was done; run again, and look at what stands between here and the store.")  # fmt: skip
+        yield from page.get("Contents", [])
+
+
+def _once_more(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: Any) -> float | None:
+    """Seconds to wait where the store let none of several writers through; botocore knows no such answer."""
+    code = response[1].get("Error", {}).get("Code") if response else None
+    return secrets.randbelow(100) / 100 if code in UNDECIDED and attempts < TRIES else None

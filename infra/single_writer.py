@@ -18,7 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from errors import StoreError
-from infra.s3_errors import translated
+from infra.s3 import translated
 
 OWNER = "writer.json"
 SETTLE_SECONDS = 2.0

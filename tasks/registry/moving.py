@@ -6,14 +6,16 @@ algorithm). The store must show a write to every later read, as S3 does since 20
 """
 
 import json
+import logging
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from errors import MissingObject, SpecError
+from errors import MissingObject, SpecError, StoreError
 from infra.object_store import ObjectStore
 
+logger = logging.getLogger(__name__)
 FORGOTTEN = timedelta(days=1)
 """An announcement that is older was left behind by a process that died."""
 
@@ -28,7 +30,16 @@ def announced(version: int, token: str, *, store: ObjectStore) -> Iterator[None]
             raise SpecError(f"version {version} was deleted by `upkeep gc`; `upkeep versions SPEC` lists what is there")
         yield
     finally:
+        _withdraw(key, store)
+
+
+def _withdraw(key: str, store: ObjectStore) -> None:
+    """An announcement that stays keeps `upkeep gc` from one version for a day, and is no reason to call a move failed,
+    nor to hide why one did fail."""
+    try:
         store.delete(key)
+    except StoreError as problem:
+        logger.warning("%s stays: %s", store.uri(key), problem)
 
 
 def entomb(version: int, *, now: datetime, store: ObjectStore) -> str | None:
@@ -46,6 +57,13 @@ def entomb(version: int, *, now: datetime, store: ObjectStore) -> str | None:
 
 def is_entombed(version: int, *, store: ObjectStore) -> bool:
     return bool(store.list_keys(store.keys.tombstones_of(version), limit=1))
+
+
+def forget(*, now: datetime, store: ObjectStore) -> None:
+    """Deletes the announcements of processes that died."""
+    for move in store.list_keys(store.keys.moves):
+        if not _is_recent(move, now, store):
+            store.delete(move)
 
 
 def _is_recent(key: str, now: datetime, store: ObjectStore) -> bool:

@@ -12,7 +12,7 @@ from errors import MissingObject
 from infra.object_store import ObjectStore
 from models.contracts import Candidate, Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
-from tasks.registry.moving import entomb
+from tasks.registry.moving import entomb, forget
 from tasks.registry.versions import list_versions, read_version
 
 
@@ -31,11 +31,13 @@ class Retention:
 def collect(
     retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
 ) -> tuple[Removal, ...]:
-    """Looks at all versions and candidates; deletes nothing without `apply`. `under_way`: a run is open, whose
-    candidate, however old its bytes are, it may be about to release: candidates are left alone."""
-    found = [*_versions(retention, now, apply, store), *_halves(retention, now, apply, store)]
+    """Looks at all versions and candidates; deletes nothing without `apply`. `under_way`: a run is open, which may be
+    about to release a candidate, or to finish half a version, however old their bytes are: both are left alone."""
+    found = [*_versions(retention, now, apply, store)]
     if not under_way:
-        found += _candidates(retention, now, apply, store)
+        found += [*_halves(retention, now, apply, store), *_candidates(retention, now, apply, store)]
+    if apply:
+        forget(now=now, store=store)
     return tuple(found)
 
 

@@ -81,16 +81,20 @@ def _claim(token: str, store: ObjectStore) -> int:
     """The number that this content holds in this run: its own claim where it has one, else the next free one."""
     taken = store.list_keys(store.keys.claims)
     for key in reversed(taken[-TRIES:]):
-        if json.loads(store.get_bytes(key))["token"] == token:
+        if store.get_bytes(key) == _claimed_by(token):
             return _number(key)
     number = _number(taken[-1]) + 1 if taken else 1
     for version in range(number, number + TRIES):
         try:
-            store.put_bytes(store.keys.claim(version), json.dumps({"token": token}).encode(), if_absent=True)
+            store.put_bytes(store.keys.claim(version), _claimed_by(token), if_absent=True)
         except KeyTaken:
             continue
         return version
     raise StoreError(f"no version number could be claimed in {TRIES} tries: too many writers; try again")
+
+
+def _claimed_by(token: str) -> bytes:
+    return json.dumps({"token": token}).encode()
 
 
 def _number(claim_key: str) -> int:

@@ -36,7 +36,7 @@ def fill(store: ObjectStore, file: Path) -> int:
         try:
             store.put_file(f"fill/{number}", file)
         except StoreError as problem:
-            assert "answered 5" in str(problem) or "space" in str(problem)
+            assert "a full disk for one" in str(problem) or "is full" in str(problem)
             return number
     raise AssertionError("the disk took more than it holds")
 

@@ -226,6 +226,7 @@ def release(version: int) -> Release:
     )  # fmt: skip
     entry = AliasEntry(
         alias="champion", generation=version, version=version, previous_version=version - 1 or None, manifest_sha256="m" * 64,
+        evidence_sha256="e" * 64,
         previous_entry_sha256=None, token="t", run_id="20261125-150000-abcdef", who="ops", at=AT, why="all gates passed",
     )  # fmt: skip
     return Release(manifest=manifest, entry=entry)

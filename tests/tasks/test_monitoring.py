@@ -38,7 +38,7 @@ def released(accuracy: float, rows: int) -> Release:
     manifest = Manifest(model="m", version=1, parent=None, task="text-classification", labels=LABELS, created_at=AT,
                         files=(), content_digest="", reference=Reference(table=nowhere, newest_origin=""),
                         measured=measured, lineage=lineage)  # fmt: skip
-    entry = AliasEntry(alias="champion", generation=1, version=1, previous_version=None, manifest_sha256="",
+    entry = AliasEntry(alias="champion", generation=1, version=1, previous_version=None, manifest_sha256="", evidence_sha256=None,
                        previous_entry_sha256=None, token="", run_id="", who="", at=AT, why="")  # fmt: skip
     return Release(manifest=manifest, entry=entry)
 

@@ -129,3 +129,10 @@ def test_an_old_candidate_goes_with_the_record_of_its_stage_and_not_while_a_run_
     assert registry.exists(record)
     collect(STRICT, under_way=False, now=later, apply=True, store=registry)
     assert not registry.list_keys(registry.keys.candidates) and not registry.exists(record)
+
+
+def test_announcements_of_processes_that_died_are_deleted(registry: ObjectStore) -> None:
+    registry.put_bytes(registry.keys.move(2, "dead"), b'{"at": "2020-01-01T00:00:00+00:00"}')
+    registry.put_bytes(registry.keys.move(2, "alive"), f'{{"at": "{NOW.isoformat()}"}}'.encode())
+    collected(registry)
+    assert registry.list_keys("moves/") == [registry.keys.move(2, "alive")]
