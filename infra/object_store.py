@@ -4,31 +4,27 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 (a version's number, an alias' next generation, the end of a run) is written with `if_absent`.
 """
 
-import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from errors import CorruptObject, KeyTaken, MissingObject, StoreError
+from errors import KeyTaken, MissingObject, StoreError
 from infra.conditional import keeps_conditions, refusal
-from infra.files import CHUNK, Entry, Located, Stored, folder_digest, partial, sha256_of, sha256_of_chunks, verify
-from infra.keys import Keys
+from infra.hashing import Hashes
 from infra.release_keys import ReleaseKeys
-from infra.s3 import Listed, list_items, open_client, read_object, split_uri, transfer_config, translated
+from infra.s3 import Listed, list_items, open_client, read_object, split_uri, translated
 from infra.single_writer import SingleWriter
+from infra.stored_files import StoredFiles
 
 
-class ObjectStore:
+class ObjectStore(StoredFiles):
     """One model's part of a bucket. `cache` keeps what was downloaded, by content."""
-
-    keys = Keys()
 
     def __init__(self, client: Any, bucket: str, *, prefix: str, cache: Path, single_writer: bool = False) -> None:
         self.client, self.bucket, self.prefix, self.cache = client, bucket, prefix, cache
         self.single_writer = SingleWriter(client, bucket, prefix, cache.parent) if single_writer else None
-        self.release_keys = ReleaseKeys()
+        self.release_keys, self.hashes = ReleaseKeys(), Hashes()
         self.timings: list[tuple[str, float, bool]] = []
         """(stage, seconds, reused) of this process, for the run's report."""
 
@@ -93,86 +89,6 @@ class ObjectStore:
         with translated(self.uri(key)):
             self.client.delete_object(Bucket=self.bucket, Key=self.prefix + key)
 
-    # --- files ---
-
-    def put_file(self, key: str, path: Path) -> Stored:
-        """Uploads a file, in parallel parts where it is large."""
-        with translated(self.uri(key)):
-            self.client.upload_file(str(path), self.bucket, self.prefix + key, Config=transfer_config())
-        return Stored(self.uri(key), sha256_of(path), path.stat().st_size)
-
-    def put_blob(self, kind: str, path: Path) -> Stored:
-        """Uploads a file under its own digest; a file that is there already is not sent again."""
-        stored = Stored("", sha256_of(path), path.stat().st_size)
-        key = self.keys.blob(kind, stored.sha256, "".join(path.suffixes))
-        if not self.exists(key):
-            self.put_file(key, path)
-        return Stored(self.uri(key), stored.sha256, stored.bytes)
-
-    def get_file(self, located: Located) -> Path:
-        """A verified local copy. It belongs to the cache: read it, never write to it."""
-        copy = self.cache / located.sha256
-        if not copy.exists():
-            with partial(copy) as part:
-                self._download(located.uri, part)
-                verify(part, located)
-        return copy
-
-    def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
-        """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
-        name the same content and list different files never share a copy."""
-        folder = self.cache / "folders" / folder_digest(files)
-        if not folder.exists():
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".part-"))
-            try:
-                self.download_folder(prefix, files, draft)
-                draft.replace(folder)
-            finally:
-                shutil.rmtree(draft, ignore_errors=True)
-        return folder
-
-    def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
-        """Verified copies of the files below a key."""
-        for entry in files:
-            located = Stored(self.uri(prefix + entry.path), entry.sha256, entry.bytes)
-            self.download(located, target / entry.path)
-
-    @property
-    def work(self) -> Path:
-        """Local files of unfinished stages: checkpoints, half-written tables."""
-        folder = self.cache.parent / "work"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder
-
-    def download(self, located: Located, target: Path) -> None:
-        """A verified copy of one's own."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial(target) as part:
-            self._download(located.uri, part)
-            verify(part, located)
-
-    def is_whole(self, located: Located) -> bool:
-        """Whether an object has the bytes that were recorded; they are read in portions and not kept."""
-        bucket, key = split_uri(located.uri)
-        try:
-            with translated(located.uri):
-                found = read_object(self.client, bucket, key, lambda body: sha256_of_chunks(body.iter_chunks(CHUNK)))
-        except CorruptObject:  # not even what the store itself wrote down
-            return False
-        return found == located.sha256
-
-    def copy(self, source_key: str, target_key: str) -> None:
-        """Copies inside the store, without sending the bytes again."""
-        origin = {"Bucket": self.bucket, "Key": self.prefix + source_key}
-        with translated(self.uri(target_key)):
-            self.client.copy(origin, self.bucket, self.prefix + target_key, Config=transfer_config())
-
-    def _download(self, uri: str, target: Path) -> None:
-        bucket, key = split_uri(uri)
-        with translated(uri):
-            self.client.download_file(bucket, key, str(target), Config=transfer_config())
-
     # --- anybody's objects, read only: data sources and model sources ---
 
     def list_objects(self, uri: str) -> Iterator[Listed]:
@@ -181,12 +97,6 @@ class ObjectStore:
         with translated(uri):
             for item in list_items(self.client, bucket, prefix):
                 yield Listed(f"s3://{bucket}/{item['Key']}", item["Size"], item.get("ETag", ""), item["LastModified"])
-
-    def fetch_uri(self, uri: str, target: Path) -> None:
-        """Downloads any object that the credentials may read."""
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with partial(target) as part:
-            self._download(uri, part)
 
     def uri(self, key: str) -> str:
         return f"s3://{self.bucket}/{self.prefix}{key}"

@@ -1,14 +1,16 @@
 """The store of a dry run: reads fall through to the real one, writes stay in a temporary folder."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from errors import KeyTaken
-from infra.files import Located, Stored, sha256_of, verify
+from infra.copying import Duplicate
+from infra.files import Located, Stored, verify
 from infra.object_store import ObjectStore
+from infra.sending import Outgoing
 
 
 class OverlayStore(ObjectStore):
@@ -42,14 +44,16 @@ class OverlayStore(ObjectStore):
     def delete(self, key: str) -> None:
         (self.written / key).unlink(missing_ok=True)
 
-    def put_file(self, key: str, path: Path) -> Stored:
-        target = self.written / key
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, target)
-        return Stored(self.uri(key), sha256_of(path), path.stat().st_size)
+    def put_files(self, files: Sequence[Outgoing]) -> list[Stored]:
+        for file in files:
+            target = self.written / self.key_of(file.uri)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.path, target)
+        return [Stored(file.uri, self.hashes.of(file.path), file.path.stat().st_size) for file in files]
 
-    def copy(self, source_key: str, target_key: str) -> None:
-        self.put_bytes(target_key, self.get_bytes(source_key))
+    def copy_files(self, files: Sequence[Duplicate]) -> None:
+        for file in files:
+            self.put_bytes(self.key_of(file.target), self.get_bytes(self.key_of(file.source)))
 
     def get_file(self, located: Located) -> Path:
         own = self.written / located.uri.removeprefix(self.uri(""))

@@ -20,6 +20,7 @@ def bar(what: str, *, total: int | None, unit: str) -> Iterator[Advance]:
     known = "{percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
     with tqdm(
         total=total, desc=f"  {what}", unit=unit, file=sys.stderr, leave=False, mininterval=0.2, dynamic_ncols=True,
+        unit_scale=unit == "bytes",
         bar_format="{desc}: " + (known if total is not None else "{n_fmt} {unit} [{elapsed}]"),
     ) as shown:  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""boto3, and what Upkeep sets right about it: the client, its transfers, its addresses and its errors."""
+"""boto3, and what Upkeep sets right about it: the client, its addresses and its errors."""
 
 import secrets
 import time
@@ -49,16 +49,6 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
     return client
 
 
-def transfer_config() -> Any:
-    from boto3.s3.transfer import TransferConfig
-
-    # The CRT client ignores endpoint_url and would send weights to AWS; 16 MB parts x 4 measured fastest.
-    return TransferConfig(
-        preferred_transfer_client="classic", multipart_chunksize=16 << 20,
-        multipart_threshold=16 << 20, max_concurrency=4,
-    )  # fmt: skip
-
-
 def split_uri(uri: str) -> tuple[str, str]:
     """'s3://bucket/some/key' as ('bucket', 'some/key')."""
     scheme, _, rest = uri.partition("://")
@@ -90,17 +80,21 @@ def translated(uri: str) -> Iterator[None]:
 
 
 def read_object(client: Any, bucket: str, key: str, use: Callable[[Any], T]) -> T:
-    """What `use` makes of an object's body. Where the connection breaks in the midst of it, it is read again: boto3
-    repeats requests, and the reading of a body for whole files only."""
+    """What `use` makes of an object's body."""
+    return read_whole(lambda: use(client.get_object(Bucket=bucket, Key=key)["Body"]))
+
+
+def read_whole(read: Callable[[], T]) -> T:
+    """What `read` makes of a body that it asks for. Where the connection breaks in the midst of it, it is read again:
+    boto3 repeats requests, and the reading of a body for whole files only."""
     from botocore.exceptions import FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
     for pause in READ_PAUSES:
-        body = client.get_object(Bucket=bucket, Key=key)["Body"]
         try:
-            return use(body)
+            return read()
         except (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
             time.sleep(pause)
-    return use(client.get_object(Bucket=bucket, Key=key)["Body"])
+    return read()
 
 
 def list_items(client: Any, bucket: str, prefix: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:

@@ -8,11 +8,13 @@ from tempfile import mkdtemp
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import DataError, ModelError
+from errors import DataError, MissingObject, ModelError
+from infra.copying import Duplicate
 from infra.files import folder_digest
 from infra.keys import MANIFEST, SIGNATURE
-from infra.object_store import ObjectStore, sha256_of
+from infra.object_store import ObjectStore
 from infra.progress import bar
+from infra.sending import Outgoing
 from infra.stages import once
 from models.adapter import Examples, adapter_for
 from models.contracts import Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
@@ -40,7 +42,7 @@ def fine_tune(
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
     try:
         model.save(saved)
-        weights = store_folder(saved, store, code=kind.code)
+        weights = store_folder(saved, store, code=kind.code, parent=parent)
     finally:
         shutil.rmtree(saved, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
@@ -101,22 +103,39 @@ def _from_hub(source: ModelSource, looked_at: Path) -> Path:
         ) from problem
 
 
-def store_folder(folder: Path, store: ObjectStore, *, code: Code = NO_CODE) -> Weights:
-    """Uploads a model's files (safetensors, text and the code that the spec trusts) under the digest of them all."""
+def store_folder(folder: Path, store: ObjectStore, *, code: Code = NO_CODE, parent: Weights | None = None) -> Weights:
+    """Uploads a model's files (safetensors, text and the code that the spec trusts) under the digest of them all.
+
+    Files that `parent` has, byte for byte, are copied inside the store and not sent.
+    """
     refuse_unsafe(folder, code=code)
     paths = [p for p in select_files(folder, code) if p.name not in OURS]
     if not any(p.suffix == ".safetensors" for p in paths):
         found = sorted(p.name for p in folder.iterdir()) or "nothing"
         raise ModelError(f"no *.safetensors in the model folder (found {found}); Upkeep never loads pickles: "
                          "convert the model once with `save_pretrained`")  # fmt: skip
-    files = tuple(FileEntry(path=p.name, sha256=sha256_of(p), bytes=p.stat().st_size) for p in paths)
+    hashed = zip(paths, store.hashes.of_all(paths), strict=True)
+    files = tuple(FileEntry(path=p.name, sha256=sha256, bytes=p.stat().st_size) for p, sha256 in hashed)
     digest = folder_digest(files)
-    prefix = store.keys.candidate(digest)
-    present = set(store.list_keys(prefix))
-    for path in paths:
-        if prefix + path.name not in present:
-            store.put_file(prefix + path.name, path)
-    return Weights(prefix=prefix, files=files, content_digest=digest)
+    weights = Weights(prefix=store.keys.candidate(digest), files=files, content_digest=digest)
+    present = set(store.list_keys(weights.prefix))
+    missing = [file for file in files if weights.prefix + file.path not in present]
+    copied = _copy_from(parent, missing, weights.prefix, store) if parent else set()
+    store.put_files([Outgoing(store.uri(weights.prefix + file.path), folder / file.path, file.sha256)
+                     for file in missing if file.path not in copied])  # fmt: skip
+    return weights
+
+
+def _copy_from(parent: Weights, missing: list[FileEntry], prefix: str, store: ObjectStore) -> set[str]:
+    """The paths of those that the parent has too, and that were copied; none where the parent was deleted meanwhile."""
+    has = {file.sha256: store.uri(parent.prefix + file.path) for file in parent.files}
+    same = {file.path: Duplicate(has[file.sha256], store.uri(prefix + file.path)) for file in missing
+            if file.sha256 in has}  # fmt: skip
+    try:
+        store.copy_files(list(same.values()))
+    except MissingObject:
+        return set()
+    return set(same)
 
 
 def _files(weights: Weights) -> dict[str, object]:

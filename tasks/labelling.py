@@ -13,7 +13,8 @@ import numpy as np
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.object_store import ObjectStore, partial
+from infra.files import partial
+from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LabelRequest, ModelKind, Observation, Release, Table
 from models.rows import META, SLICE, Chosen, Split, split_of

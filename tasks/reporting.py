@@ -5,7 +5,8 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from infra.object_store import ObjectStore, partial
+from infra.files import partial
+from infra.object_store import ObjectStore
 from models.contracts import Artifact, BootstrapReport, Pages, RunReport
 from tasks.artifacts import show_in_prefect
 from tasks.pages import render_html, render_markdown

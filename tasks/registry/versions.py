@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import KeyTaken, MissingObject, SpecError, StoreError
+from infra.copying import Duplicate
 from infra.object_store import ObjectStore
 from models.card import model_card
 from models.contracts import (
@@ -68,9 +69,8 @@ def _put_files(
     """The candidate's files, and ours in the place of any that have the same name."""
     files = tuple(file for file in candidate.files if file.path not in written)
     present = set(store.list_keys(prefix))
-    for file in files:
-        if prefix + file.path not in present:
-            store.copy(candidate.prefix + file.path, prefix + file.path)
+    missing = [file.path for file in files if prefix + file.path not in present]
+    store.copy_files([Duplicate(store.uri(candidate.prefix + p), store.uri(prefix + p)) for p in missing])
     for path, data in written.items():
         store.put_bytes(prefix + path, data)
     ours = (FileEntry(path=p, sha256=hashlib.sha256(d).hexdigest(), bytes=len(d)) for p, d in written.items())

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from infra.object_store import ObjectStore, sha256_of
+from infra.files import sha256_of
+from infra.object_store import ObjectStore
 from models.contracts import Artifact, BootstrapReport, Outcome, Pages, RunReport
 from tasks import artifacts
 from tasks.reporting import write_report

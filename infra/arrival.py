@@ -1,0 +1,108 @@
+"""A file on its way here: its bytes in `.NAME.part` beside the target, and which of its spans are whole in a journal."""
+
+import errno
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from errors import StoreError
+from infra.transfer import Span
+
+
+class Arrival:
+    """What a process that was killed left behind is gone on with if it is of the same object (`etag`, `size`)."""
+
+    def __init__(self, target: Path, *, uri: str, etag: str, size: int) -> None:
+        self.target, self.uri, self.size, self._lock = target, uri, size, threading.Lock()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.part, self._journal = _locked(target)
+        header = {"uri": uri, "etag": etag, "size": size}
+        self.arrived = self._earlier(header) if etag else set()
+        self.resumed = bool(self.arrived)
+        """Whether some of the bytes came in an earlier process."""
+        if not self.resumed:
+            self._journal.truncate(0)
+        self._data = self.part.open("r+b" if self.resumed else "w+b", buffering=0)
+        with self._room():
+            if size:
+                os.posix_fallocate(self._data.fileno(), 0, size)  # a disk that is too small is found out now
+        if not self.resumed:
+            self._write_line(header)
+
+    def _earlier(self, header: dict[str, object]) -> set[int]:
+        self._journal.seek(0)
+        lines = self._journal.read().split("\n")[:-1]  # the last line may have been cut off
+        same = lines and self.part.exists() and json.loads(lines[0]) == header and self.part.stat().st_size == self.size
+        return {int(line) for line in lines[1:]} if same else set()
+
+    def write(self, data: bytes, at: int) -> None:
+        view = memoryview(data)
+        with self._room():
+            while view:
+                written = os.pwrite(self._data.fileno(), view, at)
+                view, at = view[written:], at + written
+
+    def finish(self, span: Span) -> None:
+        self._write_line(span.number)
+        self.arrived.add(span.number)
+
+    def read(self, span: Span) -> bytes:
+        return os.pread(self._data.fileno(), span.length, span.start)
+
+    def _write_line(self, value: object) -> None:
+        with self._lock:
+            self._journal.write(json.dumps(value) + "\n")
+            self._journal.flush()
+
+    @contextmanager
+    def _room(self) -> Iterator[None]:
+        """Makes a full disk an error that names the file and the way out, and leaves nothing of it behind."""
+        try:
+            yield
+        except OSError as problem:
+            if problem.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+                raise
+            self.discard()
+            folder = self.target.parent
+            raise StoreError(
+                f"{self.target} needs {self.size:,} bytes for {self.uri}, and {folder} has "
+                f"{shutil.disk_usage(folder).free:,} left: the disk is full. Nothing incomplete was left behind; free some "
+                "space, or name another folder, and run again."
+            ) from problem
+
+    def appear(self) -> None:
+        """The file is whole: it takes its name."""
+        self.part.replace(self.target)
+        self.discard()
+
+    def discard(self) -> None:
+        self.part.unlink(missing_ok=True)
+        Path(self._journal.name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Lets go of the files; what has arrived stays for the next process unless it was discarded."""
+        self._data.close()
+        self._journal.close()
+
+
+def _locked(target: Path) -> tuple[Path, IO[str]]:
+    """The part and its open journal; names of its own where another process is at the same file."""
+    name = f".{target.name[:200]}"
+    for names in (name, f"{name}.{secrets.token_hex(4)}"):
+        journal = target.with_name(f"{names}.arrived").open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            journal.close()
+            continue
+        if os.fstat(journal.fileno()).st_nlink:  # 0: its owner ended between the two lines above
+            return target.with_name(f"{names}.part"), journal
+        journal.close()
+    raise StoreError(f"{target}: several processes write this file at once; let one of them finish, and run again")

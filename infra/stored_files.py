@@ -1,0 +1,132 @@
+"""The files of an object store: sent, fetched and copied in parallel, verified, and gone on with after an interruption."""
+
+import fcntl
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from errors import CorruptObject
+from infra.copying import Duplicate, copy_files
+from infra.fetching import Incoming, fetch_files
+from infra.files import CHUNK, Entry, Located, Stored, folder_digest, sha256_of_chunks
+from infra.hashing import Hashes
+from infra.keys import Keys
+from infra.s3 import read_object, split_uri, translated
+from infra.sending import Outgoing, send_files
+
+
+class StoredFiles(ABC):
+    """What an object store does with files. Arguments for every write, such as encryption, are the client's
+    (infra/encryption.py)."""
+
+    keys = Keys()
+    client: Any
+    cache: Path
+    hashes: Hashes
+
+    @abstractmethod
+    def uri(self, key: str) -> str: ...
+
+    @abstractmethod
+    def exists(self, key: str) -> bool: ...
+
+    @property
+    def work(self) -> Path:
+        """Local files of unfinished stages: checkpoints, half-written tables."""
+        folder = self.cache.parent / "work"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @property
+    def _uploads(self) -> Path:
+        """Remembers the uploads that are under way."""
+        folder = self.work / "uploads"
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    # --- into the store ---
+
+    def put_files(self, files: Sequence[Outgoing]) -> list[Stored]:
+        """Uploads files, all at once."""
+        found = send_files(self.client, files, memory=self._uploads, hashes=self.hashes)
+        sent = zip(files, found, strict=True)
+        return [Stored(file.uri, sha256, file.path.stat().st_size) for file, sha256 in sent]
+
+    def put_file(self, key: str, path: Path, *, sha256: str | None = None) -> Stored:
+        """Uploads a file; StoreError where it does not have the SHA-256 that is given."""
+        return self.put_files([Outgoing(self.uri(key), path, sha256)])[0]
+
+    def put_blob(self, kind: str, path: Path) -> Stored:
+        """Uploads a file under its own digest; a file that is there already is not sent again."""
+        sha256 = self.hashes.of(path)
+        key = self.keys.blob(kind, sha256, "".join(path.suffixes))
+        if not self.exists(key):
+            self.put_file(key, path, sha256=sha256)
+        return Stored(self.uri(key), sha256, path.stat().st_size)
+
+    def copy_files(self, files: Sequence[Duplicate]) -> None:
+        """Copies inside the store, all at once, without sending the bytes again."""
+        copy_files(self.client, files, memory=self._uploads)
+
+    def copy(self, source_key: str, target_key: str) -> None:
+        self.copy_files([Duplicate(self.uri(source_key), self.uri(target_key))])
+
+    # --- out of the store ---
+
+    def get_file(self, located: Located) -> Path:
+        """A verified local copy. It belongs to the cache: read it, never write to it."""
+        copy = self.cache / located.sha256
+        if not copy.exists():
+            self.download(located, copy)
+        return copy
+
+    def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
+        """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
+        name the same content and list different files never share a copy."""
+        folder = self.cache / "folders" / folder_digest(files)
+        with _alone(folder):
+            if not folder.exists():
+                draft = folder.with_name(f".{folder.name}.part")
+                draft.mkdir(exist_ok=True)
+                try:
+                    self.download_folder(prefix, files, draft)
+                except CorruptObject:
+                    shutil.rmtree(draft)
+                    raise
+                draft.replace(folder)
+        return folder
+
+    def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
+        """Verified copies of the files below a key."""
+        target.mkdir(parents=True, exist_ok=True)
+        fetch_files(self.client, [Incoming(self.uri(prefix + f.path), target / f.path, f.sha256) for f in files])
+
+    def download(self, located: Located, target: Path) -> None:
+        """A verified copy of one's own."""
+        fetch_files(self.client, [Incoming(located.uri, target, located.sha256)])
+
+    def fetch_uri(self, uri: str, target: Path) -> None:
+        """Downloads any object that the credentials may read."""
+        fetch_files(self.client, [Incoming(uri, target)])
+
+    def is_whole(self, located: Located) -> bool:
+        """Whether an object has the bytes that were recorded; they are read in portions and not kept."""
+        bucket, key = split_uri(located.uri)
+        try:
+            with translated(located.uri):
+                found = read_object(self.client, bucket, key, lambda body: sha256_of_chunks(body.iter_chunks(CHUNK)))
+        except CorruptObject:  # not even what the store itself wrote down
+            return False
+        return found == located.sha256
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time makes a folder of the cache; the others wait, and find it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
