@@ -8,7 +8,7 @@ from typing import Any
 from infra.multipart import Multipart
 from infra.progress import Advance
 from infra.s3 import split_uri, translated
-from infra.transfer import Span, Workers, shown, spans, working
+from infra.transfer import Span, Workers, shown, spans, working, writers
 
 PART = 64 << 20
 """A request that copies more could take longer than a client waits for an answer."""
@@ -30,7 +30,10 @@ def copy_files(client: Any, files: Sequence[Duplicate], *, memory: Path) -> None
     with working() as workers:
         looked = [workers.submit(_look, client, file) for file in files]
         heads = [future.result() for future in looked]
-    with shown("copying in the store", sum(head["ContentLength"] for head in heads)) as advance, working() as workers:
+    with (
+        shown("copying in the store", sum(head["ContentLength"] for head in heads)) as advance,
+        working(writers(client)) as workers,
+    ):
         for file, head in sorted(zip(files, heads, strict=True), key=lambda pair: -pair[1]["ContentLength"]):
             if head["ContentLength"] <= PART:
                 workers.submit(_copy, client, file, head, advance)

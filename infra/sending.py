@@ -12,7 +12,7 @@ from infra.hashing import Hashes, Stamp
 from infra.multipart import Multipart, abort_forgotten
 from infra.progress import Advance
 from infra.s3 import split_uri, translated
-from infra.transfer import PART, Span, Workers, shown, spans, working
+from infra.transfer import PART, Span, Workers, shown, spans, working, writers
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def send_files(client: Any, files: Sequence[Outgoing], *, memory: Path, hashes: 
     sizes = [file.path.stat().st_size for file in files]
     order = sorted(range(len(files)), key=lambda i: -sizes[i])  # the small ones fill the gaps at the end
     found = [""] * len(files)
-    with shown("sending", sum(sizes)) as advance, working() as workers:
+    with shown("sending", sum(sizes)) as advance, working(writers(client)) as workers:
         for i in order:
             found[i] = _Sender(client, files[i], hashes, workers, advance).send(memory)
     return found

@@ -1,17 +1,20 @@
 """What all transfers have in common: how a file is cut, how many threads move it, and the bar that shows it."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from infra.progress import Advance, bar
 
 PART = 16 << 20
 THREADS = 8
 """One pool for all files of a call: THREADS + 2 parts at most are in memory."""
+NEAR = {"127.0.0.1", "::1", "localhost"}
 MOST_PARTS = 10_000
 """S3's limit for one object."""
 
@@ -62,6 +65,13 @@ class Workers:
             self._pool.shutdown(wait=True, cancel_futures=cancel)
         if self._failure and not cancel:
             raise self._failure
+
+
+def writers(client: Any) -> int:
+    """How many parts to write at once. A server on this machine shares its cores: there, more writers than cores only
+    wait for one another (on two cores, two took 0.7 of the time of eight); over a network each waits for answers."""
+    here = urlsplit(client.meta.endpoint_url).hostname in NEAR
+    return min(THREADS, max(2, os.cpu_count() or 2)) if here else THREADS
 
 
 @contextmanager
