@@ -33,11 +33,10 @@ class Task:
         self.folder, self.prefix = folder, prefix
         self.store = connect(**{**address, "prefix": prefix, "cache": Path(address["cache"], prefix)})
         self.sent = 0
-        self.store.client.meta.events.register("before-call.s3", self._count)
+        self.store.client.meta.events.register("before-send.s3", self._count)
 
-    def _count(self, params: dict[str, Any], **_: Any) -> None:
-        body = params.get("body") or b""
-        self.sent += len(body) if isinstance(body, bytes) else 0
+    def _count(self, request: Any, **_: Any) -> None:
+        self.sent += int(request.headers.get("Content-Length") or 0)
 
 
 def measure(job: Callable[[], object], task: Task) -> Moved:
@@ -75,7 +74,6 @@ def pull_with_upkeep(task: Task) -> dict[str, Moved]:
 
 
 def publish_with_boto3(task: Task) -> dict[str, Moved]:
-    """Its bytes are not counted: they leave as files."""
     client, bucket, prefix = task.store.client, task.store.bucket, task.store.prefix + "release/"
 
     def upload() -> None:

@@ -71,7 +71,9 @@ class Requests:
 
     def _see(self, model: Any, params: dict[str, Any], **_: Any) -> None:
         self.count[model.name] += 1
-        self.bytes += len(params["body"]) if model.name in {"PutObject", "UploadPart"} else 0
+        if model.name in {"PutObject", "UploadPart"}:
+            body = params["body"]
+            self.bytes += body.seek(0, os.SEEK_END) - body.seek(0)
 
 
 def sha256(path: Path) -> str:
