@@ -1,10 +1,10 @@
 """One object written in parts. The upload's id is kept in a small local file until the object is there: a process that
 is killed leaves an upload that the next one goes on with, or aborts, since the store keeps its parts, and their price."""
 
-import contextlib
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import threading
 import time
@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 
 from infra.s3 import split_uri, translated
 
+LOG = logging.getLogger(__name__)
 FORGOTTEN_SECONDS = 24 * 3600.0
 """An upload that nobody went on with for so long is aborted."""
 
@@ -24,7 +25,7 @@ class Multipart:
     the store has from an earlier try."""
 
     def __init__(self, client: Any, uri: str, *, count: int, size: int, memory: Path) -> None:
-        self.client, self.count, self.size = client, count, size
+        self.client, self.uri, self.count, self.size = client, uri, count, size
         self.bucket, self.key = split_uri(uri)
         self._etags: dict[int, str] = {}
         self._lock = threading.Lock()
@@ -53,7 +54,8 @@ class Multipart:
 
     def has(self, number: int, body: bytes) -> bool:
         """Whether the store has this part already. An ETag that is no MD5 (under KMS) matches nothing: it is sent."""
-        return self.there.get(number) == (len(body), hashlib.md5(body, usedforsecurity=False).hexdigest())
+        size, etag = self.there.get(number, (-1, ""))
+        return size == len(body) and etag == hashlib.md5(body, usedforsecurity=False).hexdigest()
 
     def put(self, number: int, body: bytes) -> None:
         # boto adds a CRC32 of each part, which the store holds against what arrives.
@@ -87,7 +89,8 @@ class Multipart:
         return bool(head["ContentLength"] == self.size and head["ETag"] == expected)
 
     def abort(self) -> None:
-        _abort(self.client, self._names())
+        with translated(self.uri):
+            _abort(self.client, self._names())
         self._note.forget()
 
     def leave(self) -> None:
@@ -142,20 +145,32 @@ class _Note:
 
 def abort_forgotten(client: Any, memory: Path) -> int:
     """Aborts the uploads to this store that nobody went on with for a day; how many there were."""
-    aborted = 0
-    for path in memory.glob("*.json"):
-        with contextlib.suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime < FORGOTTEN_SECONDS:
-                continue
-        note = _Note(path)
-        found = note.read()
-        if found.get("endpoint") == client.meta.endpoint_url:
-            with translated(f"s3://{found['bucket']}/{found['key']}"):
-                _abort(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
-            note.forget()
-            aborted += 1
+    old = [path for path in memory.glob("*.json") if time.time() - _modified(path) > FORGOTTEN_SECONDS]
+    return sum(_abort_noted(client, _Note(path)) for path in old)
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:  # complete in the meantime
+        return time.time()
+
+
+def _abort_noted(client: Any, note: _Note) -> bool:
+    found = note.read()
+    try:
+        if found.get("endpoint") != client.meta.endpoint_url:
+            return False
+        _abort(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
+        note.forget()
+    except ClientError as problem:  # another role's upload: whoever may abort it will
+        LOG.warning(
+            "s3://%s/%s: an upload that was given up could not be aborted: %s", found["bucket"], found["key"], problem
+        )
+        return False
+    finally:
         note.close()
-    return aborted
+    return True
 
 
 def _abort(client: Any, names: dict[str, str]) -> None:

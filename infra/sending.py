@@ -88,8 +88,7 @@ class _Sender:
         if Stamp.of(self.file.path) == self.stamp and self.file.sha256 in {None, sha256}:
             return sha256
         if upload:
-            with translated(self.file.uri):
-                upload.abort()
+            self.workers.at_end(upload.abort)  # once no part is on its way any more
         raise self._changed()
 
     def _changed(self) -> StoreError:
