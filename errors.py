@@ -10,6 +10,7 @@
     │   ├── MissingObject    nothing under that key
     │   ├── KeyTaken         somebody else wrote that key first
     │   ├── CorruptObject    the bytes are not the ones that were recorded
+    │   ├── FullDisk         no room on this machine for a file of the store
     │   └── UnsignedRelease  no valid signature, where the spec demands one
     ├── NoChampion           nothing was released yet                                exit 2
     ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
@@ -77,6 +78,10 @@ class KeyTaken(StoreError):
 
 
 class CorruptObject(StoreError):
+    pass
+
+
+class FullDisk(StoreError):
     pass
 
 

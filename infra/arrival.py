@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from errors import StoreError
+from errors import FullDisk, StoreError
 from infra.transfer import Span
 
 
@@ -71,7 +71,7 @@ class Arrival:
                 raise
             self.discard()
             folder = self.target.parent
-            raise StoreError(
+            raise FullDisk(
                 f"{self.target} needs {self.size:,} bytes for {self.uri}, and {folder} has "
                 f"{shutil.disk_usage(folder).free:,} left: the disk is full. Nothing incomplete was left behind; free some "
                 "space, or name another folder, and run again."

@@ -1,9 +1,9 @@
 """Objects into local files: all spans of all files at once, each file of one object version, verified before it appears."""
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from errors import CorruptObject, StoreError
+from errors import CorruptObject, FullDisk, StoreError
 from infra.arrival import Arrival
 from infra.files import CHUNK, sha256_of
 from infra.progress import Advance
@@ -71,14 +71,11 @@ def _look(client: Any, uri: str) -> _Version:
 def _fetch(client: Any, found: list[tuple[Incoming, _Version]], advance: Advance) -> list[tuple[Incoming, _Version]]:
     """Those are returned that must be fetched anew, since what an earlier process had left of them was no good."""
     again: list[tuple[Incoming, _Version]] = []
-    with ExitStack() as opened, working() as workers:
-        begun = []
-        for file, version in found:
-            arrival = Arrival(file.target, uri=file.uri, etag=version.etag, size=version.size)
-            opened.callback(arrival.close)
-            begun.append((file, version, arrival, _begin(client, version, arrival, workers, advance)))
-        for file, version, arrival, coming in begun:
-            sha256 = _hashed(arrival, coming)
+    with _opened(found) as arrivals, working() as workers:
+        coming = [_begin(client, version, arrival, workers, advance)
+                  for (_, version), arrival in zip(found, arrivals, strict=True)]  # fmt: skip
+        for (file, version), arrival, spans_of in zip(found, arrivals, coming, strict=True):
+            sha256 = _hashed(arrival, spans_of)
             if file.sha256 in {None, sha256}:
                 arrival.appear()
                 continue
@@ -90,6 +87,22 @@ def _fetch(client: Any, found: list[tuple[Incoming, _Version]], advance: Advance
                 )
             again.append((file, version))
     return again
+
+
+@contextmanager
+def _opened(found: list[tuple[Incoming, _Version]]) -> Iterator[list[Arrival]]:
+    arrivals: list[Arrival] = []
+    try:
+        for file, version in found:
+            arrivals.append(Arrival(file.target, uri=file.uri, etag=version.etag, size=version.size))
+        yield arrivals
+    except FullDisk:
+        for arrival in arrivals:
+            arrival.discard()
+        raise
+    finally:
+        for arrival in arrivals:
+            arrival.close()
 
 
 Coming = list[tuple[Span, "Future[None] | None"]]

@@ -1,7 +1,9 @@
 """Local copies of stored files: whole or not there at all, and verified by their SHA-256."""
 
+import fcntl
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from errors import CorruptObject
+from errors import CorruptObject, StoreError, UpkeepError
 
 CHUNK = 1 << 20
 
@@ -82,3 +84,36 @@ def partial(target: Path) -> Iterator[Path]:
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def draft_of(folder: Path, content: str) -> Iterator[Path]:
+    """A folder beside the one that is to be made, to be filled and to take its name in one step.
+
+    What a killed process or a broken connection left in it is found again where the same `content` is wanted; after
+    any other error it goes. One process at a time has it, and the others wait.
+    """
+    draft = folder.with_name(f".{folder.name[:60]}.{content[:16]}.part")
+    with _locked(draft):
+        try:
+            yield draft
+        except UpkeepError as problem:
+            if type(problem) is not StoreError:
+                shutil.rmtree(draft)
+            raise
+        if draft.exists():
+            shutil.rmtree(draft)
+
+
+@contextmanager
+def _locked(draft: Path) -> Iterator[None]:
+    while True:
+        draft.mkdir(parents=True, exist_ok=True)
+        handle = os.open(draft, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            if draft.exists() and os.path.samestat(os.fstat(handle), draft.stat()):
+                yield
+                return
+        finally:
+            os.close(handle)  # and the lock with it; if its owner has moved the folder away, there is a new one to lock

@@ -1,17 +1,14 @@
 """The files of an object store: sent, fetched and copied in parallel, verified, and gone on with after an interruption."""
 
-import fcntl
-import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from errors import CorruptObject
 from infra.copying import Duplicate, copy_files
 from infra.fetching import Incoming, fetch_files
-from infra.files import CHUNK, Entry, Located, Stored, folder_digest, sha256_of_chunks
+from infra.files import CHUNK, Entry, Located, Stored, draft_of, folder_digest, sha256_of_chunks
 from infra.hashing import Hashes
 from infra.keys import Keys
 from infra.s3 import read_object, split_uri, translated
@@ -86,17 +83,13 @@ class StoredFiles(ABC):
     def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
         """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
         name the same content and list different files never share a copy."""
-        folder = self.cache / "folders" / folder_digest(files)
-        with _alone(folder):
-            if not folder.exists():
-                draft = folder.with_name(f".{folder.name}.part")
-                draft.mkdir(exist_ok=True)
-                try:
+        digest = folder_digest(files)
+        folder = self.cache / "folders" / digest
+        if not folder.exists():
+            with draft_of(folder, digest) as draft:
+                if not folder.exists():  # made by another process while this one waited
                     self.download_folder(prefix, files, draft)
-                except CorruptObject:
-                    shutil.rmtree(draft)
-                    raise
-                draft.replace(folder)
+                    draft.replace(folder)
         return folder
 
     def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
@@ -121,12 +114,3 @@ class StoredFiles(ABC):
         except CorruptObject:  # not even what the store itself wrote down
             return False
         return found == located.sha256
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One process at a time makes a folder of the cache; the others wait, and find it."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -8,6 +8,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import SpecError
+from infra.files import draft_of, folder_digest
 from infra.keys import MANIFEST
 from infra.object_store import ObjectStore
 from models.adapter import adapter_for
@@ -29,17 +30,14 @@ def verify_version(manifest: Manifest, *, kind: ModelKind, store: ObjectStore) -
 
 
 def pull(manifest: Manifest, target: Path, *, store: ObjectStore) -> None:
-    """A verified copy of a version in a folder of one's own, which appears whole or not at all."""
+    """A verified copy of a version in a folder of one's own, which appears whole or not at all; one that was interrupted is
+    gone on with."""
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SpecError(f"{target} exists and is not an empty folder; name a new one, nothing is overwritten")
     require_signature(manifest, store=store)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(mkdtemp(dir=target.parent, prefix=f".{target.name}."))
-    try:
+    with draft_of(target, folder_digest(manifest.files)) as draft:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
         (draft / MANIFEST).write_bytes(store.get_bytes(store.keys.manifest(manifest.version)))
         copy_signature(manifest, draft, store=store)
         draft.chmod(0o755)
         draft.replace(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)

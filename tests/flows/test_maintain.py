@@ -12,6 +12,7 @@ from flows.maintain import maintain
 from flows.replay import as_json, replay, replay_lines
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
+from infra.sending import Outgoing
 from models.contracts import Outcome, RunReport
 from tests.flows.conftest import Home, flipped, moved
 from tests.tiny import sentences
@@ -128,6 +129,13 @@ EVERY = 4
 """Writes between two deaths. At each single write it would hold, too, but Prefect takes seconds to note a crash."""
 
 
+def _written(what: Any) -> list[str]:
+    """The keys or addresses that a store's method wrote, whatever it was given."""
+    if isinstance(what, str):
+        return [what]
+    return [file.uri if isinstance(file, Outgoing) else file.target for file in what]
+
+
 class Killed(BaseException):
     """Stands for kill -9: nothing of the run gets a say."""
 
@@ -145,7 +153,7 @@ def test_a_run_killed_again_and_again_still_ends_in_one_release_with_a_champion_
 
         def write_and_die(self: ObjectStore, *args: Any, **options: Any) -> Any:
             result = original(self, *args, **options)
-            target = f"{name} {args[1] if name == 'copy' else args[0]}"
+            target = f"{name} {_written(args[0])}"
             if target not in written:
                 written.add(target)
                 if len(written) % EVERY == 0:
@@ -154,7 +162,7 @@ def test_a_run_killed_again_and_again_still_ends_in_one_release_with_a_champion_
 
         monkeypatch.setattr(ObjectStore, name, write_and_die)
 
-    for name in ("put_bytes", "put_file", "copy", "delete"):
+    for name in ("put_bytes", "put_files", "copy_files", "delete"):
         die_after(name)
     seen = []
     while len(read_all_history(champion.spec)) == 1:

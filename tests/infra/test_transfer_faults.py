@@ -1,0 +1,101 @@
+"""What goes wrong on the way is named, and leaves nothing that looks whole."""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import CorruptObject, StoreError
+from infra.files import Stored
+from infra.object_store import ObjectStore
+from tests.infra.transfers import SIZE, opened, sha256, uploads_under_way
+from tests.registry.proxy import Request, proxy
+
+
+def test_an_object_that_is_replaced_meanwhile_is_noticed(address: dict[str, Any], large: Path, tmp_path: Path) -> None:
+    store, other, target = opened(address), opened(address), tmp_path / "back" / "k"
+    store.put_file("k", large)
+    large.write_bytes(os.urandom(SIZE))
+    replaced: list[str] = []
+
+    def replace(**_: Any) -> None:
+        if not replaced:
+            replaced.append(other.put_file("k", large).sha256)
+
+    store.client.meta.events.register("before-call.s3.GetObject", replace)
+    with pytest.raises(StoreError, match="was replaced while it was being fetched"):
+        store.fetch_uri(store.uri("k"), target)
+    assert not target.exists()
+    store.fetch_uri(store.uri("k"), target)
+    assert sha256(target) == replaced[0]
+
+
+def test_a_file_that_changes_while_it_is_sent_is_not_stored(any_store: ObjectStore, large: Path) -> None:
+    def change(**_: Any) -> None:
+        with large.open("r+b") as file:
+            file.write(b"changed")
+
+    any_store.client.meta.events.register("before-call.s3.CreateMultipartUpload", change)
+    with pytest.raises(StoreError, match=r"large.bin was changed while it was being sent"):
+        any_store.put_file("k", large)
+    assert not any_store.exists("k")
+    assert uploads_under_way(any_store) == []
+
+
+def test_a_file_that_is_not_what_was_hashed_before_is_not_stored(any_store: ObjectStore, large: Path) -> None:
+    with pytest.raises(StoreError, match="was changed"):
+        any_store.put_file("k", large, sha256="0" * 64)
+    assert not any_store.exists("k")
+
+
+def test_a_body_that_breaks_off_is_asked_for_again(address: dict[str, Any], large: Path, tmp_path: Path) -> None:
+    stored = opened(address).put_file("k", large)
+
+    def plan(request: Request) -> str:
+        return "body cut" if request.method == "GET" and request.number % 3 == 0 else ""
+
+    with proxy(address["endpoint_url"]) as (state, url):
+        behind = opened(address, endpoint_url=url)
+        state.plan = plan
+        behind.download(stored, tmp_path / "back")
+        assert state.faults
+    assert sha256(tmp_path / "back") == stored.sha256
+
+
+def test_an_answer_that_is_too_short_is_an_error_and_leaves_no_file(
+    address: dict[str, Any], large: Path, tmp_path: Path
+) -> None:
+    stored = opened(address).put_file("k", large)
+    with proxy(address["endpoint_url"]) as (state, url):
+        behind = opened(address, endpoint_url=url)
+        state.plan = lambda request: "body shortened" if request.method == "GET" else ""
+        with pytest.raises(StoreError, match=r"were asked for.*cuts answers off"):
+            behind.download(stored, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_changed_object_never_appears_as_a_file(any_store: ObjectStore, large: Path, tmp_path: Path) -> None:
+    any_store.put_file("k", large)
+    target = tmp_path / "back" / "k"
+    with pytest.raises(CorruptObject, match="recorded was 000"):
+        any_store.download(Stored(any_store.uri("k"), "0" * 64, SIZE), target)
+    assert list(target.parent.iterdir()) == []
+
+
+def test_a_full_disk_is_named_and_nothing_is_left_on_it(store: ObjectStore, large: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE // 2}", "tmpfs", str(small)]
+    if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("a small disk is a mounted tmpfs, which needs root and the right to mount")
+    try:
+        stored = store.put_file("k", large)
+        with pytest.raises(
+            StoreError, match=r"small/k needs .* bytes .* the disk is full. Nothing incomplete was left"
+        ):
+            store.download(stored, small / "k")
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", "--lazy", str(small)], check=True)
