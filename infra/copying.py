@@ -50,7 +50,7 @@ def _look(client: Any, file: Duplicate) -> dict[str, Any]:
 def _copy(client: Any, file: Duplicate, head: dict[str, Any], advance: Advance) -> None:
     bucket, key = split_uri(file.target)
     with translated(file.target):
-        client.copy_object(Bucket=bucket, Key=key, CopySource=file.origin, CopySourceIfMatch=head["ETag"])
+        client.copy_object(Bucket=bucket, Key=key, CopySource=file.origin, **_pinned(head))
     advance(head["ContentLength"])
 
 
@@ -68,6 +68,11 @@ def _copy_parts(
 
 def _copy_part(upload: Multipart, span: Span, file: Duplicate, head: dict[str, Any], advance: Advance) -> None:
     with translated(file.target):
-        upload.copy(span.number, CopySource=file.origin, CopySourceIfMatch=head["ETag"],
+        upload.copy(span.number, CopySource=file.origin, **_pinned(head),
                     CopySourceRange=f"bytes={span.start}-{span.start + span.length - 1}")  # fmt: skip
     advance(span.length)
+
+
+def _pinned(head: dict[str, Any]) -> dict[str, str]:
+    """The source must still be the object that was looked at, where the store names its content."""
+    return {"CopySourceIfMatch": head["ETag"]} if head.get("ETag") else {}

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from models.contracts import BootstrapReport, RunReport
@@ -47,6 +48,7 @@ def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     assert "upkeep bootstrap" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_spec_that_init_wrote_for_an_unknown_file_bootstraps_and_runs_and_its_report_is_safe_html(home: Home) -> None:
     from flows.bootstrap import bootstrap
     from flows.maintain import maintain

@@ -47,6 +47,7 @@ def fill(request: LabelRequest) -> Path:
     return filled
 
 
+@pytest.mark.slow
 def test_a_drift_without_labels_asks_for_them_and_the_run_after_they_came_retrains_on_them(
     drifted: Home, store: ObjectStore
 ) -> None:
@@ -102,6 +103,7 @@ def test_a_drift_without_labels_asks_for_them_and_the_run_after_they_came_retrai
     assert run(drifted).outcome is Outcome.WAITING
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_after_it_wrote_the_batch_keeps_what_a_person_filled_in_and_tells_its_events_again(
     drifted: Home, monkeypatch: pytest.MonkeyPatch, store: ObjectStore
 ) -> None:

@@ -31,6 +31,7 @@ def champion(home: Home) -> Home:
     return home
 
 
+@pytest.mark.slow
 def test_a_year_in_short_bootstrap_quiet_drift_bad_labels_and_rollback(champion: Home, tmp_path: Path) -> None:
     home = champion
     assert outcome(home) is Outcome.WAITING
@@ -95,6 +96,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_do(champion: Home, stor
     assert everything() == before
 
 
+@pytest.mark.slow
 def test_force_retrains_on_a_quiet_day(champion: Home) -> None:
     champion.receive("day-1", sentences(300, start=1000))
     report = maintain(champion.spec, force=True).report

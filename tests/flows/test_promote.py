@@ -87,6 +87,7 @@ def test_a_champion_whose_manifest_was_changed_can_be_left(registry: Registry, s
     assert rollback.fn(registry.spec).version == 1
 
 
+@pytest.mark.slow
 def test_the_commands_for_the_registry_answer_in_words_and_in_json(registry: Registry, store: ObjectStore) -> None:
     registry.publish(judged_against=1)
     spec = str(registry.spec)

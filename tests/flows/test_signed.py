@@ -59,6 +59,7 @@ def test_a_release_is_signed_by_itself_and_whoever_has_the_public_key_runs_and_p
     assert found["signed_by"] in told
 
 
+@pytest.mark.slow
 def test_without_its_signature_a_champion_is_not_loaded_until_it_is_signed_again(
     signed: Home, store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -13,6 +13,7 @@ def lived(store: ObjectStore, folder: Path, start: int) -> RunReport:
     return run(observation().model_copy(update={"drift": drift}))
 
 
+@pytest.mark.slow
 def test_every_run_is_in_evidentlys_own_workspace_with_panels_over_time(store: ObjectStore, tmp_path: Path) -> None:
     from evidently.ui.workspace import Workspace
 
