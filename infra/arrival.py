@@ -15,12 +15,16 @@ from typing import IO
 from errors import FullDisk, StoreError
 from infra.transfer import Span
 
+PIECE = 1 << 18
+"""Bytes that are written, or read, at once. Larger ones cost more: the system gives their memory page by page, each time."""
+
 
 class Arrival:
     """What a process that was killed left behind is gone on with if it is of the same object (`etag`, `size`)."""
 
     def __init__(self, target: Path, *, uri: str, etag: str, size: int) -> None:
         self.target, self.uri, self.size, self._lock = target, uri, size, threading.Lock()
+        self._piece = memoryview(bytearray(PIECE))
         target.parent.mkdir(parents=True, exist_ok=True)
         self.part, self._journal = _locked(target)
         header = {"uri": uri, "etag": etag, "size": size}
@@ -53,8 +57,15 @@ class Arrival:
         self._write_line(span.number)
         self.arrived.add(span.number)
 
-    def read(self, span: Span) -> bytes:
-        return os.pread(self._data.fileno(), span.length, span.start)
+    def read(self, span: Span) -> Iterator[memoryview]:
+        """In pieces, which are good until the next one is asked for."""
+        at, end = span.start, span.start + span.length
+        while at < end:
+            count = os.preadv(self._data.fileno(), [self._piece[: end - at]], at)
+            if not count:
+                raise StoreError(f"{self.part} was cut off by somebody else; run again")
+            yield self._piece[:count]
+            at += count
 
     def _write_line(self, value: object) -> None:
         with self._lock:
