@@ -42,9 +42,16 @@ class Arrival:
 
     def _earlier(self, header: dict[str, object]) -> set[int]:
         self._journal.seek(0)
-        lines = self._journal.read().split("\n")[:-1]  # the last line may have been cut off
-        same = lines and self.part.exists() and json.loads(lines[0]) == header and self.part.stat().st_size == self.size
-        return {int(line) for line in lines[1:]} if same else set()
+        whole, _, cut_off = self._journal.read().rpartition("\n")
+        lines = whole.split("\n")
+        try:
+            same = json.loads(lines[0]) == header and self.part.stat().st_size == self.size
+            arrived = {int(line) for line in lines[1:]}
+        except (ValueError, FileNotFoundError):  # no journal of ours, or none of its file
+            return set()
+        if cut_off:
+            self._journal.truncate(len(f"{whole}\n".encode()))
+        return arrived if same else set()
 
     def write(self, data: bytes, at: int) -> None:
         view = memoryview(data)
@@ -68,7 +75,7 @@ class Arrival:
             at += count
 
     def _write_line(self, value: object) -> None:
-        with self._lock:
+        with self._lock, self._room():
             self._journal.write(json.dumps(value) + "\n")
             self._journal.flush()
 
