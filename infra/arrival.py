@@ -15,12 +15,16 @@ from typing import IO
 from errors import FullDisk, StoreError
 from infra.transfer import Span
 
+PIECE = 1 << 18
+"""Bytes that are written, or read, at once. Larger ones cost more: the system gives their memory page by page, each time."""
+
 
 class Arrival:
     """What a process that was killed left behind is gone on with if it is of the same object (`etag`, `size`)."""
 
     def __init__(self, target: Path, *, uri: str, etag: str, size: int) -> None:
         self.target, self.uri, self.size, self._lock = target, uri, size, threading.Lock()
+        self._piece = memoryview(bytearray(PIECE))
         target.parent.mkdir(parents=True, exist_ok=True)
         self.part, self._journal = _locked(target)
         header = {"uri": uri, "etag": etag, "size": size}
@@ -38,9 +42,16 @@ class Arrival:
 
     def _earlier(self, header: dict[str, object]) -> set[int]:
         self._journal.seek(0)
-        lines = self._journal.read().split("\n")[:-1]  # the last line may have been cut off
-        same = lines and self.part.exists() and json.loads(lines[0]) == header and self.part.stat().st_size == self.size
-        return {int(line) for line in lines[1:]} if same else set()
+        whole, _, cut_off = self._journal.read().rpartition("\n")
+        lines = whole.split("\n")
+        try:
+            same = json.loads(lines[0]) == header and self.part.stat().st_size == self.size
+            arrived = {int(line) for line in lines[1:]}
+        except (ValueError, FileNotFoundError):  # no journal of ours, or none of its file
+            return set()
+        if cut_off:
+            self._journal.truncate(len(f"{whole}\n".encode()))
+        return arrived if same else set()
 
     def write(self, data: bytes, at: int) -> None:
         view = memoryview(data)
@@ -53,11 +64,18 @@ class Arrival:
         self._write_line(span.number)
         self.arrived.add(span.number)
 
-    def read(self, span: Span) -> bytes:
-        return os.pread(self._data.fileno(), span.length, span.start)
+    def read(self, span: Span) -> Iterator[memoryview]:
+        """In pieces, which are good until the next one is asked for."""
+        at, end = span.start, span.start + span.length
+        while at < end:
+            count = os.preadv(self._data.fileno(), [self._piece[: end - at]], at)
+            if not count:
+                raise StoreError(f"{self.part} was cut off by somebody else; run again")
+            yield self._piece[:count]
+            at += count
 
     def _write_line(self, value: object) -> None:
-        with self._lock:
+        with self._lock, self._room():
             self._journal.write(json.dumps(value) + "\n")
             self._journal.flush()
 

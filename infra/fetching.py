@@ -12,11 +12,11 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from errors import CorruptObject, FullDisk, StoreError
-from infra.arrival import Arrival
-from infra.files import CHUNK, sha256_of
+from infra.arrival import PIECE, Arrival
+from infra.files import sha256_of
 from infra.progress import Advance
 from infra.s3 import read_whole, split_uri, translated
-from infra.transfer import Span, Workers, shown, spans, working
+from infra.transfer import Span, Workers, readers, shown, spans, working
 
 OPEN = 100
 """Files that are open at once."""
@@ -71,7 +71,7 @@ def _look(client: Any, uri: str) -> _Version:
 def _fetch(client: Any, found: list[tuple[Incoming, _Version]], advance: Advance) -> list[tuple[Incoming, _Version]]:
     """Those are returned that must be fetched anew, since what an earlier process had left of them was no good."""
     again: list[tuple[Incoming, _Version]] = []
-    with _opened(found) as arrivals, working() as workers:
+    with _opened(found) as arrivals, working(readers(client)) as workers:
         coming = [_begin(client, version, arrival, workers, advance)
                   for (_, version), arrival in zip(found, arrivals, strict=True)]  # fmt: skip
         for (file, version), arrival, spans_of in zip(found, arrivals, coming, strict=True):
@@ -125,7 +125,8 @@ def _hashed(arrival: Arrival, coming: Coming) -> str:
     for span, future in coming:
         if future:
             future.result()
-        digest.update(arrival.read(span))
+        for piece in arrival.read(span):
+            digest.update(piece)
     return digest.hexdigest()
 
 
@@ -151,7 +152,7 @@ def _read_span(get: Callable[[], Any], version: _Version, span: Span, arrival: A
         raise _replaced(arrival)
     at = span.start
     if answer["ContentLength"] == span.length:
-        for chunk in answer["Body"].iter_chunks(CHUNK):
+        for chunk in answer["Body"].iter_chunks(PIECE):
             arrival.write(chunk, at)
             at += len(chunk)
     if at - span.start != span.length:

@@ -44,6 +44,7 @@ class Multipart:
                 if not _is_gone(problem):
                     raise
                 return None
+            self._note.touch()
         return upload
 
     def _begun(self) -> str:
@@ -131,6 +132,10 @@ class _Note:
             self._file.truncate(0)
             self._file.write(json.dumps(upload))
             self._file.flush()
+
+    def touch(self) -> None:
+        if self._file is not None:
+            os.utime(self._file.fileno())
 
     def forget(self) -> None:
         if self._file is not None:

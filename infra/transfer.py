@@ -68,10 +68,19 @@ class Workers:
 
 
 def writers(client: Any) -> int:
-    """How many parts to write at once. A server on this machine shares its cores: there, more writers than cores only
-    wait for one another (on two cores, two took 0.7 of the time of eight); over a network each waits for answers."""
-    here = urlsplit(client.meta.endpoint_url).hostname in NEAR
-    return min(THREADS, max(2, os.cpu_count() or 2)) if here else THREADS
+    """How many parts to write at once. Over a network each waits for its answer; a server on this machine shares its
+    cores, and more writers than cores only wait for one another (on two cores, two took 0.7 of the time of eight)."""
+    return _threads(client, a_core=1)
+
+
+def readers(client: Any) -> int:
+    """How many parts to read at once."""
+    return _threads(client, a_core=2)
+
+
+def _threads(client: Any, *, a_core: int) -> int:
+    near = urlsplit(client.meta.endpoint_url).hostname in NEAR
+    return min(THREADS, a_core * max(2, os.cpu_count() or 2)) if near else THREADS
 
 
 @contextmanager
