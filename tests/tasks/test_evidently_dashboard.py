@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from infra.object_store import ObjectStore
 from models.contracts import RunReport
 from tasks.evidently_dashboard import build_workspace
