@@ -136,12 +136,13 @@ def _fetch_span(client: Any, version: _Version, span: Span, arrival: Arrival, ad
         wanted["Range"] = f"bytes={span.start}-{span.start + span.length - 1}"
     get = partial(client.get_object, Bucket=version.bucket, Key=version.key, **wanted)
     with translated(arrival.uri):
-        read_whole(lambda: _read_span(get, version, span, arrival))
+        read_whole(lambda: _asked(get, version, arrival), lambda answer: _write_span(answer, span, arrival))
     arrival.finish(span)
     advance(span.length)
 
 
-def _read_span(get: Callable[[], Any], version: _Version, span: Span, arrival: Arrival) -> None:
+def _asked(get: Callable[[], dict[str, Any]], version: _Version, arrival: Arrival) -> dict[str, Any]:
+    """The answer to a request for a span, which must be of the one version."""
     try:
         answer = get()
     except ClientError as problem:
@@ -150,6 +151,10 @@ def _read_span(get: Callable[[], Any], version: _Version, span: Span, arrival: A
         raise
     if answer.get("ETag", "") != version.etag:
         raise _replaced(arrival)
+    return answer
+
+
+def _write_span(answer: dict[str, Any], span: Span, arrival: Arrival) -> None:
     at = span.start
     if answer["ContentLength"] == span.length:
         for chunk in answer["Body"].iter_chunks(PIECE):

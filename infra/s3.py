@@ -15,6 +15,7 @@ from infra.refusals import UNDECIDED, explained
 TRIES = 6
 READ_PAUSES = (0.1, 0.3, 1.0, 3.0)
 CONNECT_SECONDS, READ_SECONDS = 10, 60
+A = TypeVar("A")
 T = TypeVar("T")
 
 
@@ -81,20 +82,22 @@ def translated(uri: str) -> Iterator[None]:
 
 def read_object(client: Any, bucket: str, key: str, use: Callable[[Any], T]) -> T:
     """What `use` makes of an object's body."""
-    return read_whole(lambda: use(client.get_object(Bucket=bucket, Key=key)["Body"]))
+    return read_whole(lambda: client.get_object(Bucket=bucket, Key=key)["Body"], use)
 
 
-def read_whole(read: Callable[[], T]) -> T:
-    """What `read` makes of a body that it asks for. Where the connection breaks in the midst of it, it is read again:
-    boto3 repeats requests, and the reading of a body for whole files only."""
+def read_whole(ask: Callable[[], A], use: Callable[[A], T]) -> T:
+    """What `use` makes of the answer that `ask` gets. Where the connection breaks in the midst of a body, it is asked for
+    again: boto3 repeats requests, and the reading of a body for whole files only. A request that fails is not repeated
+    once more here: at a store that hangs, that would take half an hour."""
     from botocore.exceptions import FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError
 
     for pause in READ_PAUSES:
+        answer = ask()
         try:
-            return read()
+            return use(answer)
         except (FlexibleChecksumError, IncompleteReadError, ReadTimeoutError, ResponseStreamingError):
             time.sleep(pause)
-    return read()
+    return use(ask())
 
 
 def list_items(client: Any, bucket: str, prefix: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:

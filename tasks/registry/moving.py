@@ -1,4 +1,4 @@
-"""A version is never moved to and deleted at once, without a lock and whatever the clocks say.
+"""A version is never moved to and deleted at once, without a lock, as long as clocks agree within a day (`FORGOTTEN`).
 
 Who moves an alias announces it and then looks for a tombstone; who deletes puts the tombstone and then looks for an
 announcement. Whichever comes first in the store, at least one of the two sees the other and steps back (Dekker's

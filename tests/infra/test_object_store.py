@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
+from infra import s3
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from models.contracts import FileEntry
@@ -58,3 +59,28 @@ def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_
         store.put_bytes(f"{prefix}config.json", data)
         file = FileEntry(path="config.json", sha256=hashlib.sha256(data).hexdigest(), bytes=4)
         assert (store.get_folder(prefix, [file]) / "config.json").read_bytes() == data
+
+
+@pytest.mark.parametrize(("breaks", "asked"), [("request", 1), ("body", 5)])
+def test_a_body_that_breaks_is_asked_for_again_and_a_request_that_hangs_is_not(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch, breaks: str, asked: int
+) -> None:
+    from botocore.exceptions import ReadTimeoutError
+
+    requests: list[str] = []
+
+    class Broken:
+        def read(self) -> bytes:
+            raise ReadTimeoutError(endpoint_url="there")
+
+    def get_object(**names: str) -> dict[str, Broken]:
+        requests.append(names["Key"])
+        if breaks == "request":
+            raise ReadTimeoutError(endpoint_url="there")
+        return {"Body": Broken()}
+
+    monkeypatch.setattr(s3, "READ_PAUSES", (0, 0, 0, 0))
+    monkeypatch.setattr(store.client, "get_object", get_object)
+    with pytest.raises(StoreError, match="is the store running"):
+        store.get_bytes("some/key")
+    assert len(requests) == asked

@@ -95,6 +95,8 @@ def test_a_signed_version_is_loaded_pulled_and_promoted(
     store.release_keys = keys
     for load in loads(published(), store, tmp_path).values():
         load()
+    assert (tmp_path / "pulled" / "model.sig").exists()
+    assert len(store.list_keys("aliases/")) == 1
 
 
 def test_where_no_signature_is_demanded_none_is_needed(store: ObjectStore, published: Publish, tmp_path: Path) -> None:
