@@ -13,7 +13,7 @@ from models.spec import ModelSpec, read_spec
 from tasks.conclusion import bootstrap_entry, bootstrap_headline, require_useful, stage_times
 from tasks.dataset import build_training_set, freeze_reference
 from tasks.evaluation import measure_release
-from tasks.events import emit_promotion
+from tasks.events import emit_move, emit_publication
 from tasks.finetuning import adopt, fine_tune, import_source
 from tasks.ingestion import ingest_window
 from tasks.registry.aliases import move_alias
@@ -86,7 +86,8 @@ def _first_candidate(spec: ModelSpec, training_set: TrainingSet, *, base: str, s
 
 def _finish(report: BootstrapReport, work: Workspace) -> Ended:
     pages = write_report(report, home=work.home, store=work.store)
-    emit_promotion(report.release)
+    emit_publication(report.release.manifest, report.start.run_id)
+    emit_move(report.release, "promote")
     close_run(bootstrap_entry(report, pages), store=work.store)
     return Ended(report=report, pages=pages)
 

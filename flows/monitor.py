@@ -1,55 +1,49 @@
-"""Looking: one window, from its rows to what the champion makes of them."""
+"""The frequent run: looks, reports and tells. Where training is called for, it leaves that to `maintain`."""
 
-from infra.object_store import ObjectStore
-from models.contracts import Observation, Release, RunStart, Scored, Window
-from models.spec import ModelSpec
-from tasks.dataset import take_baseline
-from tasks.drift import detect_drift
-from tasks.estimation import estimate_without_labels
-from tasks.monitoring import monitor_quality
-from tasks.parting import part_rows
-from tasks.registry.versions import weights_of
-from tasks.scoring import score_rows
-from tasks.validation import validate_rows
+from pathlib import Path
+
+from prefect import flow
+
+from flows.look import Looked, Run, begun, look, report_on
+from flows.naming import run_name
+from models.contracts import Ended, Outcome
+from models.spec import read_spec
+from tasks.conclusion import history_entry
+from tasks.events import emit_events
+from tasks.reporting import write_report
+from tasks.runs import close_run, forget_run
 
 
-def observe(
-    spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, alpha: float, store: ObjectStore
-) -> Observation:
-    """Validates and scores the window, then holds it against the champion's baseline; `alpha` is what the drift
-    verdict may spend of the year's false alarms."""
-    weights = weights_of(champion.manifest, store=store)
-    validation = validate_rows(
-        window,
-        columns=spec.columns,
-        labels=spec.labels,
-        policy=spec.validation,
-        now=start.started_at,
-        store=store,
-    )
-    baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
-    baseline_scores = score_rows(baseline, weights, kind=spec.kind, store=store)
-    scores = score_rows(validation.kept, weights, kind=spec.kind, store=store)
-    parts = part_rows(validation.kept, scores, store=store)
-    measuring, fresh = parts.measuring, parts.fresh
-    monitoring = monitor_quality(
-        measuring.rows,
-        measuring.scores,
-        champion,
-        baseline_scores,
-        labels=spec.labels,
-        seed=spec.seed,
-        store=store,
-    )
-    monitoring = estimate_without_labels(
-        monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
-        labels=spec.labels, seed=spec.seed, store=store,
-    )  # fmt: skip
-    drift = detect_drift(
-        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, labels=spec.labels,
-        alpha=alpha, policy=spec.drift, training=spec.training, seed=spec.seed, store=store,
-    )  # fmt: skip
-    return Observation(
-        window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,
-        baseline_scores=baseline_scores,
-    )  # fmt: skip
+@flow(
+    name="monitor",
+    flow_run_name=run_name,
+    description="Looks at what came in since the last run and tells what it sees; never trains.",
+)
+def monitor(spec_path: Path, dry_run: bool = False) -> Ended:
+    """One look. Fewer rows than `policy.min_rows` stay unread, however often it looks.
+
+    A window that calls for training is left open, and the event that says so names it: the next `maintain` takes it
+    up with all that was found here. A window that does not is done.
+
+    Args:
+        spec_path: The model's spec, a YAML file on the worker's machine.
+        dry_run: Write nothing.
+    """
+    spec = read_spec(spec_path)
+    with begun(spec_path, spec, force=False, dry_run=dry_run) as run:
+        looked = look(run) if run.window.rows >= spec.policy.min_rows else Looked()
+        return _finish(run, looked)
+
+
+def _finish(run: Run, looked: Looked) -> Ended:
+    report, store = report_on(run, looked), run.work.store
+    if run.dry_run:
+        return Ended(report=report, pages=None)
+    if report.outcome is Outcome.WAITING:
+        forget_run(run.start, store=store)
+        return Ended(report=report, pages=None)
+    pages = write_report(report, home=run.work.home, store=store)
+    emit_events(report, run.window)
+    if report.outcome is not Outcome.WOULD_RETRAIN:
+        close_run(history_entry(report, run.window, pages), store=store)
+    return Ended(report=report, pages=pages)

@@ -8,7 +8,7 @@ from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
 from tasks.conclusion import move_entry
-from tasks.events import emit_promotion
+from tasks.events import emit_move
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import read_version
@@ -27,7 +27,7 @@ def move_champion(
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
     )
-    emit_promotion(release)
+    emit_move(release, kind)
     finish_move(release.entry, store=store)
     return release
 

@@ -12,6 +12,7 @@ from models.contracts import AliasEntry, Attempt, Observation, Release, RunStart
 from models.spec import ModelSpec, read_spec
 from tasks.conclusion import measured_for_release
 from tasks.dataset import freeze_reference
+from tasks.events import emit_publication
 from tasks.registry.aliases import move_alias, newest_entry, require_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import list_versions, publish, read_version
@@ -31,6 +32,7 @@ def release_challenger(
         measured=measured_for_release(attempt.scorecard), created_at=start.started_at,
         lineage=trace_lineage(spec, start, seen.window, attempt.training_set, attempt.candidate), store=store,
     )  # fmt: skip
+    emit_publication(manifest, start.run_id)
     if not (spec.release.promote and attempt.blessing.promotes_by_itself):
         return None
     why = "all gates passed: " + ", ".join(gate.gate for gate in attempt.blessing.gates)

@@ -1,21 +1,62 @@
-"""Retraining: a candidate from the champion's weights, judged on rows that neither has trained on."""
+"""Retraining: a candidate from the champion's weights, judged on rows that neither has trained on.
 
-from infra.object_store import ObjectStore
-from models.contracts import Attempt, Release, TrainingSet
+It runs where the run is, or, where `UPKEEP_GPU_POOL` names a work pool, on one of that pool's workers: the job goes
+there as a URI and the attempt comes back as one, so that either side may be killed and started again.
+"""
+
+from pathlib import Path
+
+from prefect import flow
+
+from flows.naming import job_name
+from infra.workspace import Workspace, open_job_workspace, protect
+from models.contracts import Attempt, Release, TrainingJob, TrainingSet
 from models.spec import ModelSpec
 from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
+from tasks.jobs import find_result, read_job, require_result, spec_of, store_job, store_result, training_job
+from tasks.pool_runs import run_on_pool
 from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
 
 
-def retrain(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, store: ObjectStore) -> Attempt:
-    require_signing_key(store=store)
-    parent = weights_of(champion.manifest, store=store)
+def attempt_to_improve(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, work: Workspace) -> Attempt:
+    """Trained and judged here, or on the GPU pool."""
+    require_signing_key(store=work.store)
+    if not work.gpu_pool:
+        return improve(spec, champion, training_set, work=work)
+    job = training_job(spec, champion, training_set)
+    return find_result(job, Attempt, store=work.store) or _sent_away(spec, job, work)
+
+
+def _sent_away(spec: ModelSpec, job: TrainingJob, work: Workspace) -> Attempt:
+    stored = store_job(job, store=work.store)
+    run_on_pool(f"retrain/{spec.name}", {"job": stored.uri, "home": str(work.home)}, key=stored.sha256)
+    return require_result(job, Attempt, store=work.store)
+
+
+def improve(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, work: Workspace) -> Attempt:
+    store, parent = work.store, weights_of(champion.manifest, store=work.store)
     candidate = fine_tune(
         training_set, parent, parent_version=champion.version, training=spec.training, kind=spec.kind, store=store
     )
     scorecard = evaluate(training_set, parent, candidate.weights, kind=spec.kind, store=store)
     blessing = judge(scorecard, gates=spec.gates)
     return Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)
+
+
+@flow(name="retrain", flow_run_name=job_name, description="Trains and judges a candidate, on a worker of the GPU pool.")
+def retrain(job: str, home: Path) -> Attempt:
+    """What `maintain` sends away; it is not meant to be started by hand.
+
+    Args:
+        job: The s3:// address of the job: spec, champion and training set.
+        home: The folder for checkpoints and caches, where `UPKEEP_HOME` does not name another.
+    """
+    with open_job_workspace(job, home) as work:
+        wanted = read_job(job, TrainingJob, store=work.store)
+        spec = spec_of(wanted)
+        protect(work, spec)
+        attempt = improve(spec, wanted.champion, wanted.training_set, work=work)
+        return store_result(wanted, attempt, store=work.store)

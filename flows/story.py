@@ -5,6 +5,7 @@ from models.contracts import (
     BootstrapReport,
     Ended,
     Estimate,
+    Handled,
     LabelRequest,
     MonitoringReport,
     Observation,
@@ -17,6 +18,8 @@ MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
 def tell(ended: Ended) -> list[str]:
     """Lines: what was seen, what was decided and why, what came of it, where to read on."""
     report = ended.report
+    if isinstance(report, Handled):
+        return [f"=> run {report.run_id} has looked at this window: {report.headline}"]
     lines = _bootstrap(report) if isinstance(report, BootstrapReport) else _run(report)
     lines.append(f"=> {report.headline}")
     if ended.pages:

@@ -18,6 +18,7 @@ class Keys:
     candidates = "candidates/"
     stages = "stages/"
     moves = "moves/"
+    jobs = "jobs/"
 
     def blob(self, kind: str, sha256: str, suffix: str) -> str:
         return f"blobs/{kind}/{sha256}{suffix}"
@@ -61,6 +62,13 @@ class Keys:
 
     def run(self, run_id: str, name: str) -> str:
         return f"runs/{run_id}/{name}"
+
+    def job(self, digest: str) -> str:
+        """What a worker of another pool was asked to do."""
+        return f"{self.jobs}{digest}/job.json"
+
+    def result(self, digest: str) -> str:
+        return f"{self.jobs}{digest}/result.json"
 
     def request(self, run_id: str) -> str:
         """The record of a labelling batch; run ids begin with the time, so the last key listed is the newest."""

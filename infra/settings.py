@@ -26,6 +26,13 @@ class Settings(BaseSettings):
     s3_single_writer: bool = False
     """Only this machine writes: needed where the store does not keep `If-None-Match` (docs/registry.md)."""
 
+    gpu_pool: str | None = None
+    """The Prefect work pool that trains and does the heavy scoring; unset: the run does it itself. `upkeep deploy`
+    sets it for the runs that it deploys."""
+
+    gpu_from_rows: int = 20_000
+    """Windows of at least so many rows are scored there, too."""
+
     signing_key: SecretStr | None = None
     """The private key that signs releases: the text of a PEM file, or (below) where it is."""
     signing_key_file: Path | None = None

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from errors import StoreError
 from infra.encryption import Encrypted, encrypt_writes
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
@@ -15,10 +16,13 @@ from infra.settings import Settings
 
 @dataclass(frozen=True)
 class Workspace:
-    """A model's store and the local folder for its working files."""
+    """A model's store, the local folder for its working files, and the work pool that trains, where there is one."""
 
     store: ObjectStore
     home: Path
+    gpu_pool: str | None = None
+    gpu_from_rows: int = 0
+    """It also scores windows of at least so many rows."""
 
 
 class Stored(Protocol):
@@ -41,32 +45,52 @@ class Signed(Protocol):
 def open_workspace(spec_path: Path, spec: Stored, *, dry_run: bool = False) -> Iterator[Workspace]:
     """With `dry_run`, nothing that is written outlives the context."""
     settings = Settings()
-    keys = read_release_keys(settings, required=spec.release.require_signature)
-    with _opened(spec_path, settings, model=spec.name) as workspace:
-        encrypt_writes(workspace.store.client, spec.storage)
-        workspace.store.release_keys = keys
+    with _opened(settings.home_for(spec_path), settings, model=spec.name) as workspace:
+        protect(workspace, spec)
         if not dry_run:
             yield workspace
             return
         with overlay(workspace.store) as store:
-            yield Workspace(store, workspace.home)
+            yield replace(workspace, store=store)
 
 
 @contextmanager
-def _opened(spec_path: Path, settings: Settings, *, model: str) -> Iterator[Workspace]:
+def open_job_workspace(job: str, home: Path) -> Iterator[Workspace]:
+    """The store of the model that a job's address names, on a worker that has no spec yet: `protect` follows."""
+    settings = Settings()
+    with _opened((settings.home or home).resolve(), settings, model=model_of(job)) as workspace:
+        yield workspace
+
+
+def protect(workspace: Workspace, spec: Stored) -> None:
+    """From here on writes are encrypted, and signatures demanded, as the spec says."""
+    workspace.store.release_keys = read_release_keys(Settings(), required=spec.release.require_signature)
+    encrypt_writes(workspace.store.client, spec.storage)
+
+
+def model_of(uri: str) -> str:
+    """The name of the model that an object of the store belongs to."""
+    _, found, rest = uri.partition("/models/")
+    if not (uri.startswith("s3://") and found and "/" in rest):
+        raise StoreError(f"{uri!r} is no object of a model's store; it should look like "
+                         "s3://BUCKET/…models/NAME/jobs/…")  # fmt: skip
+    return rest.partition("/")[0]
+
+
+@contextmanager
+def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace]:
     from infra.local_store import BUCKET, local_store
 
-    home = settings.home_for(spec_path)
     prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
     if settings.s3_bucket:
-        yield Workspace(_external(settings, prefix, cache), home)
+        yield Workspace(_external(settings, prefix, cache), home, settings.gpu_pool, settings.gpu_from_rows)
         return
     with local_store(home / "store") as server:
         store = connect(
             bucket=BUCKET, prefix=prefix, cache=cache, endpoint_url=server.url, region="us-east-1",
             access_key=server.access_key, secret_key=server.secret_key,
         )  # fmt: skip
-        yield Workspace(store, home)
+        yield Workspace(store, home, settings.gpu_pool, settings.gpu_from_rows)
 
 
 def _external(settings: Settings, prefix: str, cache: Path) -> ObjectStore:

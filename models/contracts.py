@@ -650,6 +650,23 @@ class Attempt(Record):
         return Evidence(scorecard=self.scorecard, blessing=self.blessing)
 
 
+class TrainingJob(Record):
+    """What a worker of the GPU pool is asked for: an `Attempt`."""
+
+    spec: str
+    """The whole spec as JSON."""
+    champion: Release
+    training_set: TrainingSet
+
+
+class ScoringJob(Record):
+    """What a worker of the GPU pool is asked for: `Scores`, kept under the digest of these."""
+
+    spec: str
+    rows: Table
+    weights: Weights
+
+
 # --- the registry as a whole ---------------------------------------------------------------------------------
 
 
@@ -764,10 +781,20 @@ class Pages(Record):
     local_html: str
 
 
-class Ended(Record):
-    """What a flow hands back. A dry run has no pages: it writes nothing."""
+class Handled(Record):
+    """What a run says of a window that an earlier run has looked at: nothing is done twice."""
 
-    report: RunReport | BootstrapReport
+    model: str
+    window_digest: str
+    run_id: str
+    headline: str
+    """Of that run."""
+
+
+class Ended(Record):
+    """What a flow hands back. Who writes nothing has no pages: a dry run, a look at nothing new."""
+
+    report: RunReport | BootstrapReport | Handled
     pages: Pages | None
 
 

@@ -105,7 +105,8 @@ def _headline(
 ) -> str:  # fmt: skip
     champion = f"version {start.champion.version}" if start.champion else "no version"
     if decision is None:
-        return f"Nothing to look at yet: {'the next window is not full' if window.waiting else 'no new rows'}."
+        few = f"{window.rows} new rows are too few, and stay unread" if window.rows else "no new rows"
+        return f"Nothing to look at yet: {'the next window is not full' if window.waiting else few}."
     because = "; ".join(decision.reasons)
     if outcome in {Outcome.HELD, Outcome.ALERTED}:
         return f"{champion.capitalize()} stays champion: {because}."

@@ -11,11 +11,16 @@ from typing import Any
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.events import emit_event
 
-from models.contracts import Estimate, Release, RunReport, Window
+from models.contracts import Estimate, Manifest, Outcome, Release, RunReport, Window
 
-DRIFT, QUALITY, LABELS, PROMOTED = (
-    "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested", "upkeep.release.promoted",
+WINDOW, DRIFT, QUALITY, LABELS = (
+    "upkeep.window.ingested", "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested",
 )  # fmt: skip
+PUBLISHED, PROMOTED, ROLLED_BACK = (
+    "upkeep.release.published", "upkeep.release.promoted", "upkeep.release.rolled-back",
+)  # fmt: skip
+CALLS_FOR = {Outcome.WOULD_RETRAIN: "training", Outcome.ALERTED: "a-person", Outcome.PUBLISHED: "a-person"}
+"""By what has come of a run: what its events call for, as the label `upkeep.calls-for` of their resource."""
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "upkeep/events")
 
 
@@ -28,6 +33,7 @@ class Told:
     run_id: str
     window_digest: str
     payload: dict[str, Any]
+    calls_for: str = "nothing"
 
     @property
     def id(self) -> uuid.UUID:
@@ -41,34 +47,55 @@ def emit_events(report: RunReport, window: Window) -> None:
         _emit(told)
 
 
-def emit_promotion(release: Release) -> None:
+def emit_move(release: Release, kind: str) -> None:
     """That the alias names another version, for the runs that move it without a report of their own kind."""
-    _emit(promotion(release))
+    _emit(move(release, ROLLED_BACK if kind == "rollback" else PROMOTED))
+
+
+def emit_publication(manifest: Manifest, run_id: str) -> None:
+    """That there is a new version, whether or not it becomes champion."""
+    _emit(publication(manifest, run_id))
 
 
 def events_of(report: RunReport, window: Window) -> list[Told]:
-    decision, request = report.decision, report.label_request
+    found = _seen(report, window)
+    calls_for = CALLS_FOR.get(report.outcome, "nothing")
+    told = [Told(name, report.start.model, report.start.run_id, window.table.sha256, {**payload,
+                 "outcome": report.outcome, "headline": report.headline}, calls_for) for name, payload in found]  # fmt: skip
+    return [*told, move(report.release, PROMOTED)] if report.release else told
+
+
+def _seen(report: RunReport, window: Window) -> list[tuple[str, dict[str, Any]]]:
+    decision, seen, request = report.decision, report.observation, report.label_request
     found: list[tuple[str, dict[str, Any]]] = []
-    if decision and decision.drifted and report.observation:
-        moved = [s.name for s in report.observation.drift.signals if s.drifted]
-        found.append((DRIFT, {"signals": moved, "alpha": report.observation.drift.alpha}))
-    if decision and decision.degraded and report.observation:
+    if seen:
+        found.append(
+            (WINDOW, {"rows": window.rows, "kept": seen.validation.kept.rows, "labelled": seen.validation.labelled})
+        )
+    if decision and decision.drifted and seen:
+        moved = [s.name for s in seen.drift.signals if s.drifted]
+        found.append((DRIFT, {"signals": moved, "alpha": seen.drift.alpha}))
+    if decision and decision.degraded and seen:
         fell = {c.metric: {"now": _numbers(c.now), "at_release": _numbers(c.at_release), "p_value": c.p_value}
-                for c in report.observation.monitoring.quality}  # fmt: skip
+                for c in seen.monitoring.quality}  # fmt: skip
         found.append((QUALITY, fell))
     if request:
         found.append((LABELS, {"rows": request.rows, "csv": request.csv.uri, "jsonl": request.jsonl.uri,
                                "local_csv": request.local_csv, "power": request.power, "drop": request.drop}))  # fmt: skip
-    told = [Told(name, report.start.model, report.start.run_id, window.table.sha256, {**payload,
-                 "outcome": report.outcome, "headline": report.headline}) for name, payload in found]  # fmt: skip
-    return [*told, promotion(report.release)] if report.release else told
+    return found
 
 
-def promotion(release: Release) -> Told:
+def move(release: Release, name: str) -> Told:
     entry = release.entry
-    return Told(PROMOTED, release.manifest.model, entry.run_id, release.manifest.lineage.window_digest, {
+    return Told(name, release.manifest.model, entry.run_id, release.manifest.lineage.window_digest, {
         "alias": entry.alias, "version": entry.version, "previous_version": entry.previous_version,
         "generation": entry.generation, "why": entry.why, "content_digest": release.manifest.content_digest,
+    })  # fmt: skip
+
+
+def publication(manifest: Manifest, run_id: str) -> Told:
+    return Told(PUBLISHED, manifest.model, run_id, manifest.lineage.window_digest, {
+        "version": manifest.version, "parent": manifest.parent, "content_digest": manifest.content_digest,
     })  # fmt: skip
 
 
@@ -80,7 +107,8 @@ def _emit(told: Told) -> None:
     if not (FlowRunContext.get() or TaskRunContext.get()):
         return
     run = {"prefect.resource.id": f"upkeep.run.{told.run_id}", "prefect.resource.role": "upkeep-run"}
-    model = {"prefect.resource.id": f"upkeep.model.{told.model}", "prefect.resource.name": told.model}
+    model = {"prefect.resource.id": f"upkeep.model.{told.model}", "prefect.resource.name": told.model,
+             "upkeep.window": told.window_digest, "upkeep.calls-for": told.calls_for}  # fmt: skip
     emit_event(
         told.name, resource=model, related=[run], id=told.id,
         payload={**told.payload, "model": told.model, "run_id": told.run_id, "window_digest": told.window_digest},

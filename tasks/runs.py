@@ -25,6 +25,7 @@ from models.contracts import (
     AliasEntry,
     Candidate,
     Cursor,
+    Handled,
     HistoryEntry,
     Lineage,
     Release,
@@ -97,10 +98,29 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
             return written
         raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
                          "its result stands, this one's rows will be looked at again by the next run") from problem  # fmt: skip
-    opened = _interrupted(store)
-    if opened and opened.run_id == entry.run_id:
-        store.delete(store.keys.open_run)
+    _drop_open(entry.run_id, store)
     return entry
+
+
+def _drop_open(run_id: str, store: ObjectStore) -> None:
+    opened = _interrupted(store)
+    if opened and opened.run_id == run_id:
+        store.delete(store.keys.open_run)
+
+
+def forget_run(start: RunStart, *, store: ObjectStore) -> None:
+    """A run that found nothing to look at leaves no trace."""
+    _drop_open(start.run_id, store)
+
+
+def find_handled(window_digest: str, *, model: str, store: ObjectStore) -> Handled | None:
+    """The run that has looked at a window, where one has."""
+    done = next(
+        (e for e in read_history(store=store) if e.kind == "maintain" and e.window_digest == window_digest), None
+    )
+    return (
+        Handled(model=model, window_digest=window_digest, run_id=done.run_id, headline=done.headline) if done else None
+    )
 
 
 def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:

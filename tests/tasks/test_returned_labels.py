@@ -25,7 +25,7 @@ from models.rows import Split, content_digest, raw_schema, split_of
 from models.sections import Columns, Data, Training, Validation, Windowing
 from tasks.dataset import build_training_set, freeze_reference, save_table, take_baseline
 from tasks.estimation import estimate_without_labels
-from tasks.events import emit_promotion, promotion
+from tasks.events import PROMOTED, emit_move, move
 from tasks.ingestion import ingest_window
 from tasks.label_delivery import join_returned_labels
 from tasks.label_sheets import write_csv, write_jsonl
@@ -365,9 +365,9 @@ def test_a_promotion_has_the_same_id_however_often_it_is_told_and_outside_a_run_
 ) -> None:
     monkeypatch.setattr("tasks.events.emit_event", lambda *args, **rest: pytest.fail("an event outside a run"))
     release = released(0.9, 400)
-    emit_promotion(release)
-    told, again = promotion(release), promotion(release)
+    emit_move(release, "promote")
+    told, again = move(release, PROMOTED), move(release, PROMOTED)
     assert told.id == again.id
     later = release.model_copy(update={"entry": release.entry.model_copy(update={"run_id": "other"})})
-    assert promotion(later).id != told.id
+    assert move(later, PROMOTED).id != told.id
     json.dumps(told.payload)

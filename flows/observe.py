@@ -1,0 +1,55 @@
+"""Observing: one window, from its rows to what the champion makes of them."""
+
+from flows.score import score_somewhere
+from infra.workspace import Workspace
+from models.contracts import Observation, Release, RunStart, Scored, Window
+from models.spec import ModelSpec
+from tasks.dataset import take_baseline
+from tasks.drift import detect_drift
+from tasks.estimation import estimate_without_labels
+from tasks.monitoring import monitor_quality
+from tasks.parting import part_rows
+from tasks.registry.versions import weights_of
+from tasks.validation import validate_rows
+
+
+def observe(
+    spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, alpha: float, work: Workspace
+) -> Observation:
+    """Validates and scores the window, then holds it against the champion's baseline; `alpha` is what the drift
+    verdict may spend of the year's false alarms."""
+    store, weights = work.store, weights_of(champion.manifest, store=work.store)
+    validation = validate_rows(
+        window,
+        columns=spec.columns,
+        labels=spec.labels,
+        policy=spec.validation,
+        now=start.started_at,
+        store=store,
+    )
+    baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
+    baseline_scores = score_somewhere(spec, baseline, weights, work=work)
+    scores = score_somewhere(spec, validation.kept, weights, work=work)
+    parts = part_rows(validation.kept, scores, store=store)
+    measuring, fresh = parts.measuring, parts.fresh
+    monitoring = monitor_quality(
+        measuring.rows,
+        measuring.scores,
+        champion,
+        baseline_scores,
+        labels=spec.labels,
+        seed=spec.seed,
+        store=store,
+    )
+    monitoring = estimate_without_labels(
+        monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
+        labels=spec.labels, seed=spec.seed, store=store,
+    )  # fmt: skip
+    drift = detect_drift(
+        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, labels=spec.labels,
+        alpha=alpha, policy=spec.drift, training=spec.training, seed=spec.seed, store=store,
+    )  # fmt: skip
+    return Observation(
+        window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,
+        baseline_scores=baseline_scores,
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""Work that goes to another pool: a job is stored, a worker there reads it by its address, and stores what came of it.
+
+Both lie under the digest of the job, so that a job that is asked for twice is the same one, and whoever waited for it
+may be started again.
+"""
+
+import json
+from typing import TypeVar
+
+from errors import MissingObject, PoolError
+from infra.object_store import ObjectStore
+from models.contracts import Artifact, Record, Release, ScoringJob, Table, TrainingJob, TrainingSet, Weights
+from models.spec import ModelSpec, parse_spec
+
+R = TypeVar("R", bound=Record)
+
+
+def training_job(spec: ModelSpec, champion: Release, training_set: TrainingSet) -> TrainingJob:
+    return TrainingJob(spec=_written(spec), champion=champion, training_set=training_set)
+
+
+def scoring_job(spec: ModelSpec, rows: Table, weights: Weights) -> ScoringJob:
+    return ScoringJob(spec=_written(spec), rows=rows, weights=weights)
+
+
+def _written(spec: ModelSpec) -> str:
+    return json.dumps(spec.model_dump(mode="json"), sort_keys=True)
+
+
+def spec_of(job: TrainingJob | ScoringJob) -> ModelSpec:
+    return parse_spec(json.loads(job.spec), where="the job's spec")
+
+
+def store_job(job: Record, *, store: ObjectStore) -> Artifact:
+    key, data = store.keys.job(job.digest), job.model_dump_json().encode()
+    store.put_bytes(key, data)
+    return Artifact(uri=store.uri(key), sha256=job.digest, bytes=len(data))
+
+
+def read_job(uri: str, kind: type[R], *, store: ObjectStore) -> R:
+    return kind.model_validate_json(store.get_bytes(store.key_of(uri)))
+
+
+def store_result(job: Record, result: R, *, store: ObjectStore) -> R:
+    store.put_bytes(store.keys.result(job.digest), result.model_dump_json().encode())
+    return result
+
+
+def find_result(job: Record, kind: type[R], *, store: ObjectStore) -> R | None:
+    """What came of a job; None while nothing has."""
+    try:
+        return kind.model_validate_json(store.get_bytes(store.keys.result(job.digest)))
+    except MissingObject:
+        return None
+
+
+def require_result(job: Record, kind: type[R], *, store: ObjectStore) -> R:
+    found = find_result(job, kind, store=store)
+    if found is None:
+        raise PoolError(f"the run of {store.uri(store.keys.job(job.digest))} completed and left no result: its worker "
+                        "writes to another store. Give both pools' workers the same UPKEEP_S3_* settings.")  # fmt: skip
+    return found

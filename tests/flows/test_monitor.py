@@ -1,0 +1,88 @@
+"""Looking often and cheaply: `monitor` tells what it sees, and leaves training to `maintain`."""
+
+from typing import Any
+
+import pytest
+
+from flows.bootstrap import bootstrap
+from flows.inspect import read_all_history, read_status
+from flows.maintain import maintain
+from flows.monitor import monitor
+from infra.object_store import ObjectStore
+from models.contracts import Handled, Outcome, RunReport
+from tests.flows.conftest import Home, moved
+from tests.tiny import sentences
+
+
+@pytest.fixture
+def champion(home: Home) -> Home:
+    home.receive("day-0", sentences(600))
+    bootstrap(home.spec)
+    return home
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, dict[str, Any]]]:
+    events: list[tuple[str, dict[str, Any]]] = []
+    monkeypatch.setattr("tasks.events.emit_event", lambda name, **rest: events.append((name, rest)))
+    return events
+
+
+def looked(home: Home) -> RunReport:
+    report = monitor(home.spec).report
+    assert isinstance(report, RunReport)
+    return report
+
+
+def test_a_look_at_nothing_new_leaves_no_trace(champion: Home, store: ObjectStore) -> None:
+    assert looked(champion).outcome is Outcome.WAITING
+    assert len(read_all_history(champion.spec)) == 1
+    assert read_status(champion.spec).unfinished is None
+
+
+def test_rows_that_are_too_few_to_judge_stay_unread_until_there_are_more(champion: Home) -> None:
+    champion.receive("day-1a", sentences(10, start=1000))
+    report = looked(champion)
+    assert (report.outcome, report.observation) == (Outcome.WAITING, None)
+    assert "10 new rows are too few, and stay unread" in report.headline
+    champion.receive("day-1b", sentences(15, start=2000))
+    report = looked(champion)
+    assert report.outcome is Outcome.HELD
+    assert report.observation is not None
+    assert report.observation.window.rows == 25
+
+
+def test_a_quiet_window_is_done_once_it_was_looked_at(champion: Home, told: list[tuple[str, dict[str, Any]]]) -> None:
+    champion.receive("day-1", sentences(120, start=1000))
+    assert looked(champion).outcome is Outcome.HELD
+    assert looked(champion).outcome is Outcome.WAITING
+    assert [name for name, _ in told] == ["upkeep.window.ingested"]
+    assert told[0][1]["resource"]["upkeep.calls-for"] == "nothing"
+
+
+@pytest.mark.slow
+def test_what_calls_for_training_is_left_open_told_under_the_same_ids_and_taken_up_by_maintain_once(
+    champion: Home, told: list[tuple[str, dict[str, Any]]]
+) -> None:
+    champion.receive("day-1", moved(600, start=2000))
+    first, again = looked(champion), looked(champion)
+    assert first.outcome is again.outcome is Outcome.WOULD_RETRAIN
+    assert first.start == again.start
+    names = [name for name, _ in told]
+    assert set(names) == {"upkeep.window.ingested", "upkeep.drift.detected", "upkeep.quality.degraded"}
+    assert len({rest["id"] for _, rest in told}) == len(names) / 2
+    assert {rest["resource"]["upkeep.calls-for"] for _, rest in told} == {"training"}
+    (digest,) = {rest["resource"]["upkeep.window"] for _, rest in told}
+    assert len(read_all_history(champion.spec)) == 1
+
+    champion.receive("day-2", sentences(100, start=9000))  # is not mixed into the window that was named
+    report = maintain(champion.spec, window=digest).report
+    assert isinstance(report, RunReport)
+    assert (report.outcome, report.start) == (Outcome.RELEASED, first.start)
+    assert {s.stage for s in report.stages if s.reused} >= {"scores", "drift"}
+    assert "upkeep.release.published" in [name for name, _ in told]
+
+    twice = maintain(champion.spec, window=digest).report
+    assert isinstance(twice, Handled)
+    assert twice.run_id == report.start.run_id
+    assert len(read_all_history(champion.spec)) == 2
