@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from benchmarks.corpus import SEED
 from benchmarks.drift_cost_worker import SPEC
 from benchmarks.drift_rows import BASELINE_SHARE, MOVED, Inputs, store_inputs
 from benchmarks.results import Bar, Findings, Options, Table, main
+from benchmarks.scratch import scratch_folder
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 
@@ -72,7 +72,7 @@ def _measured(size: int, options: Options) -> dict[str, Spent]:
     films, products = held_out("films"), held_out("products")
     if films is None or products is None:
         raise AssertionError("films and products are always there")
-    with TemporaryDirectory() as folder, open_workspace(Path(folder) / "spec.yaml", SPEC) as workspace:
+    with scratch_folder() as folder, open_workspace(Path(folder) / "spec.yaml", SPEC) as workspace:
         rng = np.random.default_rng(SEED)
         for name, rows in (("small", SMALL), ("inputs", size)):
             inputs = store_inputs(films, products, rows=rows, folder=Path(folder), store=workspace.store, rng=rng)

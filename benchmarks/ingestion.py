@@ -12,11 +12,11 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from benchmarks.corpus import SHARED
 from benchmarks.ingesting import INGEST, KINDS, NEAR, PANDAS, VALIDATE, Used
 from benchmarks.results import Bar, Findings, Options, Table, main, say
+from benchmarks.scratch import scratch_folder
 
 SIZES = (10_000, 100_000, 1_000_000)
 UTTERANCES, SUMMARIES = SHARED / "clinc150" / "clinc150.parquet", SHARED / "scitldr" / "scitldr.parquet"
@@ -37,7 +37,7 @@ def measure_ingestion(options: Options) -> Findings:
 
 
 def _used(size: int) -> dict[str, Used]:
-    with TemporaryDirectory(prefix="upkeep-bench-") as folder:
+    with scratch_folder() as folder:
         source = Path(folder, "rows.csv")
         write_rows(source, size)
         return {what: _in_a_process(what, source) for what in KINDS}

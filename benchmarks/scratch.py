@@ -1,4 +1,4 @@
-"""An object store of its own for a benchmark: in this process (moto), gone when it ends."""
+"""A place of its own for a benchmark: a folder, or an object store in this process (moto); gone when it ends."""
 
 import logging
 from collections.abc import Iterator
@@ -9,6 +9,11 @@ from tempfile import TemporaryDirectory
 from infra.object_store import ObjectStore, connect
 
 
+def scratch_folder() -> "TemporaryDirectory[str]":
+    """Also for an embedded store, which ends a moment after its last user and writes until then."""
+    return TemporaryDirectory(prefix="upkeep-bench-", ignore_cleanup_errors=True)
+
+
 @contextmanager
 def scratch_store() -> Iterator[ObjectStore]:
     from moto.server import ThreadedMotoServer
@@ -17,7 +22,7 @@ def scratch_store() -> Iterator[ObjectStore]:
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
-    with TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         store = connect(
             bucket="bench", prefix="models/bench/", cache=Path(folder), endpoint_url=f"http://{host}:{port}",
             region="us-east-1", access_key="bench", secret_key="bench",

@@ -16,10 +16,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.results import Bar, Findings, Options, Table, main
+from benchmarks.scratch import scratch_folder
 from benchmarks.transferring import AWS, BOTO3, CHANGED, PUBLISH, PULL, SAME, UPKEEP, Moved
 
 LARGE_MB, MIDDLE_MB = 480, 18
@@ -32,7 +32,7 @@ def measure_transfer(options: Options) -> Findings:
 
     aws = os.environ.get("UPKEEP_BENCH_AWS") or shutil.which("aws")
     found: Found = {}
-    with TemporaryDirectory(prefix="upkeep-bench-") as name, local_store(Path(name, "store")) as server:
+    with scratch_folder() as name, local_store(Path(name, "store")) as server:
         folder = write_release(Path(name, "release"), LARGE_MB // 10 if options.quick else LARGE_MB)
         address = {"bucket": BUCKET, "cache": f"{name}/cache", "endpoint_url": server.url, "region": "us-east-1",
                    "access_key": server.access_key, "secret_key": server.secret_key}  # fmt: skip

@@ -45,17 +45,22 @@ class Settings(BaseSettings):
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
 
 
+QUIET = {
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""The environment of every run: nothing phones home."""
+
+
 def prepare_environment(*, verbose: bool) -> None:
     """Defaults for the libraries, before they are imported: Prefect's embedded server where no other is named,
-    its log in its database rather than between our lines, nothing that phones home."""
-    defaults = {
+    its log in its database rather than between our lines."""
+    defaults = QUIET | {
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "TOKENIZERS_PARALLELISM": "false",
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

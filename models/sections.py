@@ -192,4 +192,5 @@ class Storage(Part):
 
 class Schedule(Part):
     cron: str = Field("0 3 * * *", description="When `maintain` runs.")
-    timezone: str = Field("UTC", description="Of the cron expression; an IANA name.")
+    monitor: str | None = Field(None, description="When `monitor` looks, between those; null: only when asked.")
+    timezone: str = Field("UTC", description="Of the cron expressions; an IANA name.")

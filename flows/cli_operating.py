@@ -1,0 +1,55 @@
+"""The commands for running under Prefect: deploy, and a look by hand."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flows.cli_looking import Json, Spec
+from flows.cli_registry import Verbose
+from infra.settings import prepare_environment
+
+operating = typer.Typer()
+
+
+@operating.command()
+def monitor(
+    spec: Spec, as_json: Json = False, verbose: Verbose = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
+) -> None:  # fmt: skip
+    """Look at what came in and tell; a window that calls for training is left to `upkeep run`."""
+    prepare_environment(verbose=verbose)
+    from flows.monitor import monitor as flow
+    from flows.story import tell
+
+    ended = flow(spec, dry_run=dry_run)
+    typer.echo(ended.model_dump_json(indent=2) if as_json else "\n".join(tell(ended)))
+
+
+@operating.command()
+def deploy(
+    specs: Annotated[list[Path], typer.Argument(help="Specs, one a model.", metavar="SPEC…")],
+    as_json: Json = False,
+    gpus: Annotated[int, typer.Option(min=0, help="Jobs at a time on the GPU pool; 0: train in the run itself.")] = 0,
+    mounted_at: Annotated[Path | None, typer.Option(help="The folder in which workers find the specs.")] = None,
+    silent_after: Annotated[str, typer.Option(help="Alert when no run has completed for so long.")] = "26h",
+    stuck_after: Annotated[str, typer.Option(help="Mark a run without a heartbeat for so long.")] = "9m",
+    notify: Annotated[str | None, typer.Option(help="A notification block, TYPE/NAME; default: none.")] = None,
+) -> None:
+    """Put models under a Prefect server's care: work pools, deployments, automations. Safe to repeat."""
+    from flows.deploy import Options
+    from flows.deploy import deploy as put
+
+    options = Options(
+        gpus=gpus, mounted_at=mounted_at, silent_after=silent_after, stuck_after=stuck_after, notify=notify
+    )
+    done = put(specs, options)
+    if as_json:
+        typer.echo(json.dumps([found.model_dump(mode="json") for found in done], indent=2))
+        return
+    for found in done:
+        typer.echo(f"{found.model}: deployments {', '.join(found.deployments)}")
+        typer.echo("\n".join(f"   automation  {name}" for name in found.automations))
+    pools = "upkeep-cpu" + (" and upkeep-gpu" if gpus else "")
+    typer.echo(f"next: start a worker for {pools}:  prefect worker start --pool upkeep-cpu")

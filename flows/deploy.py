@@ -1,0 +1,121 @@
+"""Puts models under Prefect's care: pools, deployments and automations, made or brought up to date."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from uuid import UUID
+
+from prefect import Flow, get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import EntrypointType
+from prefect.schedules import Cron, Schedule
+
+from errors import SpecError
+from flows.maintain import maintain
+from flows.monitor import monitor
+from flows.promote import promote
+from flows.retrain import retrain
+from flows.rollback import rollback
+from flows.score import score
+from infra.settings import QUIET
+from models.contracts import Record
+from models.part import parse_period
+from models.spec import ModelSpec, read_spec
+from tasks.automations import find_notification, install_automations
+from tasks.pools import CPU_POOL, GPU_POOL, ensure_pool, ensure_queue
+
+TAG = "upkeep"
+
+
+class Deployed(Record):
+    """What there is now for one model."""
+
+    model: str
+    deployments: tuple[str, ...]
+    automations: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Options:
+    """`gpus`: jobs at a time on the GPU pool; 0: training happens where the run is. `mounted_at`: the folder in which
+    workers find the specs, where it is another than here."""
+
+    gpus: int = 0
+    mounted_at: Path | None = None
+    silent_after: str = "26h"
+    stuck_after: str = "9m"
+    notify: str | None = None
+
+
+def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
+    specs = [(path, read_spec(path)) for path in spec_paths]
+    with get_client(sync_client=True) as client:
+        notify = find_notification(options.notify, client=client) if options.notify else None
+        ensure_pool(CPU_POOL, limit=None, client=client)
+        if options.gpus:
+            ensure_pool(GPU_POOL, limit=options.gpus, client=client)
+        return [_deploy(path, spec, options, notify, client) for path, spec in specs]
+
+
+def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, client: SyncPrefectClient) -> Deployed:
+    queue = ensure_queue(spec.name, CPU_POOL, client=client)
+    there = {"spec_path": str(_path_there(path, options))}
+    on_cpu = {"work_pool_name": CPU_POOL, "parameters": there, "job_variables": {"env": _environment(options)}}
+    resumes = [TAG, f"model:{spec.name}", f"resumes:{spec.name}"]
+    ids = {
+        "monitor": _apply(monitor, spec, work_queue_name=queue, schedule=_looks(spec), tags=resumes, **on_cpu),
+        "maintain": _apply(maintain, spec, work_queue_name=queue, schedule=_nightly(spec), tags=resumes, **on_cpu),
+        "promote": _apply(promote, spec, tags=resumes, **on_cpu),
+        "rollback": _apply(rollback, spec, tags=resumes, **on_cpu),
+    }
+    if options.gpus:
+        on_gpu = {"work_pool_name": GPU_POOL, "job_variables": {"env": QUIET}, "tags": resumes[:2]}
+        ids |= {"retrain": _apply(retrain, spec, **on_gpu), "score": _apply(score, spec, **on_gpu)}
+    values = {
+        "model": spec.name,
+        "silence": _seconds(options.silent_after),
+        "heartbeats": _seconds(options.stuck_after),
+    }
+    installed = install_automations({**values, **{k: str(v) for k, v in ids.items()}}, notify=notify, client=client)
+    names = tuple(f"{flow}/{spec.name}" for flow in ids)
+    return Deployed(model=spec.name, deployments=names, automations=tuple(installed))
+
+
+def _apply(flow: Flow[Any, Any], spec: ModelSpec, **settings: Any) -> UUID:
+    made = flow.to_deployment(spec.name, entrypoint_type=EntrypointType.MODULE_PATH, **settings)
+    return cast(UUID, cast(RunnerDeployment, made).apply())  # awaitable only where the caller is asynchronous
+
+
+def _environment(options: Options) -> dict[str, str]:
+    return QUIET | ({"UPKEEP_GPU_POOL": GPU_POOL} if options.gpus else {})
+
+
+def _path_there(path: Path, options: Options) -> Path:
+    return options.mounted_at / path.name if options.mounted_at else path.resolve()
+
+
+def _looks(spec: ModelSpec) -> Schedule | None:
+    return _cron(spec.schedule.monitor, spec) if spec.schedule and spec.schedule.monitor else None
+
+
+def _nightly(spec: ModelSpec) -> Schedule | None:
+    return _cron(spec.schedule.cron, spec) if spec.schedule else None
+
+
+def _cron(expression: str, spec: ModelSpec) -> Schedule:
+    zone = spec.schedule.timezone if spec.schedule else "UTC"
+    try:
+        CronSchedule(cron=expression, timezone=zone)
+    except ValueError as problem:
+        raise SpecError(f"schedule of {spec.name!r}: {expression!r} in {zone!r} is refused: {problem}. Write five fields, "
+                        "minute to day of the week, as `0 3 * * *`, and an IANA time zone") from problem  # fmt: skip
+    return Cron(expression, timezone=zone)
+
+
+def _seconds(period: str) -> str:
+    try:
+        return f"{parse_period(period).total_seconds():.0f}"
+    except ValueError as problem:
+        raise SpecError(str(problem)) from problem

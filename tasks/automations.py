@@ -1,0 +1,69 @@
+"""Installs what Prefect does by itself for one model: the files under `infra/automations/`, one automation each.
+
+An automation is known by its name: installing again changes it in place, and leaves it paused where a person paused it.
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from string import Template
+from typing import Any
+from uuid import UUID
+
+import yaml
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import ObjectNotFound
+
+from errors import SpecError
+
+FOLDER = Path(__file__).resolve().parent.parent / "infra" / "automations"
+ALERT = "alert"
+"""An action of our files that becomes a notification where one is wanted, and otherwise only leaves its event."""
+
+
+def install_automations(values: Mapping[str, str], *, notify: UUID | None, client: SyncPrefectClient) -> list[str]:
+    """Every file, filled with `values`. Returns the automations' names."""
+    return [_upsert(automation, client) for automation in read_automations(values, notify=notify)]
+
+
+def read_automations(values: Mapping[str, str], *, notify: UUID | None) -> list[AutomationCore]:
+    documents = (yaml.safe_load(Template(file.read_text("utf-8")).substitute(values)) for file in _files())
+    return [
+        AutomationCore.model_validate({**found, "actions": [_action(a, notify) for a in found["actions"]]})
+        for found in documents
+    ]  # fmt: skip
+
+
+def _files() -> Iterable[Path]:
+    return sorted(FOLDER.glob("*.yaml"))
+
+
+def _action(action: dict[str, Any], notify: UUID | None) -> dict[str, Any]:
+    if action["type"] != ALERT:
+        return action
+    return (
+        {**action, "type": "send-notification", "block_document_id": str(notify)} if notify else {"type": "do-nothing"}
+    )
+
+
+def _upsert(automation: AutomationCore, client: SyncPrefectClient) -> str:
+    known = client.read_automations_by_name(automation.name)
+    if known:
+        client.update_automation(known[0].id, automation.model_copy(update={"enabled": known[0].enabled}))
+    else:
+        client.create_automation(automation)
+    return automation.name
+
+
+def find_notification(block: str, *, client: SyncPrefectClient) -> UUID:
+    """The id of a notification block that is written `type/name`, as `slack-webhook/ops`."""
+    kind, slash, name = block.partition("/")
+    if not (kind and slash and name):
+        raise SpecError(
+            f"--notify {block!r}: a block is named TYPE/NAME, as slack-webhook/ops; `prefect block ls` shows yours"
+        )
+    try:
+        return client.read_block_document_by_name(name, kind).id
+    except ObjectNotFound as problem:
+        raise SpecError(f"--notify {block!r}: Prefect has no such block; make it in the UI under Blocks, or by "
+                        "`prefect block create`; `prefect block ls` shows what there is") from problem  # fmt: skip
