@@ -13,8 +13,9 @@ from prefect.events import emit_event
 
 from models.contracts import Estimate, Release, RunReport, Window
 
-DRIFT, QUALITY, LABELS, PROMOTED = (
-    "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested", "upkeep.release.promoted",
+DRIFT, QUALITY, LABELS, STOPPED, PROMOTED = (
+    "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested", "upkeep.training.stopped",
+    "upkeep.release.promoted",
 )  # fmt: skip
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "upkeep/events")
 
@@ -47,7 +48,8 @@ def emit_promotion(release: Release) -> None:
 
 
 def events_of(report: RunReport, window: Window) -> list[Told]:
-    decision, request = report.decision, report.label_request
+    """A run that went on with a training tells nothing of what the run before it saw and told."""
+    decision, request = None if report.went_on_from else report.decision, report.label_request
     found: list[tuple[str, dict[str, Any]]] = []
     if decision and decision.drifted and report.observation:
         moved = [s.name for s in report.observation.drift.signals if s.drifted]
@@ -59,6 +61,8 @@ def events_of(report: RunReport, window: Window) -> list[Told]:
     if request:
         found.append((LABELS, {"rows": request.rows, "csv": request.csv.uri, "jsonl": request.jsonl.uri,
                                "local_csv": request.local_csv, "power": request.power, "drop": request.drop}))  # fmt: skip
+    if report.stopped:
+        found.append((STOPPED, report.stopped.model_dump(exclude={"schema_version"})))
     told = [Told(name, report.start.model, report.start.run_id, window.table.sha256, {**payload,
                  "outcome": report.outcome, "headline": report.headline}) for name, payload in found]  # fmt: skip
     return [*told, promotion(report.release)] if report.release else told
