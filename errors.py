@@ -13,6 +13,7 @@
     │   ├── FullDisk         no room on this machine for a file of the store
     │   └── UnsignedRelease  no valid signature, where the spec demands one
     ├── PoolError            a work pool did not do what it was asked for              exit 7
+    ├── OverBudget           a training reached its cap; its checkpoint is kept       exit 3
     ├── NoChampion           nothing was released yet                                exit 2
     ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
     └── MissingExtra         an optional dependency is needed                        exit 2
@@ -22,6 +23,7 @@ of its class; anything that is not an `UpkeepError` is a bug and exits with 1. N
 """
 
 import re
+from typing import Any
 
 _SECRETS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "***"),
@@ -92,6 +94,15 @@ class UnsignedRelease(StoreError):
 
 class PoolError(UpkeepError):
     exit_code = 7
+
+
+class OverBudget(UpkeepError):
+    exit_code = 3
+
+    def __init__(self, message: str, *, stopped: Any) -> None:
+        """`stopped`: the record `Stopped` of models/contracts.py; this module imports nothing of ours."""
+        super().__init__(message)
+        self.stopped = stopped
 
 
 class NoChampion(UpkeepError):

@@ -16,6 +16,7 @@ from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
 from tasks.finetuning import adopt, fine_tune, import_source
 from tasks.ingestion import ingest_window
+from tasks.limits import training_budget
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
@@ -58,7 +59,7 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     )
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
-    candidate = _first_candidate(spec, training_set, base=base, store=store)
+    candidate = _first_candidate(spec, start, training_set, base=base, store=store)
     evidence = measure_release(training_set, candidate.weights, kind=spec.kind, store=store)
     measured = require_useful(evidence, force=start.force)
     reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)
@@ -77,11 +78,16 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     )  # fmt: skip
 
 
-def _first_candidate(spec: ModelSpec, training_set: TrainingSet, *, base: str, store: ObjectStore) -> Candidate:
+def _first_candidate(
+    spec: ModelSpec, start: RunStart, training_set: TrainingSet, *, base: str, store: ObjectStore
+) -> Candidate:
     source = import_source(spec.model, base=base, store=store)
     if spec.model.adopt:
         return adopt(source, kind=spec.kind, store=store)
-    return fine_tune(training_set, source, parent_version=None, training=spec.training, kind=spec.kind, store=store)
+    budget = training_budget((), policy=spec.policy, now=start.started_at)
+    return fine_tune(
+        training_set, source, parent_version=None, training=spec.training, kind=spec.kind, budget=budget, store=store
+    )
 
 
 def _finish(report: BootstrapReport, work: Workspace) -> Ended:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,86 +13,129 @@ from infra.workspace import Workspace, open_workspace
 from models.contracts import (
     Action,
     Attempt,
+    Budget,
+    HistoryEntry,
     LabelRequest,
     Observation,
     Release,
     RetrainDecision,
     RunReport,
     RunStart,
+    Stopped,
     TrainingSet,
     Window,
 )
 from models.spec import ModelSpec
 from tasks.budget import spend_levels
-from tasks.conclusion import conclude, require_enough_rows
+from tasks.conclusion import conclude, require_enough_rows, stop_at_cap
 from tasks.dataset import build_training_set
 from tasks.decision import decide
 from tasks.ingestion import ingest_window
+from tasks.limits import training_budget
 from tasks.registry.aliases import require_alias
 from tasks.runs import open_run, pinned, read_history
+from tasks.waiting import find_waiting
+
+NO_CAP = Budget()
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run that has begun: its window is read, and nothing was made of it yet."""
+    """A run that has begun."""
 
     spec: ModelSpec
+    spec_path: Path
     start: RunStart
     champion: Release
-    window: Window
+    history: tuple[HistoryEntry, ...]
     dry_run: bool
     work: Workspace
+
+    @property
+    def waiting(self) -> HistoryEntry | None:
+        """The run whose training waits at its cap."""
+        return find_waiting(self.history, training=self.spec.training, champion_version=self.champion.version)
+
+    def training_set(self, seen: Observation) -> TrainingSet:
+        kept, reference = seen.validation.kept, self.champion.manifest.reference
+        return build_training_set(
+            kept, reference, training=self.spec.training, seed=self.spec.seed, store=self.work.store
+        )
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What a window calls for. `training_set` is there where it is training."""
+    """What a window calls for. `training_set` is there where it is training, which may use `budget`."""
 
+    window: Window
     decision: RetrainDecision | None = None
     seen: Observation | None = None
     training_set: TrainingSet | None = None
+    budget: Budget = NO_CAP
     request: LabelRequest | None = None
+    went_on_from: Stopped | None = None
+
+    def stopped_at(self, cap: Stopped) -> "Looked":
+        return replace(self, decision=stop_at_cap(self.decision, cap) if self.decision else None)
 
 
 @contextmanager
 def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> Iterator[Run]:
-    """The run that was interrupted or left open, or else a new one, on the rows that came since the last."""
+    """The run that was interrupted or left open, or else a new one."""
     with open_workspace(spec_path, spec, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
         finish_move(champion.entry, store=work.store)
         start = open_run(spec, "maintain", champion, force=force, store=work.store)
+        history = read_history(store=work.store)
         with pinned(start, store=work.store):
-            window = ingest_window(
-                spec.data, spec.columns, spec.window, start.cursor,
-                run_id=start.run_id, base=str(spec_path.resolve().parent), store=work.store,
-            )  # fmt: skip
-            window = receive_labels(spec, start, window, store=work.store)
-            yield Run(spec, start, start.champion or champion, window, dry_run, work)
+            yield Run(spec, spec_path, start, start.champion or champion, history, dry_run, work)
 
 
-def look(run: Run) -> Looked:
-    spec, start, champion, window, store = run.spec, run.start, run.champion, run.window, run.work.store
+def read_window(run: Run) -> Window:
+    """The rows that came since the last run, and the labels that people gave."""
+    spec, start, store = run.spec, run.start, run.work.store
+    window = ingest_window(
+        spec.data, spec.columns, spec.window, start.cursor,
+        run_id=start.run_id, base=str(run.spec_path.resolve().parent), store=store,
+    )  # fmt: skip
+    return receive_labels(spec, start, window, store=store)
+
+
+def look(run: Run, window: Window) -> Looked:
+    spec, start, history = run.spec, run.start, run.history
     if window.waiting or not window.rows:
-        return Looked()
-    history = read_history(store=store)
+        return Looked(window)
     levels = spend_levels(history, drift=spec.drift, policy=spec.policy, now=start.started_at)
-    seen = observe(spec, start, champion, window, alpha=levels.drift, work=run.work)
+    seen = observe(spec, start, run.champion, window, alpha=levels.drift, work=run.work)
     decision = decide(
-        seen.monitoring, seen.drift, history,
-        policy=spec.policy, window_digest=window.table.sha256, force=start.force, now=start.started_at,
+        seen.monitoring, seen.drift, history, policy=spec.policy, window_digest=window.table.sha256,
+        force=start.force, now=start.started_at, waiting=run.waiting,
     )  # fmt: skip
-    training_set = None
+    looked = Looked(window, decision, seen)
     if decision.action is Action.RETRAIN:
-        training_set = build_training_set(
-            seen.validation.kept, champion.manifest.reference, training=spec.training, seed=spec.seed, store=store
-        )
-        decision = require_enough_rows(decision, training_set, spec.training)
-    request = ask_for_labels(spec, start, champion, decision, seen, dry_run=run.dry_run, work=run.work)
-    return Looked(decision, seen, training_set if decision.action is Action.RETRAIN else None, request)
+        looked = _prepared(run, looked, seen, decision)
+        decision = looked.decision or decision
+    request = ask_for_labels(spec, start, run.champion, decision, seen, dry_run=run.dry_run, work=run.work)
+    return replace(looked, request=request)
 
 
-def report_on(run: Run, looked: Looked, attempt: Attempt | None = None, release: Release | None = None) -> RunReport:
-    return conclude(
-        run.start, looked.decision, window=run.window, observation=looked.seen, attempt=attempt, release=release,
-        label_request=looked.request, timings=run.work.store.timings, finished_at=datetime.now(UTC),
+def _prepared(run: Run, looked: Looked, seen: Observation, decision: RetrainDecision) -> Looked:
+    """With the rows to train on, unless they are too few, and the minutes that it may take."""
+    training_set = run.training_set(seen)
+    decision = require_enough_rows(decision, training_set, run.spec.training)
+    if decision.action is not Action.RETRAIN:
+        return replace(looked, decision=decision)
+    start = run.start
+    budget = training_budget(run.history, policy=run.spec.policy, now=start.started_at, force=start.force)
+    return replace(looked, decision=decision, training_set=training_set, budget=budget)
+
+
+def report_on(
+    run: Run, looked: Looked, attempt: Attempt | None = None, release: Release | None = None,
+    stopped: Stopped | None = None,
+) -> RunReport:  # fmt: skip
+    report = conclude(
+        run.start, looked.decision, window=looked.window, observation=looked.seen, attempt=attempt, release=release,
+        label_request=looked.request, stopped=stopped, timings=run.work.store.timings, finished_at=datetime.now(UTC),
     )  # fmt: skip
+    return report.model_copy(update={"went_on_from": looked.went_on_from})

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.look import Looked, Run, begun, look, report_on
+from flows.go_on import take_up
+from flows.look import Looked, Run, begun, look, read_window, report_on
 from flows.naming import run_name
 from flows.promote import release_challenger
-from flows.retrain import attempt_to_improve
+from flows.retrain import try_to_improve
 from infra.workspace import open_workspace
-from models.contracts import Ended, Handled, RunReport
+from models.contracts import Ended, Handled, Observation, RunReport, Stopped, TrainingSet
 from models.spec import ModelSpec, read_spec
 from tasks.conclusion import history_entry
 from tasks.events import emit_events
@@ -37,10 +38,12 @@ def maintain(spec_path: Path, window: str | None = None, force: bool = False, dr
     if handled:
         return Ended(report=handled, pages=None)
     with begun(spec_path, spec, force=force, dry_run=dry_run) as run:
-        looked = look(run)
+        looked = take_up(run) or look(run, read_window(run))
         if dry_run:
             return Ended(report=report_on(run, looked), pages=None)
-        return _finish(run, _retrain(run, looked))
+        if looked.training_set is None or looked.seen is None:
+            return _finish(run, looked, report_on(run, looked))
+        return _finish(run, looked, _improve(run, looked, looked.seen, looked.training_set))
 
 
 def _find_handled(spec_path: Path, spec: ModelSpec, window: str) -> Handled | None:
@@ -48,16 +51,17 @@ def _find_handled(spec_path: Path, spec: ModelSpec, window: str) -> Handled | No
         return find_handled(window, model=spec.name, store=work.store)
 
 
-def _retrain(run: Run, looked: Looked) -> RunReport:
-    if looked.training_set is None or looked.seen is None:
-        return report_on(run, looked)
-    attempt = attempt_to_improve(run.spec, run.champion, looked.training_set, work=run.work)
-    release = release_challenger(run.spec, run.start, run.champion, looked.seen, attempt, store=run.work.store)
+def _improve(run: Run, looked: Looked, seen: Observation, training_set: TrainingSet) -> RunReport:
+    trial = try_to_improve(run.spec, run.champion, training_set, budget=looked.budget, work=run.work)
+    attempt = trial.came_to
+    if isinstance(attempt, Stopped):
+        return report_on(run, looked.stopped_at(attempt), stopped=attempt)
+    release = release_challenger(run.spec, run.start, run.champion, seen, attempt, store=run.work.store)
     return report_on(run, looked, attempt, release)
 
 
-def _finish(run: Run, report: RunReport) -> Ended:
+def _finish(run: Run, looked: Looked, report: RunReport) -> Ended:
     pages = write_report(report, home=run.work.home, store=run.work.store)
-    emit_events(report, run.window)
-    close_run(history_entry(report, run.window, pages), store=run.work.store)
+    emit_events(report, looked.window)
+    close_run(history_entry(report, looked.window, pages), store=run.work.store)
     return Ended(report=report, pages=pages)

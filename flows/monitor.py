@@ -4,7 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
-from flows.look import Looked, Run, begun, look, report_on
+from flows.look import Looked, Run, begun, look, read_window, report_on
 from flows.naming import run_name
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
@@ -31,8 +31,8 @@ def monitor(spec_path: Path, dry_run: bool = False) -> Ended:
     """
     spec = read_spec(spec_path)
     with begun(spec_path, spec, force=False, dry_run=dry_run) as run:
-        looked = look(run) if run.window.rows >= spec.policy.min_rows else Looked()
-        return _finish(run, looked)
+        window = read_window(run)
+        return _finish(run, look(run, window) if window.rows >= spec.policy.min_rows else Looked(window))
 
 
 def _finish(run: Run, looked: Looked) -> Ended:
@@ -43,7 +43,7 @@ def _finish(run: Run, looked: Looked) -> Ended:
         forget_run(run.start, store=store)
         return Ended(report=report, pages=None)
     pages = write_report(report, home=run.work.home, store=store)
-    emit_events(report, run.window)
+    emit_events(report, looked.window)
     if report.outcome is not Outcome.WOULD_RETRAIN:
-        close_run(history_entry(report, run.window, pages), store=store)
+        close_run(history_entry(report, looked.window, pages), store=store)
     return Ended(report=report, pages=pages)

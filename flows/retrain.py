@@ -8,9 +8,11 @@ from pathlib import Path
 
 from prefect import flow
 
+from errors import OverBudget
 from flows.naming import job_name
+from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_job_workspace, protect
-from models.contracts import Attempt, Release, TrainingJob, TrainingSet
+from models.contracts import Attempt, Budget, Release, TrainingJob, TrainingSet, Trial
 from models.spec import ModelSpec
 from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
@@ -21,33 +23,43 @@ from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
 
 
-def attempt_to_improve(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, work: Workspace) -> Attempt:
+def try_to_improve(
+    spec: ModelSpec, champion: Release, training_set: TrainingSet, *, budget: Budget, work: Workspace
+) -> Trial:
     """Trained and judged here, or on the GPU pool."""
     require_signing_key(store=work.store)
     if not work.gpu_pool:
-        return improve(spec, champion, training_set, work=work)
-    job = training_job(spec, champion, training_set)
-    return find_result(job, Attempt, store=work.store) or _sent_away(spec, job, work)
+        return improve(spec, champion, training_set, budget=budget, store=work.store)
+    job = training_job(spec, champion, training_set, budget)
+    return find_result(job, Trial, store=work.store) or _sent_away(spec, job, work)
 
 
-def _sent_away(spec: ModelSpec, job: TrainingJob, work: Workspace) -> Attempt:
+def _sent_away(spec: ModelSpec, job: TrainingJob, work: Workspace) -> Trial:
     stored = store_job(job, store=work.store)
     run_on_pool(f"retrain/{spec.name}", {"job": stored.uri, "home": str(work.home)}, key=stored.sha256)
-    return require_result(job, Attempt, store=work.store)
+    return require_result(job, Trial, store=work.store)
 
 
-def improve(spec: ModelSpec, champion: Release, training_set: TrainingSet, *, work: Workspace) -> Attempt:
-    store, parent = work.store, weights_of(champion.manifest, store=work.store)
-    candidate = fine_tune(
-        training_set, parent, parent_version=champion.version, training=spec.training, kind=spec.kind, store=store
-    )
+def improve(
+    spec: ModelSpec, champion: Release, training_set: TrainingSet, *, budget: Budget, store: ObjectStore
+) -> Trial:
+    """A training that reaches its cap is no failure: it waits for a later run."""
+    parent = weights_of(champion.manifest, store=store)
+    try:
+        candidate = fine_tune(
+            training_set, parent, parent_version=champion.version, training=spec.training, kind=spec.kind,
+            budget=budget, store=store,
+        )  # fmt: skip
+    except OverBudget as over:
+        return Trial(came_to=over.stopped)
     scorecard = evaluate(training_set, parent, candidate.weights, kind=spec.kind, store=store)
     blessing = judge(scorecard, gates=spec.gates)
-    return Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)
+    attempt = Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)
+    return Trial(came_to=attempt)
 
 
 @flow(name="retrain", flow_run_name=job_name, description="Trains and judges a candidate, on a worker of the GPU pool.")
-def retrain(job: str, home: Path) -> Attempt:
+def retrain(job: str, home: Path) -> Trial:
     """What `maintain` sends away; it is not meant to be started by hand.
 
     Args:
@@ -58,5 +70,5 @@ def retrain(job: str, home: Path) -> Attempt:
         wanted = read_job(job, TrainingJob, store=work.store)
         spec = spec_of(wanted)
         protect(work, spec)
-        attempt = improve(spec, wanted.champion, wanted.training_set, work=work)
-        return store_result(wanted, attempt, store=work.store)
+        trial = improve(spec, wanted.champion, wanted.training_set, budget=wanted.budget, store=work.store)
+        return store_result(wanted, trial, store=work.store)

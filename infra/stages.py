@@ -22,14 +22,15 @@ P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
 
 
-def once(stage: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Decorates `f(records…, *, store, …) -> Record`. Inputs are digested by value; `store` is not an input."""
+def once(stage: str, *, besides: frozenset[str] = frozenset()) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Decorates `f(records…, *, store, …) -> Record`. Inputs are digested by value; not `store`, nor the keywords
+    `besides`, which change how the work is done and not what comes of it."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
         def remembered(*args: P.args, **kwargs: P.kwargs) -> R:
             store = _store_among(kwargs)
-            inputs = {key: value for key, value in kwargs.items() if key != "store"}
+            inputs = {key: value for key, value in kwargs.items() if key not in {"store", *besides}}
             key = store.keys.stage(stage, input_digest(stage, args, inputs))
             record_type: type[R] = get_type_hints(function)["return"]
             began = time.perf_counter()

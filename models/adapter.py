@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
-from models.contracts import Cost, CurvePoint, ModelKind
+from models.contracts import Budget, Cost, CurvePoint, ModelKind
 from models.sections import Training
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 ROWS_AT_ONCE = 8192
 """Where rows are many, `predict` is given this many at a time: what it hands back is held in memory."""
+
+UNLIMITED = Budget()
 
 Advance = Callable[[int], None]
 """Told how many rows (or steps) were done since the last call."""
@@ -61,8 +63,12 @@ class TaskAdapter(Protocol):
         seed: int,
         work: Path,
         advance: Advance,
+        budget: Budget = UNLIMITED,
     ) -> Trained:
-        """Trains in place; `work` keeps checkpoints from which a killed training resumes."""
+        """Trains in place; `work` keeps checkpoints from which a killed or stopped training resumes.
+
+        Raises OverBudget at the budget's cap, once a whole checkpoint is written.
+        """
 
     def save(self, folder: Path) -> None:
         """Plain `save_pretrained` files, float32."""

@@ -531,8 +531,46 @@ class TrainingSet(Record):
         return self.replayed_rows / max(1, self.train.rows)
 
 
+class Budget(Record):
+    """What one training may use of the device that trains, all its resumed parts together: wall-clock minutes."""
+
+    cap: float | None = None
+    """None: no limit."""
+    limit: str = ""
+    """The field of the spec that sets the cap."""
+    spent: float = 0.0
+    """What the history accounts for already, of earlier parts that were stopped."""
+
+    @property
+    def used_up(self) -> bool:
+        return self.cap is not None and self.spent >= self.cap
+
+
+class Stopped(Record):
+    """A training that reached its cap. Its checkpoint waits for a larger one, on the machine that trained."""
+
+    training: str
+    """Names what is trained: the rows, the weights it began from, the settings and the seed."""
+    settings: str
+    """Digest of the spec's `training`."""
+    step: int
+    steps: int
+    minutes: float
+    """Of all its parts so far."""
+    cap: float
+    limit: str
+    checkpoint: str
+
+    @property
+    def sentence(self) -> str:
+        return (f"the training stopped at its cap of {self.cap:.3g} minutes ({self.limit}), at step {self.step:,} of "
+                f"{self.steps:,} after {self.minutes:.3g} minutes; once more minutes are allowed, the next run goes "
+                f"on from {self.checkpoint}")  # fmt: skip
+
+
 class Cost(Record):
     seconds: float
+    """Wall-clock, of all parts of a training that was killed or stopped and resumed."""
     cpu_seconds: float
     peak_memory_mb: float
     device: str
@@ -650,13 +688,20 @@ class Attempt(Record):
         return Evidence(scorecard=self.scorecard, blessing=self.blessing)
 
 
+class Trial(Record):
+    """What a retraining came to: an attempt to be judged by its gates, or a training that waits at its cap."""
+
+    came_to: Attempt | Stopped
+
+
 class TrainingJob(Record):
-    """What a worker of the GPU pool is asked for: an `Attempt`."""
+    """What a worker of the GPU pool is asked for: a `Trial`."""
 
     spec: str
     """The whole spec as JSON."""
     champion: Release
     training_set: TrainingSet
+    budget: Budget
 
 
 class ScoringJob(Record):
@@ -757,6 +802,10 @@ class RunReport(Record):
     stages: tuple[StageTime, ...]
     finished_at: datetime
     label_request: LabelRequest | None = None
+    stopped: Stopped | None = None
+    """The training that this run left at its cap."""
+    went_on_from: Stopped | None = None
+    """The training that an earlier run had left, where this run went on with it and looked at no rows of its own."""
 
 
 class BootstrapReport(Record):
@@ -822,3 +871,6 @@ class HistoryEntry(Record):
     quality_alpha: float = 0.0
     training_minutes: float = 0.0
     asked_for_labels: bool = False
+    stopped: Stopped | None = None
+    went_on: bool = False
+    """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""

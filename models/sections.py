@@ -119,6 +119,9 @@ class Policy(Part):
     max_retrains_a_month: int | None = Field(None, ge=1, description="In any 30 days; null: no limit.")
     training_minutes_a_month: float | None = Field(None, gt=0, description="Wall-clock minutes on the training "
                                                    "device (GPU or CPU) in any 30 days; null: no limit.")  # fmt: skip
+    max_training_minutes: float | None = Field(None, gt=0, description="Wall-clock minutes on the training device at "
+                                               "which one training stops, all its resumed parts together; null: no "
+                                               "limit of its own.")  # fmt: skip
     ask_every: str = Field("7d", description="Least time between two batches of rows to label.")
     labels_wanted: int = Field(500, ge=50, description="Rows of the batch that a drift without labels asks for.")
 

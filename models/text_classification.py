@@ -11,8 +11,8 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from transformers.utils import logging as transformers_logging
 
 from errors import ModelError
-from models.adapter import Advance, Examples, Predictions, Trained
-from models.contracts import ModelKind
+from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
+from models.contracts import Budget, ModelKind
 from models.plain_files import refuse_unsafe
 from models.sections import Training
 from models.threads import choose_threads
@@ -81,12 +81,13 @@ class TextClassifier:
         seed: int,
         work: Path,
         advance: Advance,
+        budget: Budget = UNLIMITED,
     ) -> Trained:
         from models.training import fine_tune  # the Trainer costs six seconds of imports
 
         self.model, trained = fine_tune(
             self.model, self.tokenizer, self._dataset(train), self._dataset(validation),
-            training=training, seed=seed, work=work, advance=advance,
+            training=training, seed=seed, work=work, advance=advance, budget=budget,
         )  # fmt: skip
         return trained
 

@@ -53,6 +53,8 @@ def _looks(history: Sequence[HistoryEntry]) -> list[datetime]:
 
 
 def _looked(entry: HistoryEntry) -> bool:
+    if entry.went_on:
+        return False
     return entry.kind == "bootstrap" or (entry.kind == "maintain" and entry.outcome is not Outcome.WAITING)
 
 

@@ -24,6 +24,7 @@ from models.contracts import (
     RunStart,
     Scorecard,
     StageTime,
+    Stopped,
     TrainingSet,
     Verdict,
     Window,
@@ -50,6 +51,13 @@ def not_trained(decision: RetrainDecision, reason: str) -> RetrainDecision:
     })  # fmt: skip
 
 
+def stop_at_cap(decision: RetrainDecision, stopped: Stopped) -> RetrainDecision:
+    """A training that was stopped at its cap asks for a person: to allow it more, or to train otherwise."""
+    return decision.model_copy(update={
+        "action": Action.ALERT, "reasons": (*decision.reasons, stopped.sentence),
+    })  # fmt: skip
+
+
 def require_useful(measured: Measured, *, force: bool) -> tuple[Measurement, ...]:
     """A first champion must be shown to know more than the most frequent label."""
     accuracy = next(m.estimate for m in measured.measurements if m.metric == "accuracy")
@@ -70,7 +78,7 @@ def measured_for_release(scorecard: Scorecard) -> tuple[Measurement, ...]:
 def conclude(
     start: RunStart, decision: RetrainDecision | None, *, window: Window, observation: Observation | None = None,
     attempt: Attempt | None = None, release: Release | None = None, label_request: LabelRequest | None = None,
-    timings: Timings, finished_at: datetime,
+    stopped: Stopped | None = None, timings: Timings, finished_at: datetime,
 ) -> RunReport:  # fmt: skip
     outcome = _outcome(decision, attempt, release)
     headline = _headline(outcome, start, decision, window, attempt, release)
@@ -79,7 +87,7 @@ def conclude(
     return RunReport(
         start=start, outcome=outcome, headline=headline,
         observation=observation, decision=decision, attempt=attempt, release=release,
-        stages=stage_times(timings), finished_at=finished_at, label_request=label_request,
+        stages=stage_times(timings), finished_at=finished_at, label_request=label_request, stopped=stopped,
     )  # fmt: skip
 
 
@@ -147,13 +155,21 @@ def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEnt
         window_digest=window.table.sha256, rows=window.rows,
         degraded=bool(report.decision and report.decision.degraded),
         drifted=bool(report.decision and report.decision.drifted), retrained=report.attempt is not None,
-        drift_alpha=seen.drift.alpha if seen else 0.0,
+        drift_alpha=seen.drift.alpha if seen and not report.went_on_from else 0.0,
         quality_alpha=report.decision.quality_alpha if report.decision else 0.0,
-        training_minutes=training_minutes(report.attempt.candidate) if report.attempt else 0.0,
+        training_minutes=_minutes_of(report), stopped=report.stopped, went_on=report.went_on_from is not None,
         asked_for_labels=report.label_request is not None,
         accuracy=accuracy[0] if accuracy else None,
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
     )  # fmt: skip
+
+
+def _minutes_of(report: RunReport) -> float:
+    """What earlier runs' entries do not account for yet."""
+    before = report.went_on_from.minutes if report.went_on_from else 0.0
+    if report.stopped:
+        return report.stopped.minutes - before
+    return training_minutes(report.attempt.candidate) - before if report.attempt else 0.0
 
 
 def bootstrap_entry(report: BootstrapReport, pages: Pages) -> HistoryEntry:
@@ -180,7 +196,7 @@ def move_entry(entry: AliasEntry, start: RunStart, previous: HistoryEntry, *, at
         "headline": f"{done} version {entry.version}: {entry.why}.", "started_at": start.started_at, "finished_at": at,
         "rows": 0, "degraded": False, "drifted": False, "retrained": False, "accuracy": None,
         "champion_version": entry.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
-        "training_minutes": 0.0, "asked_for_labels": False,
+        "training_minutes": 0.0, "asked_for_labels": False, "stopped": None, "went_on": False,
     })  # fmt: skip
 
 

@@ -9,7 +9,7 @@ for training, and drift without labels calls for labels. The first line that fit
 | 2 | fewer rows than `min_rows` | hold |
 | 3 | an earlier run has retrained on these very rows | hold, naming that run |
 | 4 | what `act_on` names is seen, in fewer than `k` of the last `n` windows, and `retrain_every` is not due | alert |
-| 5 | seen or due, but `cooldown`, `max_retrains_a_month` or `training_minutes_a_month` forbids | alert, until when |
+| 5 | seen or due, but `cooldown`, `max_retrains_a_month` or `training_minutes_a_month` forbids, or a training with the same settings waits at its cap | alert, until when |
 | 6 | seen or due | retrain |
 | 7 | drift, and too few labels to tell whether it does harm | alert |
 | 8 | drift or a drop that `act_on` does not name | alert |
@@ -56,9 +56,9 @@ class Evidence:
 @task(name="decide", cache_policy=NO_CACHE)
 def decide(
     monitoring: MonitoringReport, drift: DriftReport, history: Sequence[HistoryEntry], *,
-    policy: Policy, window_digest: str, force: bool, now: datetime,
+    policy: Policy, window_digest: str, force: bool, now: datetime, waiting: HistoryEntry | None = None,
 ) -> RetrainDecision:  # fmt: skip
-    """`history` is newest first, `now` the run's start. The reasons are sentences with the numbers that decided."""
+    """`history` is newest first, `now` the run's start, `waiting` a run whose training waits at its cap. The reasons are sentences with the numbers that decided."""
     quality = judge_quality(
         monitoring,
         policy,
@@ -68,8 +68,9 @@ def decide(
     enough = monitoring.rows >= policy.min_rows
     seen = Evidence(quality.fell and enough, drift.drifted and enough)
     action, reasons = _act(
-        seen, history, policy=policy, window_digest=window_digest, enough=enough, force=force, now=now
-    )
+        seen, history,
+        policy=policy, window_digest=window_digest, enough=enough, force=force, now=now, waiting=waiting,
+    )  # fmt: skip
     if not enough:
         reasons.append(f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}")
     unlabelled = monitoring.labelled < policy.min_labels
@@ -147,7 +148,7 @@ def _describe_drift(drift: DriftReport, policy: Policy) -> str:
 
 def _act(
     seen: Evidence, history: Sequence[HistoryEntry], *,
-    policy: Policy, window_digest: str, enough: bool, force: bool, now: datetime,
+    policy: Policy, window_digest: str, enough: bool, force: bool, now: datetime, waiting: HistoryEntry | None,
 ) -> tuple[Action, list[str]]:  # fmt: skip
     """The table above, line by line."""
     if force:
@@ -159,18 +160,18 @@ def _act(
         return Action.HOLD, [f"run {before.run_id} (#{before.sequence}) has retrained on these very rows"]
     due = _overdue(history, policy, now)
     if seen.calls(policy) or due:
-        return _unless_limited(history, policy, now, due)
+        return _unless_limited(history, policy, now, due, waiting)
     return (Action.ALERT if seen.drifted or seen.degraded else Action.HOLD), []
 
 
 def _unless_limited(
-    history: Sequence[HistoryEntry], policy: Policy, now: datetime, due: list[str]
+    history: Sequence[HistoryEntry], policy: Policy, now: datetime, due: list[str], waiting: HistoryEntry | None
 ) -> tuple[Action, list[str]]:
     """k of n windows must say so (a scheduled retraining needs none to), and no limit may be reached."""
     agreeing = 1 + sum(_called(e, policy) for e in _windows(history)[: policy.n - 1])
     if agreeing < policy.k and not due:
         return Action.ALERT, [f"{agreeing} of the last {policy.n} windows call for training, policy.k = {policy.k}"]
-    forbidden = what_forbids_training(history, policy=policy, now=now)
+    forbidden = what_forbids_training(history, policy=policy, now=now, waiting=waiting)
     return (Action.ALERT if forbidden else Action.RETRAIN), [*due, *forbidden]
 
 
@@ -180,7 +181,7 @@ def _windows(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     for entry in history:
         if entry.kind != "maintain" or entry.outcome is Outcome.RELEASED:
             break
-        if entry.outcome is not Outcome.WAITING:
+        if entry.outcome is not Outcome.WAITING and not entry.went_on:
             windows.append(entry)
     return windows
 

@@ -13,8 +13,9 @@ from prefect.events import emit_event
 
 from models.contracts import Estimate, Manifest, Outcome, Release, RunReport, Window
 
-WINDOW, DRIFT, QUALITY, LABELS = (
+WINDOW, DRIFT, QUALITY, LABELS, STOPPED = (
     "upkeep.window.ingested", "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested",
+    "upkeep.training.stopped",
 )  # fmt: skip
 PUBLISHED, PROMOTED, ROLLED_BACK = (
     "upkeep.release.published", "upkeep.release.promoted", "upkeep.release.rolled-back",
@@ -58,7 +59,10 @@ def emit_publication(manifest: Manifest, run_id: str) -> None:
 
 
 def events_of(report: RunReport, window: Window) -> list[Told]:
-    found = _seen(report, window)
+    """A run that went on with a training tells nothing of what the run before it saw and told."""
+    found = [] if report.went_on_from else _seen(report, window)
+    if report.stopped:
+        found.append((STOPPED, report.stopped.model_dump(exclude={"schema_version"})))
     calls_for = CALLS_FOR.get(report.outcome, "nothing")
     told = [Told(name, report.start.model, report.start.run_id, window.table.sha256, {**payload,
                  "outcome": report.outcome, "headline": report.headline}, calls_for) for name, payload in found]  # fmt: skip

@@ -17,7 +17,7 @@ from infra.progress import bar
 from infra.sending import Outgoing
 from infra.stages import once
 from models.adapter import Examples, adapter_for
-from models.contracts import Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
+from models.contracts import Budget, Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
 from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
 from models.sections import ModelSource, Training
 
@@ -26,11 +26,13 @@ OURS = {MANIFEST, SIGNATURE}
 
 
 @task(name="fine-tune", cache_policy=NO_CACHE)
-@once("candidate")
+@once("candidate", besides=frozenset({"budget"}))
 def fine_tune(
-    training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, store: ObjectStore,
+    training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, budget: Budget,
+    store: ObjectStore,
 ) -> Candidate:  # fmt: skip
-    """The trained files, stored under their content. A killed training resumes from its last whole checkpoint."""
+    """The trained files, stored under their content. A killed training resumes from its last whole checkpoint, and so
+    does one that reached the budget's cap (OverBudget) once it is given a larger one: the cap is not an input."""
     folder = store.get_folder(parent.prefix, parent.files)
     adapter = adapter_for(kind.task)
     model = adapter.load(folder, kind, new_head=parent_version is None)
@@ -38,7 +40,8 @@ def fine_tune(
     inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.seed}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
     with bar("training", total=1000, unit="‰ of the steps") as advance:
-        trained = model.fine_tune(train, validation, training=training, seed=kind.seed, work=work, advance=advance)
+        trained = model.fine_tune(train, validation, training=training, seed=kind.seed, work=work, advance=advance,
+                                  budget=budget)  # fmt: skip
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
     try:
         model.save(saved)

@@ -22,7 +22,7 @@ from models.contracts import (
 from models.sections import Drift, Training
 from models.spec import ModelSpec
 from tasks.budget import Levels, spend_levels
-from tasks.conclusion import NOT_TRAINED, not_trained, require_enough_rows
+from tasks.conclusion import NOT_TRAINED, not_trained, require_enough_rows, stop_at_cap
 from tasks.decision import decide
 from tasks.span import Span
 
@@ -93,8 +93,9 @@ def _total(runs: Sequence[Decided]) -> Total:
 
 
 def is_replayed(entry: HistoryEntry, span: Span) -> bool:
-    """Whether a run lies in the span and decided something; one that waited did not."""
-    return entry.kind == "maintain" and entry.outcome is not Outcome.WAITING and span.holds(entry.started_at)
+    """Whether a run lies in the span and decided something; one that waited, or went on with a training, did not."""
+    decided = entry.kind == "maintain" and entry.outcome is not Outcome.WAITING and not entry.went_on
+    return decided and span.holds(entry.started_at)
 
 
 def replay_policy(
@@ -142,8 +143,11 @@ def _decide_again(
     )  # fmt: skip
     if decision.action is Action.RETRAIN:
         decision = _if_enough_rows(decision, report, seen, spec.training)
+    trained = decision.action is Action.RETRAIN
+    if trained and report.stopped:  # whether another cap would have let it end, no replay can know
+        decision = stop_at_cap(decision, report.stopped)
     spent = Levels(drift=levels.drift, quality=decision.quality_alpha)
-    return Decided(decision=decision, minutes=minutes if decision.action is Action.RETRAIN else 0.0, spent=spent)
+    return Decided(decision=decision, minutes=minutes if trained else 0.0, spent=spent)
 
 
 def at_level(report: DriftReport, alpha: float, drift: Drift) -> DriftReport:

@@ -97,7 +97,8 @@ def _decided(report: RunReport, decision: RetrainDecision) -> str:
     follows = "; ".join(decision.reasons[2:])
     if decision.action is not Action.RETRAIN:
         default = "that calls for nothing" if decision.action is Action.HOLD else "that is for a person to judge"
-        return f"{_sentence(follows or default)} No model was trained; {champion_of(report)} goes on serving."
+        came = "The training is not finished" if report.stopped else "No model was trained"
+        return f"{_sentence(follows or default)} {came}; {champion_of(report)} goes on serving."
     if report.start.force:
         because = "Retraining was forced"
     elif decision.degraded:

@@ -133,11 +133,11 @@ def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architectu
     import torch
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
-    from models.training import _freeze_layers
+    from models.preparing import freeze_layers
 
     config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, pad_token_id=0, **SIZES[kind])
     model = AutoModelForSequenceClassification.from_config(config)
-    _freeze_layers(model, 2)
+    freeze_layers(model, 2)
     layers = max((m for m in model.modules() if isinstance(m, torch.nn.ModuleList)), key=len)
     assert [any(p.requires_grad for p in layer.parameters()) for layer in layers] == [False, False, True]
     model(input_ids=torch.tensor([[1, 2, 3]]), labels=torch.tensor([1])).loss.backward()
@@ -145,4 +145,4 @@ def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architectu
     assert below
     assert all(p.grad is None for p in below)
     with pytest.raises(ModelError, match="the model has 3 layers"):
-        _freeze_layers(model, 3)
+        freeze_layers(model, 3)

@@ -3,9 +3,9 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contracts import HistoryEntry
+from models.contracts import Budget, HistoryEntry
 from models.sections import Policy
-from tasks.limits import what_forbids_training
+from tasks.limits import training_budget, what_forbids_training
 from tests.judged import NOW, bootstrapped, entry, retrained
 
 
@@ -44,6 +44,22 @@ def test_a_first_training_counts_with_its_minutes_and_not_as_a_retraining() -> N
 def test_every_limit_that_is_reached_is_named() -> None:
     found = forbidden(retrained(1, minutes=9), cooldown="3d", max_retrains_a_month=1, training_minutes_a_month=9)
     assert [name for name in ("cooldown", "max_retrains_a_month", "training_minutes_a_month") if name in found]
+
+
+def test_a_training_may_last_as_long_as_the_smaller_of_its_cap_and_what_is_left_of_the_month() -> None:
+    history = (retrained(2, minutes=20), retrained(10, minutes=50), retrained(40, minutes=500))
+
+    def budget(spent: float = 0.0, force: bool = False, **policy: float) -> Budget:
+        return training_budget(history, policy=Policy(**policy), now=NOW, spent=spent, force=force)
+
+    assert budget().cap is None
+    assert budget(max_training_minutes=60).cap == 60
+    month = budget(max_training_minutes=60, training_minutes_a_month=100)
+    assert (month.cap, month.limit) == (30, "policy.training_minutes_a_month")
+    assert budget(max_training_minutes=60, training_minutes_a_month=100, spent=20).cap == 50
+    assert budget(max_training_minutes=60, training_minutes_a_month=100, force=True).cap == 60
+    assert budget(training_minutes_a_month=60).cap == 0
+    assert budget(max_training_minutes=60, spent=60).used_up
 
 
 @given(st.lists(st.tuples(st.floats(0.01, 40), st.floats(0, 50)), max_size=8), st.integers(1, 3), st.floats(1, 90))

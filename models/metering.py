@@ -1,0 +1,50 @@
+"""How long a training has used its device, over all its parts: killed, stopped and resumed ones."""
+
+import os
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+EVERY_SECONDS = 1.0
+
+
+class Meter:
+    """A clock that goes on where the last part's stood. Its file lies beside the checkpoints and is always a little
+    ahead, so that a training which is killed again and again never counts for less than it used."""
+
+    def __init__(self, file: Path, *, at_least: float = 0.0) -> None:
+        self.file, self.earlier, self.began = file, max(at_least, _read(file)), time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._keep, daemon=True)
+
+    @property
+    def seconds(self) -> float:
+        return self.earlier + time.monotonic() - self.began
+
+    def __enter__(self) -> Self:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._write(self.seconds)
+
+    def _keep(self) -> None:
+        self._write(self.seconds + EVERY_SECONDS)
+        while not self._stop.wait(EVERY_SECONDS / 2):
+            self._write(self.seconds + EVERY_SECONDS)
+
+    def _write(self, seconds: float) -> None:
+        part = self.file.with_suffix(".part")
+        part.write_text(f"{seconds:.3f}", encoding="utf-8")
+        os.replace(part, self.file)
+
+
+def _read(file: Path) -> float:
+    return float(file.read_text(encoding="utf-8")) if file.exists() else 0.0

@@ -1,0 +1,95 @@
+"""Stops a training at its cap such that going on later gives the weights of one that was never stopped.
+
+The cap is looked at after each step and each batch of an evaluation. A checkpoint is written wherever that is; if it is
+in the middle of an evaluation, that evaluation is owed, and made first when the training goes on.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import Trainer, TrainerCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
+
+
+class CapReached(Exception):
+    """Leaves the Trainer's loops; never seen outside of models/training.py."""
+
+
+class StopAtCap(TrainerCallback):
+    def __init__(self, over: Callable[[], bool]) -> None:
+        self.over = over
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Where an evaluation follows, it is begun: it draws a random number, and the checkpoint must hold the state
+        after that."""
+        if not control.should_evaluate:
+            self._look()
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self._look()
+
+    def _look(self) -> None:
+        if self.over():
+            raise CapReached
+
+
+class PausableTrainer(Trainer):
+    """Trainer that can be left between any two steps, and inside an evaluation. The training set has a `length`."""
+
+    resumed_from: Path | None = None
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> "_EpochSampler":
+        rows: Any = self.train_dataset
+        return _EpochSampler(self, rows["length"])
+
+    def train_from(self, checkpoint: Path | None) -> None:
+        self.resumed_from = checkpoint
+        self.add_callback(_CatchUp(self))
+        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+    def pause(self) -> None:
+        """Writes the checkpoint; one that was resumed from and not trained on since is there already."""
+        if self.resumed_from is None or self.state.global_step > _step_of(self.resumed_from):
+            self._write()
+
+    def catch_up(self) -> None:
+        """The evaluation that was owed, and what the Trainer does after one. The random state is the checkpoint's: it
+        was written when the evaluation had begun."""
+        self._determine_best_metric(metrics=self._evaluate(None, None), trial=None)
+        self._load_rng_state(str(self.resumed_from))
+        self._write()
+
+    def _write(self) -> None:
+        model: Any = self.model
+        self._save_checkpoint(model, trial=None)
+
+
+class _EpochSampler(LengthGroupedSampler):
+    """Rows of like lengths together, in an order that the seed and the epoch's number decide. The Trainer's own sampler
+    draws from the global random state, and gives an epoch that is resumed in its middle another order."""
+
+    def __init__(self, trainer: Trainer, lengths: list[int]) -> None:
+        super().__init__(trainer.args.train_batch_size * trainer.args.world_size, lengths=list(lengths))
+        self.trainer = trainer
+
+    def __iter__(self) -> Iterator[int]:
+        epoch = self.trainer.state.global_step // -(-len(self.lengths) // self.batch_size)
+        self.generator = torch.Generator().manual_seed((self.trainer.args.data_seed or 0) + epoch)
+        return super().__iter__()
+
+
+class _CatchUp(TrainerCallback):
+    def __init__(self, trainer: PausableTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        step = state.global_step
+        due = step and (step % state.eval_steps == 0 or step >= state.max_steps)
+        if due and not any(entry["step"] == step and "eval_loss" in entry for entry in state.log_history):
+            self.trainer.catch_up()
+
+
+def _step_of(checkpoint: Path) -> int:
+    return int(checkpoint.name.split("-")[1])

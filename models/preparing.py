@@ -1,0 +1,98 @@
+"""Sets a model up for training that was measured to be fast on the device at hand: what stays frozen, what is adapted,
+which attention is used."""
+
+from typing import Any
+
+import torch
+from transformers import AttentionInterface
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+
+from errors import MissingExtra, ModelError
+from models.sections import Training
+
+EMBEDDING_NAMES = ("embed", "wte", "wpe")
+ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+
+
+def prepare(model: Any, training: Training) -> tuple[bool, str]:
+    """Sets the model up for speed; says whether to use bf16, and the recipe in words."""
+    fast = _has_bf16()
+    for name in ATTENTION_DROPOUTS:
+        if hasattr(model.config, name):
+            setattr(model.config, name, 0.0)
+    for module in model.modules():
+        _without_attention_dropout(module)
+    if training.method == "head":
+        model.base_model.requires_grad_(False)
+    elif training.method == "full":
+        model.get_input_embeddings().requires_grad_(False)
+        freeze_layers(model, training.frozen_layers)
+    if fast and not torch.cuda.is_available() and getattr(model, "_supports_sdpa", False):
+        model.set_attn_implementation("fp32_sdpa")
+    frozen = (
+        f"{training.method}, lowest {training.frozen_layers} layers frozen"
+        if training.frozen_layers
+        else training.method
+    )
+    words = [frozen, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
+             "length-grouped", "bf16" if fast else "fp32"]  # fmt: skip
+    return fast, ", ".join(words)
+
+
+def freeze_layers(model: Any, lowest: int) -> None:
+    """The layers are the longest list of modules, by whatever name the architecture calls it."""
+    lists = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList)]
+    layers = max(lists, key=len, default=torch.nn.ModuleList())
+    if lowest and lowest >= len(layers):
+        raise ModelError(f"training.frozen_layers = {lowest} leaves nothing to train: the model has {len(layers)} layers; "
+                         "write less, or method: head")  # fmt: skip
+    for layer in layers[:lowest]:
+        layer.requires_grad_(False)
+    if lowest:  # what feeds the frozen layers would be trained through them
+        for name, module in model.base_model.named_children():
+            if any(part in name.lower() for part in EMBEDDING_NAMES):
+                module.requires_grad_(False)
+
+
+def _without_attention_dropout(module: Any) -> None:
+    """Models read the rate from their config when they are built, so it is set where it is used, too."""
+    dropout = getattr(module, "dropout", None)
+    if "Attention" in type(module).__name__ and isinstance(dropout, torch.nn.Dropout) and hasattr(module, "query"):
+        dropout.p = 0.0
+    if isinstance(getattr(module, "attention_dropout", None), float):
+        module.attention_dropout = 0.0
+
+
+def with_lora(model: Any, training: Training) -> Any:
+    try:
+        from peft import LoraConfig, get_peft_model
+    except ImportError as problem:
+        raise MissingExtra("training.method: lora needs peft: pip install 'llm-upkeep[lora]'") from problem
+    from models.sections import Lora
+
+    lora = training.lora or Lora()
+    targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    config = LoraConfig(task_type="SEQ_CLS", r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
+                        target_modules=targets)  # fmt: skip
+    return get_peft_model(model, config)
+
+
+def _fp32_sdpa(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
+    with torch.autocast(query.device.type, enabled=False):
+        output, weights = sdpa_attention_forward(
+            module, query.float(), key.float(), value.float(),
+            mask.float() if mask is not None and mask.is_floating_point() else mask, **kwargs,
+        )  # fmt: skip
+    return output.to(query.dtype), weights
+
+
+AttentionInterface.register("fp32_sdpa", _fp32_sdpa)
+AttentionMaskInterface.register("fp32_sdpa", sdpa_mask)
+
+
+def _has_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    found = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(found.get("avx512_bf16") or found.get("amx_bf16"))

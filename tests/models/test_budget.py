@@ -1,0 +1,117 @@
+"""Real trainings, really stopped at a cap of a second or so, and gone on with."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from errors import OverBudget
+from models import metering
+from models.adapter import Advance, Examples, Trained
+from models.contracts import Budget, ModelKind, Stopped
+from models.metering import Meter
+from models.sections import Training
+from models.text_classification import TextClassifier
+from models.training import last_valid_checkpoint
+from tests.tiny import sentences, tiny_model
+
+KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
+TRAINING = Training.model_validate({"epochs": 30, "learning_rate": 0.005, "threads": 1, "patience": 100})
+STEPS = 30 * 8  # 120 rows, 16 a step
+EVERY = STEPS // TRAINING.evaluations
+ROOT = Path(__file__).resolve().parents[2]
+LIMIT = "policy.max_training_minutes"
+
+
+def examples(count: int, start: int = 0) -> Examples:
+    rows = sentences(count, start=start)
+    return Examples(rows["text"].tolist(), [KIND.labels.index(label) for label in rows["label"]])
+
+
+class Patient:
+    """Trains the same tiny model again and again, each time with a somewhat larger cap."""
+
+    def __init__(self, folder: Path) -> None:
+        self.base, self.work = tiny_model(folder / "base"), folder / "training-x"
+        self.stops: list[Stopped] = []
+
+    def train(self, budget: Budget, advance: Advance = lambda done: None) -> tuple[TextClassifier, Trained]:
+        model = TextClassifier.load(self.base, KIND, new_head=True)
+        trained = model.fine_tune(examples(120), examples(40, 200), training=TRAINING, seed=1,
+                                  work=self.work, advance=advance, budget=budget)  # fmt: skip
+        return model, trained
+
+    def train_in_parts(self, seconds: float) -> tuple[TextClassifier, Trained]:
+        spent = 0.0
+        while True:
+            try:
+                return self.train(Budget(cap=spent + seconds / 60, limit=LIMIT))
+            except OverBudget as problem:
+                self.stops.append(problem.stopped)
+                spent = problem.stopped.minutes
+
+
+def same_weights(one: TextClassifier, other: TextClassifier) -> None:
+    assert all(torch.equal(one.model.state_dict()[name], found) for name, found in other.model.state_dict().items())
+
+
+@pytest.mark.slow
+def test_a_training_stopped_again_and_again_ends_with_the_weights_of_one_that_never_was(tmp_path: Path) -> None:
+    through, whole = Patient(tmp_path / "through").train(Budget())
+    patient = Patient(tmp_path / "parts")
+    parts, trained = patient.train_in_parts(0.9)
+    assert len(patient.stops) >= 2
+    assert [s.step for s in patient.stops] == sorted({s.step for s in patient.stops})
+    same_weights(parts, through)
+    assert trained.cost.steps == whole.cost.steps
+    assert trained.cost.seconds > 60 * patient.stops[-1].minutes
+
+
+@pytest.mark.parametrize("evaluation", [2, TRAINING.evaluations])
+def test_an_evaluation_over_the_cap_is_left_and_made_first_when_the_training_goes_on(
+    evaluation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, through = Patient(tmp_path / "parts"), Patient(tmp_path / "through")
+    step = evaluation * EVERY
+
+    def hours_pass_before_the_evaluation(done: int, seen: list[int] = []) -> None:  # noqa: B006
+        seen.append(done)
+        if len(seen) == step:
+            monkeypatch.setattr(Meter, "seconds", 7200.0)
+
+    with pytest.raises(OverBudget, match=f"at step {step} of {STEPS}.*run again") as caught:
+        patient.train(Budget(cap=60, limit=LIMIT), hours_pass_before_the_evaluation)
+    monkeypatch.undo()
+    checkpoint = last_valid_checkpoint(patient.work)
+    assert str(checkpoint) == caught.value.stopped.checkpoint
+    model, trained = patient.train(Budget())
+    assert trained.cost.resumed_from_step == step
+    assert [p.step for p in trained.curve if p.validation_loss is not None][:6] == list(range(EVERY, STEPS + 1, EVERY))
+    same_weights(model, through.train(Budget())[0])
+
+
+def test_a_training_killed_again_and_again_uses_no_more_than_its_cap(tmp_path: Path) -> None:
+    """Each process is killed in the middle; the meter's file, not the processes, knows what they used together."""
+    file = tmp_path / "seconds"
+    code = f"""
+import sys, time
+from pathlib import Path
+from models.metering import Meter
+with Meter(Path({str(file)!r})) as meter:
+    print(meter.seconds, flush=True)
+    time.sleep(60)
+"""
+    began, used = time.monotonic(), []
+    for _ in range(4):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=ROOT) as process:
+            assert process.stdout is not None
+            used.append(float(process.stdout.readline()))
+            time.sleep(0.7)
+            process.kill()
+    with Meter(file) as meter:
+        assert 4 * 0.7 <= meter.seconds <= time.monotonic() - began + 4 * metering.EVERY_SECONDS
+    assert used == sorted(used)
+    assert Meter(file, at_least=500).seconds >= 500
