@@ -1,4 +1,4 @@
-"""Shows how far long work is, on stderr: a bar in a terminal, now and then a line in a log."""
+"""Shows how far long work is: on stderr a bar in a terminal, now and then a line in a log; and on Prefect's page."""
 
 import sys
 import time
@@ -7,13 +7,43 @@ from contextlib import contextmanager
 
 from tqdm import tqdm
 
+from infra.progress_artifact import Far, shown_in_prefect
+
 EVERY_SECONDS = 10
 Advance = Callable[[int], None]
 
 
 @contextmanager
 def bar(what: str, *, total: int | None, unit: str) -> Iterator[Advance]:
-    """Yields `advance(n)`. `total` is None where nobody knows how much there is."""
+    """Yields `advance(n)`. `total` is None where nobody knows how much there is. Inside a Prefect run, long work is shown
+    on the run's page, too."""
+    count = _Count(what, total, unit)
+    with shown_in_prefect(count.how_far), _on_stderr(what, total, unit) as show:
+
+        def advance(more: int) -> None:
+            count.done += more
+            show(more)
+
+        yield advance
+        count.finished = True
+
+
+class _Count:
+    def __init__(self, what: str, total: int | None, unit: str) -> None:
+        self.what, self.total, self.unit, self.done, self.finished = what, total, unit, 0, False
+
+    def how_far(self) -> Far:
+        """Of work of unknown length nobody knows the percentage before its end."""
+        share = 1.0 if self.finished else self.done / max(1, self.total) if self.total is not None else 0.0
+        return Far(100 * min(1.0, share), f"{self.what}: {_so_far(self.done, self.total, self.unit)}")
+
+
+def _so_far(done: int, total: int | None, unit: str) -> str:
+    return f"{done:,} {unit}" if total is None else f"{done:,} of {total:,} {unit}"
+
+
+@contextmanager
+def _on_stderr(what: str, total: int | None, unit: str) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield _lines(what, total, unit)
         return
@@ -41,9 +71,8 @@ def _lines(what: str, total: int | None, unit: str) -> Advance:
         now = time.monotonic()
         if now - told >= EVERY_SECONDS:
             told = now
-            far = (
-                f"{done:,} of {total:,} {unit}, {done / max(1, total):.0%}" if total is not None else f"{done:,} {unit}"
-            )
-            print(f"  {what}: {far} after {now - began:.0f} s", file=sys.stderr, flush=True)  # noqa: T201
+            share = f", {done / max(1, total):.0%}" if total is not None else ""
+            line = f"  {what}: {_so_far(done, total, unit)}{share} after {now - began:.0f} s"
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     return advance

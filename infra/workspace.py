@@ -10,6 +10,7 @@ from errors import StoreError
 from infra.encryption import Encrypted, encrypt_writes
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
+from infra.progress_artifact import unshown
 from infra.release_keys import read_release_keys
 from infra.settings import Settings
 
@@ -50,7 +51,7 @@ def open_workspace(spec_path: Path, spec: Stored, *, dry_run: bool = False) -> I
         if not dry_run:
             yield workspace
             return
-        with overlay(workspace.store) as store:
+        with unshown(), overlay(workspace.store) as store:
             yield replace(workspace, store=store)
 
 

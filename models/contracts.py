@@ -567,6 +567,10 @@ class Stopped(Record):
                 f"{self.steps:,} after {self.minutes:.3g} minutes; once more minutes are allowed, the next run goes "
                 f"on from {self.checkpoint}")  # fmt: skip
 
+    @property
+    def message(self) -> str:
+        return f"{self.sentence}. Raise {self.limit} and run again."
+
 
 class Cost(Record):
     seconds: float

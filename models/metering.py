@@ -14,8 +14,10 @@ class Meter:
     """A clock that goes on where the last part's stood. Its file lies beside the checkpoints and is always a little
     ahead, so that a training which is killed again and again never counts for less than it used."""
 
-    def __init__(self, file: Path, *, at_least: float = 0.0) -> None:
+    def __init__(self, file: Path, *, at_least: float = 0.0, keeps: bool = True) -> None:
+        """`keeps`: whether this process writes the file; one of several that train together does."""
         self.file, self.earlier, self.began = file, max(at_least, _read(file)), time.monotonic()
+        self.keeps = keeps
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._keep, daemon=True)
 
@@ -24,16 +26,18 @@ class Meter:
         return self.earlier + time.monotonic() - self.began
 
     def __enter__(self) -> Self:
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self._thread.start()
+        if self.keeps:
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
-        self._thread.join()
-        self._write(self.seconds)
+        if self.keeps:
+            self._stop.set()
+            self._thread.join()
+            self._write(self.seconds)
 
     def _keep(self) -> None:
         self._write(self.seconds + EVERY_SECONDS)

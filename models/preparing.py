@@ -37,6 +37,8 @@ def prepare(model: Any, training: Training) -> tuple[bool, str]:
     )
     words = [frozen, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
              "length-grouped", "bf16" if fast else "fp32"]  # fmt: skip
+    if training.processes > 1:
+        words.append(f"{training.processes} processes, data-parallel")
     return fast, ", ".join(words)
 
 

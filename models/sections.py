@@ -159,6 +159,8 @@ class Training(Part):
     test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as are fastest at the time.")
+    processes: int = Field(1, ge=1, le=64, description="That share each batch, on one machine; with GPUs, one GPU each. "
+                           "Data-parallel (DDP): each holds the whole model.")  # fmt: skip
     lora: Lora | None = Field(None, description="Only with method: lora.")
 
     @model_validator(mode="after")
@@ -168,6 +170,9 @@ class Training(Part):
         if self.frozen_layers and self.method != "full":
             raise ValueError(f"frozen_layers is {self.frozen_layers}, but method is {self.method!r}; only method: full "
                              "trains layers that could be frozen")  # fmt: skip
+        if self.batch_size % self.processes:
+            raise ValueError(f"batch_size {self.batch_size} cannot be shared evenly by {self.processes} processes; "
+                             f"write a multiple of {self.processes}")  # fmt: skip
         if self.validation_share + self.test_share >= 0.9:
             raise ValueError("validation_share + test_share leave less than 10 % of the rows for training")
         return self

@@ -22,6 +22,7 @@ from transformers import (
 )
 
 from errors import OverBudget
+from models import ranks
 from models.adapter import UNLIMITED, Advance, Trained
 from models.contracts import Budget, Cost, CurvePoint, Stopped
 from models.metering import Meter
@@ -37,7 +38,7 @@ def fine_tune(
 ) -> tuple[Any, Trained]:  # fmt: skip
     """Trains, keeps the weights with the lowest validation loss, and merges adapters. OverBudget at the cap."""
     cpu_began, checkpoint = time.process_time(), last_valid_checkpoint(work)
-    with Meter(work / "seconds", at_least=60 * budget.spent) as meter:
+    with Meter(work / "seconds", at_least=60 * budget.spent, keeps=ranks.is_first()) as meter:
         fast, recipe = prepare(model, training)
         adapted = with_lora(model, training) if training.method == "lora" else model
         _set_threads(model, training)
@@ -46,7 +47,7 @@ def fine_tune(
             train_dataset=train, eval_dataset=validation, data_collator=DataCollatorWithPadding(tokenizer),
             compute_metrics=_accuracy,
             callbacks=[EarlyStoppingCallback(early_stopping_patience=training.patience), _Progress(advance),
-                       StopAtCap(lambda: budget.cap is not None and meter.seconds >= 60 * budget.cap)],
+                       StopAtCap(lambda: _is_over(meter, budget))],
         )  # fmt: skip
         trainer.remove_callback(PrinterCallback)
         try:
@@ -77,7 +78,11 @@ def _over_budget(
         training=work.name, settings=training.digest, step=state.global_step, steps=state.max_steps, minutes=minutes,
         cap=budget.cap or 0.0, limit=budget.limit, checkpoint=str(work / f"checkpoint-{state.global_step}"),
     )  # fmt: skip
-    return OverBudget(f"{stopped.sentence}. Raise {budget.limit} and run again.", stopped=stopped)
+    return OverBudget(stopped.message, stopped=stopped)
+
+
+def _is_over(meter: Meter, budget: Budget) -> bool:
+    return budget.cap is not None and ranks.agree(meter.seconds >= 60 * budget.cap)
 
 
 def _set_threads(model: Any, training: Training) -> None:
@@ -104,7 +109,8 @@ def _is_whole(checkpoint: Path) -> bool:
         for weights in checkpoint.glob("*.safetensors"):
             with safe_open(weights, "pt") as file:
                 file.keys()
-        return (checkpoint / "rng_state.pth").stat().st_size > 0
+        names = ["rng_state.pth"] if ranks.size() == 1 else [f"rng_state_{i}.pth" for i in range(ranks.size())]
+        return all((checkpoint / name).stat().st_size > 0 for name in names)
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError):
         return False
 
@@ -113,7 +119,7 @@ def _arguments(training: Training, *, rows: int, work: Path, seed: int, bf16: bo
     steps = max(1, round(training.epochs * -(-rows // training.batch_size)))
     every = max(1, steps // training.evaluations)
     return TrainingArguments(
-        output_dir=str(work), max_steps=steps, per_device_train_batch_size=training.batch_size,
+        output_dir=str(work), max_steps=steps, per_device_train_batch_size=training.batch_size // ranks.size(),
         per_device_eval_batch_size=64, learning_rate=training.learning_rate,
         weight_decay=training.weight_decay, warmup_steps=int(training.warmup * steps),
         lr_scheduler_type="linear",

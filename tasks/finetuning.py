@@ -19,6 +19,7 @@ from infra.stages import once
 from models.adapter import Examples, adapter_for
 from models.contracts import Budget, Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
 from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
+from models.processes import Request, train_model
 from models.sections import ModelSource, Training
 
 OURS = {MANIFEST, SIGNATURE}
@@ -34,17 +35,15 @@ def fine_tune(
     """The trained files, stored under their content. A killed training resumes from its last whole checkpoint, and so
     does one that reached the budget's cap (OverBudget) once it is given a larger one: the cap is not an input."""
     folder = store.get_folder(parent.prefix, parent.files)
-    adapter = adapter_for(kind.task)
-    model = adapter.load(folder, kind, new_head=parent_version is None)
     train, validation = (_examples(t, kind.labels, store) for t in (training_set.train, training_set.validation))
     inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.seed}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
-    with bar("training", total=1000, unit="‰ of the steps") as advance:
-        trained = model.fine_tune(train, validation, training=training, seed=kind.seed, work=work, advance=advance,
-                                  budget=budget)  # fmt: skip
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
+    request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
+                      training=training, work=work, budget=budget, saved=saved)  # fmt: skip
     try:
-        model.save(saved)
+        with bar("training", total=1000, unit="‰ of the steps") as advance:
+            trained = train_model(request, advance=advance)
         weights = store_folder(saved, store, code=kind.code, parent=parent)
     finally:
         shutil.rmtree(saved, ignore_errors=True)

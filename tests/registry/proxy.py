@@ -1,4 +1,4 @@
-"""A proxy between boto3 and a real S3 server, which plants faults: one fault a request, as a plan says."""
+"""A proxy between a client and a real server (S3, Prefect), which plants faults: one fault a request, as a plan says."""
 
 import http.client
 import threading
@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
             time.sleep(1.5)
         self._answer(status, headers, data, cut=fault == "body cut", shortened=fault == "body shortened")
 
-    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = handle_any  # noqa: N815
+    do_GET = do_PUT = do_HEAD = do_POST = do_PATCH = do_DELETE = handle_any  # noqa: N815
 
     def _body(self) -> bytes:
         if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
