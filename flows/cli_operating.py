@@ -1,6 +1,7 @@
 """The commands for running under Prefect: deploy, and a look by hand."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,11 @@ from flows.cli_registry import Verbose
 from infra.settings import prepare_environment
 
 operating = typer.Typer()
+
+
+class Pools(StrEnum):
+    process = "process"
+    kubernetes = "kubernetes"
 
 
 @operating.command()
@@ -32,6 +38,7 @@ def deploy(
     specs: Annotated[list[Path], typer.Argument(help="Specs, one a model.", metavar="SPEC…")],
     as_json: Json = False,
     gpus: Annotated[int, typer.Option(min=0, help="Jobs at a time on the GPU pool; 0: train in the run itself.")] = 0,
+    pools: Annotated[Pools, typer.Option(help="The type of work pools that are not there yet.")] = Pools.process,
     mounted_at: Annotated[Path | None, typer.Option(help="The folder in which workers find the specs.")] = None,
     silent_after: Annotated[str, typer.Option(help="Alert when no run has completed for so long.")] = "26h",
     stuck_after: Annotated[str, typer.Option(help="Mark a run without a heartbeat for so long.")] = "9m",
@@ -51,5 +58,5 @@ def deploy(
     for found in done:
         typer.echo(f"{found.model}: deployments {', '.join(found.deployments)}")
         typer.echo("\n".join(f"   automation  {name}" for name in found.automations))
-    pools = "upkeep-cpu" + (" and upkeep-gpu" if gpus else "")
-    typer.echo(f"next: start a worker for {pools}:  prefect worker start --pool upkeep-cpu")
+    named = "upkeep-cpu" + (" and upkeep-gpu" if gpus else "")
+    typer.echo(f"next: start a worker for {named}:  prefect worker start --pool upkeep-cpu")

@@ -24,7 +24,7 @@ from models.contracts import Record
 from models.part import parse_period
 from models.spec import ModelSpec, read_spec
 from tasks.automations import find_notification, install_automations
-from tasks.pools import CPU_POOL, GPU_POOL, ensure_pool, ensure_queue
+from tasks.pools import CPU_POOL, GPU_POOL, PROCESS, ensure_pool, ensure_queue
 
 TAG = "upkeep"
 
@@ -39,10 +39,12 @@ class Deployed(Record):
 
 @dataclass(frozen=True)
 class Options:
-    """`gpus`: jobs at a time on the GPU pool; 0: training happens where the run is. `mounted_at`: the folder in which
+    """`gpus`: jobs at a time on the GPU pool; 0: training happens where the run is. `pools`: the
+    type of pools that are not there yet. `mounted_at`: the folder in which
     workers find the specs, where it is another than here."""
 
     gpus: int = 0
+    pools: str = PROCESS
     mounted_at: Path | None = None
     silent_after: str = "26h"
     stuck_after: str = "9m"
@@ -53,9 +55,9 @@ def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
     specs = [(path, read_spec(path)) for path in spec_paths]
     with get_client(sync_client=True) as client:
         notify = find_notification(options.notify, client=client) if options.notify else None
-        ensure_pool(CPU_POOL, limit=None, client=client)
+        ensure_pool(CPU_POOL, kind=options.pools, limit=None, client=client)
         if options.gpus:
-            ensure_pool(GPU_POOL, limit=options.gpus, client=client)
+            ensure_pool(GPU_POOL, kind=options.pools, limit=options.gpus, client=client)
         return [_deploy(path, spec, options, notify, client) for path, spec in specs]
 
 

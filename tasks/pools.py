@@ -4,28 +4,41 @@ Limits are those of pools and queues, since they survive a restart of Prefect's 
 of its looks and maintenance runs go at a time; promotions and rollbacks do not wait for them.
 """
 
+import json
+from pathlib import Path
+from typing import Any
+
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
 from prefect.exceptions import ObjectNotFound
 
 CPU_POOL, GPU_POOL = "upkeep-cpu", "upkeep-gpu"
+PROCESS, KUBERNETES = "process", "kubernetes"
+TEMPLATES = Path(__file__).resolve().parent.parent / "infra" / "kubernetes"
 
 
-def ensure_pool(name: str, *, limit: int | None, client: SyncPrefectClient) -> str:
-    """The pool, made for processes where it is not there; of one that is there only the limit is set."""
+def ensure_pool(name: str, *, kind: str, limit: int | None, client: SyncPrefectClient) -> str:
+    """The pool, made where it is not there; of one that is there only the limit is set, whatever its type."""
     try:
         found = client.read_work_pool(name)
     except ObjectNotFound:
-        from prefect.workers.process import ProcessWorker
-
-        template = ProcessWorker.get_default_base_job_template()
+        template = _template(name, kind)
         client.create_work_pool(
-            WorkPoolCreate(name=name, type=ProcessWorker.type, base_job_template=template, concurrency_limit=limit)
+            WorkPoolCreate(name=name, type=kind, base_job_template=template, concurrency_limit=limit)
         )
         return name
     if limit is not None and found.concurrency_limit != limit:
         client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
     return name
+
+
+def _template(name: str, kind: str) -> dict[str, Any]:
+    if kind == KUBERNETES:
+        found: dict[str, Any] = json.loads((TEMPLATES / f"{name.removeprefix('upkeep-')}-job.json").read_text("utf-8"))
+        return found
+    from prefect.workers.process import ProcessWorker
+
+    return ProcessWorker.get_default_base_job_template()
 
 
 def ensure_queue(model: str, pool: str, *, client: SyncPrefectClient) -> str:
