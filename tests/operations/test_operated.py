@@ -1,0 +1,82 @@
+"""The whole of it as it runs in production: schedule, event, GPU pool, a person's approval, on a real server."""
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.flows.conftest import moved
+from tests.operations.conftest import Model, Operated
+from tests.tiny import sentences
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+
+def post(operated: Operated, *events: dict[str, Any]) -> None:
+    """As a store's notification or another system would tell: plain HTTP."""
+    whole = [{"occurred": datetime.now(UTC).isoformat(), "payload": {}, "related": [], **event} for event in events]
+    httpx.post(f"{operated.url}/events", json=whole, timeout=30).raise_for_status()
+
+
+def test_from_a_schedule_over_drift_and_a_retraining_on_the_gpu_pool_to_an_approved_champion(
+    operated: Operated, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model(operated, "one", sentences(600), schedule={"cron": "0 3 * * *", "monitor": "* * * * *"},
+                  release={"approval": {"expires": "7d"}})  # fmt: skip
+    operated.start_worker("cpu")
+    operated.start_worker("gpu")
+    model.receive("day-1", moved(600, start=2000))
+
+    look = operated.completed("monitor/one")[0]
+    assert re.fullmatch(r"one · \d{4}-\d\d-\d\d · schedule", look.name)
+    (run, *others) = operated.completed("maintain/one")
+    assert others == []
+    assert re.fullmatch(r"one · \d{4}-\d\d-\d\d · drift", run.name)
+    (training,) = operated.runs("retrain/one")
+    assert training.work_pool_name == "upkeep-gpu"
+    assert training.state is not None
+    assert training.state.is_completed()
+
+    versions = model.upkeep("versions")
+    assert "waits until" in versions
+    assert json.loads(model.upkeep("status", "--json"))["champion"]["version"] == 1
+    operated.ended(operated.ask("promote/one", why="seen in the UI"))
+    assert json.loads(model.upkeep("status", "--json"))["champion"]["version"] == 2
+    assert "all fit" in model.upkeep("audit")
+
+    assert look.end_time is not None
+    assert run.start_time is not None
+    seconds = (run.start_time - look.end_time).total_seconds()
+    with capsys.disabled():
+        sys.stderr.write(f"\n   from the look that told of drift to the start of maintenance: {seconds:.1f} s\n")
+
+
+def test_a_hundred_duplicate_events_make_one_retraining(operated: Operated) -> None:
+    model = Model(operated, "two", sentences(600))
+    model.receive("day-1", moved(600, start=2000))
+    operated.ended(operated.ask("monitor/two"))
+    operated.completed("maintain/two")
+    window = operated.runs("maintain/two")[0].parameters["window"]
+    resource = {"prefect.resource.id": "upkeep.model.two", "upkeep.window": window, "upkeep.calls-for": "training"}
+    names = ["upkeep.drift.detected", "upkeep.quality.degraded"]
+    post(operated, *({"event": names[i % 2], "resource": resource} for i in range(100)))
+    late = operated.ended(operated.ask("maintain/two", window=window))  # and one that was delivered a second time
+    assert late.state is not None
+    assert late.state.is_completed()
+    assert len(operated.runs("maintain/two")) == 2
+    assert len(operated.runs("retrain/two")) == 1
+    assert [run["kind"] for run in json.loads(model.upkeep("history", "--json"))] == ["maintain", "bootstrap"]
+
+
+def test_new_objects_that_a_store_tells_of_are_looked_at(operated: Operated) -> None:
+    model = Model(operated, "three", sentences(600))
+    model.receive("day-1", sentences(120, start=1000))
+    created = {"event": "upkeep.objects.created", "resource": {"prefect.resource.id": "upkeep.model.three"}}
+    post(operated, *[created] * 5)
+    operated.completed("monitor/three")
+    assert len(operated.runs("monitor/three")) == 1
+    assert json.loads(model.upkeep("history", "--json"))[0]["outcome"] == "held"
