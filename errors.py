@@ -12,6 +12,7 @@
     │   ├── CorruptObject    the bytes are not the ones that were recorded
     │   ├── FullDisk         no room on this machine for a file of the store
     │   └── UnsignedRelease  no valid signature, where the spec demands one
+    ├── NotApproved          a person said no, too late, or not clearly enough       exit 4
     ├── NoChampion           nothing was released yet                                exit 2
     ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
     └── MissingExtra         an optional dependency is needed                        exit 2
@@ -87,6 +88,10 @@ class FullDisk(StoreError):
 
 class UnsignedRelease(StoreError):
     pass
+
+
+class NotApproved(UpkeepError):
+    exit_code = 4
 
 
 class NoChampion(UpkeepError):

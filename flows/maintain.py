@@ -5,15 +5,17 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.approve import ask_for_approval
 from flows.ask import ask_for_labels, receive_labels
 from flows.monitor import observe
 from flows.moving import finish_move
-from flows.promote import release_challenger
+from flows.promote import publish_challenger, release_challenger
 from flows.retrain import retrain
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_workspace
 from models.contracts import (
     Action,
+    Asked,
     Attempt,
     Ended,
     LabelRequest,
@@ -79,18 +81,20 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, dry_run: bool, wor
     if decision.action is not Action.RETRAIN or dry_run:
         return _concluded(start, decision, window, seen, request=request, store=store)
     attempt = retrain(spec, champion, training_set, store=store)
-    release = release_challenger(spec, start, champion, seen, attempt, store=store)
-    return _concluded(start, decision, window, seen, attempt, release, request, store=store)
+    challenger = publish_challenger(spec, start, champion, seen, attempt, store=store)
+    asked = ask_for_approval(spec, start, champion, attempt, challenger, store=store)
+    release = release_challenger(spec, start, champion, attempt, challenger, store=store)
+    return _concluded(start, decision, window, seen, attempt, release, request, asked, store=store)
 
 
 def _concluded(
     start: RunStart, decision: RetrainDecision | None, window: Window, seen: Observation | None = None,
-    attempt: Attempt | None = None, release: Release | None = None, request: LabelRequest | None = None, *,
-    store: ObjectStore,
+    attempt: Attempt | None = None, release: Release | None = None, request: LabelRequest | None = None,
+    asked: Asked | None = None, *, store: ObjectStore,
 ) -> RunReport:  # fmt: skip
     return conclude(
         start, decision, window=window, observation=seen, attempt=attempt, release=release, label_request=request,
-        timings=store.timings, finished_at=datetime.now(UTC),
+        asked=asked, timings=store.timings, finished_at=datetime.now(UTC),
     )  # fmt: skip
 
 

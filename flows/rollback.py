@@ -5,6 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from errors import SpecError
+from flows.approve import refuse_unapproved
 from flows.moving import finish_move, move_champion
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
@@ -27,6 +28,8 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
         current = newest_entry(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
+        if to and to not in {entry.version for entry in read_log(spec.release.alias, store=work.store)}:
+            refuse_unapproved(to, store=work.store)
         target = to or _version_before(current, work.store)
         return move_champion(spec, current, target, kind="rollback", why=why, store=work.store)
 

@@ -13,8 +13,9 @@ from prefect.events import emit_event
 
 from models.contracts import Estimate, Release, RunReport, Window
 
-DRIFT, QUALITY, LABELS, PROMOTED = (
-    "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested", "upkeep.release.promoted",
+DRIFT, QUALITY, LABELS, APPROVAL, PROMOTED = (
+    "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested", "upkeep.approval.requested",
+    "upkeep.release.promoted",
 )  # fmt: skip
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "upkeep/events")
 
@@ -59,6 +60,10 @@ def events_of(report: RunReport, window: Window) -> list[Told]:
     if request:
         found.append((LABELS, {"rows": request.rows, "csv": request.csv.uri, "jsonl": request.jsonl.uri,
                                "local_csv": request.local_csv, "power": request.power, "drop": request.drop}))  # fmt: skip
+    if report.asked:
+        asked = report.asked.request
+        found.append((APPROVAL, {"version": asked.version, "champion_version": asked.champion_version,
+                                 "expires_at": asked.expires_at.isoformat(), "samples": asked.samples.uri}))  # fmt: skip
     told = [Told(name, report.start.model, report.start.run_id, window.table.sha256, {**payload,
                  "outcome": report.outcome, "headline": report.headline}) for name, payload in found]  # fmt: skip
     return [*told, promotion(report.release)] if report.release else told
