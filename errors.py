@@ -14,6 +14,7 @@
     │   └── UnsignedRelease  no valid signature, where the spec demands one
     ├── PoolError            a work pool did not do what it was asked for              exit 7
     ├── OverBudget           a training reached its cap; its checkpoint is kept       exit 3
+    ├── NotApproved          a person said no, too late, or not clearly enough       exit 4
     ├── NoChampion           nothing was released yet                                exit 2
     ├── UnmeasuredMetric     a gate asks for a number that nobody measured           exit 2
     └── MissingExtra         an optional dependency is needed                        exit 2
@@ -103,6 +104,10 @@ class OverBudget(UpkeepError):
         """`stopped`: the record `Stopped` of models/contracts.py; this module imports nothing of ours."""
         super().__init__(message)
         self.stopped = stopped
+
+
+class NotApproved(UpkeepError):
+    exit_code = 4
 
 
 class NoChampion(UpkeepError):

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from errors import SpecError, UpkeepError
+from flows.cli_approval import Verbose, approving
 from flows.cli_looking import Json, Spec, looking
 from flows.cli_operating import operating
-from flows.cli_registry import Verbose, registry
+from flows.cli_registry import registry
 from flows.cli_signing import signing
 from infra.settings import prepare_environment
 
@@ -23,6 +24,7 @@ app = typer.Typer(
 )  # fmt: skip
 app.add_typer(looking)
 app.add_typer(operating)
+app.add_typer(approving)
 app.add_typer(registry)
 app.add_typer(signing)
 EXITS = {"alerted": 3, "published": 3, "rejected": 4, "insufficient_evidence": 4}

@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
 from infra.settings import prepare_environment
 from models.contracts import Record, VersionLine
 
 registry = typer.Typer()
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
 MISFIT = 6
 
 
@@ -19,16 +19,12 @@ MISFIT = 6
 def promote(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
     version: Annotated[int | None, typer.Option(help="Default: the newest that waits.")] = None,
-    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "approved by a person",
-    force: Annotated[bool, typer.Option(help="Also one that was judged against another champion.")] = False,
+    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "",
+    force: Force = False,
 ) -> None:  # fmt: skip
     """Move the champion to a version that was published and waits, once that was verified and loaded."""
     prepare_environment(verbose=verbose)
-    from flows.promote import promote as flow
-
-    entry = flow(spec, version=version, why=why, force=force).entry
-    line = f"version {entry.version} is champion, version {entry.previous_version} was before"
-    typer.echo(entry.model_dump_json(indent=2) if as_json else line)
+    promoted(spec, version=version, why=why, force=force, as_json=as_json)
 
 
 @registry.command()
@@ -81,7 +77,7 @@ def audit(
     found = audit_registry(spec, deep=deep)
     read = "every byte read" if found.deep else "sizes compared; --deep reads every byte"
     lines = [f"does not fit: {misfit.uri}\n   {misfit.problem}" for misfit in found.misfits]
-    lines.append(f"{found.entries} log entries, {found.versions} versions, {found.files} files ({read}): "
+    lines.append(f"{found.entries} log entries, {found.approvals} of approvals, {found.versions} versions, {found.files} files ({read}): "
                  f"{f'{len(found.misfits)} misfits' if found.misfits else 'all fit'}")  # fmt: skip
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(lines))
     raise typer.Exit(MISFIT if found.misfits else 0)
@@ -113,7 +109,7 @@ def _version_line(line: VersionLine) -> str:
     )
     parent = f"from {line.parent}" if line.parent else "first"
     return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {accuracy}  "
-            f"{line.run_id}  {' '.join(line.aliases)}").rstrip()  # fmt: skip
+            f"{line.run_id}  {'  '.join(filter(None, (' '.join(line.aliases), line.approval)))}").rstrip()  # fmt: skip
 
 
 def _megabytes(size: int) -> str:

@@ -12,6 +12,7 @@ from flows.observe import observe
 from infra.workspace import Workspace, open_workspace
 from models.contracts import (
     Action,
+    Asked,
     Attempt,
     Budget,
     HistoryEntry,
@@ -132,10 +133,11 @@ def _prepared(run: Run, looked: Looked, seen: Observation, decision: RetrainDeci
 
 def report_on(
     run: Run, looked: Looked, attempt: Attempt | None = None, release: Release | None = None,
-    stopped: Stopped | None = None,
+    stopped: Stopped | None = None, asked: Asked | None = None,
 ) -> RunReport:  # fmt: skip
     report = conclude(
         run.start, looked.decision, window=looked.window, observation=looked.seen, attempt=attempt, release=release,
-        label_request=looked.request, stopped=stopped, timings=run.work.store.timings, finished_at=datetime.now(UTC),
+        label_request=looked.request, asked=asked, timings=run.work.store.timings,
+        finished_at=datetime.now(UTC),
     )  # fmt: skip
-    return report.model_copy(update={"went_on_from": looked.went_on_from})
+    return report.model_copy(update={"went_on_from": looked.went_on_from, "stopped": stopped})

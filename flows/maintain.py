@@ -4,10 +4,11 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.approve import ask_for_approval
 from flows.go_on import take_up
 from flows.look import Looked, Run, begun, look, read_window, report_on
 from flows.naming import run_name
-from flows.promote import release_challenger
+from flows.promote import publish_challenger, release_challenger
 from flows.retrain import try_to_improve
 from infra.workspace import open_workspace
 from models.contracts import Ended, Handled, Observation, RunReport, Stopped, TrainingSet
@@ -56,8 +57,11 @@ def _improve(run: Run, looked: Looked, seen: Observation, training_set: Training
     attempt = trial.came_to
     if isinstance(attempt, Stopped):
         return report_on(run, looked.stopped_at(attempt), stopped=attempt)
-    release = release_challenger(run.spec, run.start, run.champion, seen, attempt, store=run.work.store)
-    return report_on(run, looked, attempt, release)
+    store = run.work.store
+    challenger = publish_challenger(run.spec, run.start, run.champion, seen, attempt, store=store)
+    asked = ask_for_approval(run.spec, run.start, run.champion, attempt, challenger, store=store)
+    release = release_challenger(run.spec, run.start, run.champion, attempt, challenger, store=store)
+    return report_on(run, looked, attempt, release, asked=asked)
 
 
 def _finish(run: Run, looked: Looked, report: RunReport) -> Ended:

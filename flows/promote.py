@@ -1,28 +1,32 @@
 """Releasing: a blessed candidate becomes an immutable version, and the alias moves to it, at once or later."""
 
 from pathlib import Path
+from typing import Literal
 
 from prefect import flow
 
 from errors import SpecError
+from flows.approve import reject, require_approval
 from flows.moving import finish_move, move_champion
+from flows.naming import run_name
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
-from models.contracts import AliasEntry, Attempt, Observation, Release, RunStart, Verdict
+from models.contracts import AliasEntry, ApprovalAnswer, Attempt, Manifest, Observation, Release, RunStart, Verdict
 from models.spec import ModelSpec, read_spec
 from tasks.conclusion import measured_for_release
 from tasks.dataset import freeze_reference
 from tasks.events import emit_publication
-from tasks.registry.aliases import move_alias, newest_entry, require_alias
+from tasks.registry.aliases import move_alias, newest_entry, read_log, require_alias
+from tasks.registry.approvals import list_questions
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import list_versions, publish, read_version
 from tasks.runs import trace_lineage
 
 
-def release_challenger(
+def publish_challenger(
     spec: ModelSpec, start: RunStart, champion: Release, seen: Observation, attempt: Attempt, *, store: ObjectStore
-) -> Release | None:
-    """Publishes what was blessed; moves the alias unless the spec or a warning keeps that for a person."""
+) -> Manifest | None:
+    """The version that a blessed candidate becomes; None of any other."""
     if attempt.blessing.verdict is not Verdict.BLESSED:
         return None
     origin = seen.window.table.sha256
@@ -33,43 +37,81 @@ def release_challenger(
         lineage=trace_lineage(spec, start, seen.window, attempt.training_set, attempt.candidate), store=store,
     )  # fmt: skip
     emit_publication(manifest, start.run_id)
-    if not (spec.release.promote and attempt.blessing.promotes_by_itself):
+    return manifest
+
+
+def release_challenger(
+    spec: ModelSpec, start: RunStart, champion: Release, attempt: Attempt, challenger: Manifest | None, *,
+    store: ObjectStore,
+) -> Release | None:  # fmt: skip
+    """Moves the alias, unless the spec or a warning keeps that for a person."""
+    by_itself = spec.release.promote and not spec.release.approval and attempt.blessing.promotes_by_itself
+    if challenger is None or not by_itself:
         return None
     why = "all gates passed: " + ", ".join(gate.gate for gate in attempt.blessing.gates)
-    verify_version(manifest, kind=spec.kind, store=store)
+    verify_version(challenger, kind=spec.kind, store=store)
     return move_alias(
-        manifest, alias=spec.release.alias, expected=champion.version, run_id=start.run_id, why=why, store=store
+        challenger, alias=spec.release.alias, expected=champion.version, run_id=start.run_id, why=why, store=store
     )
 
 
 @flow(
     name="promote",
-    description="Moves the champion to a version that was published and waits, once that was verified and loaded.",
+    flow_run_name=run_name,
+    description="Answers for a version that was published and waits: it becomes champion, once it was verified and "
+    "loaded, or it never will.",
 )
 def promote(
-    spec_path: Path, version: int | None = None, force: bool = False, why: str = "approved by a person"
-) -> Release:
-    """`version`: without it, the newest that waits. `force`: also one that was judged against another champion.
+    spec_path: Path, version: int | None = None, answer: Literal["approve", "reject"] = "approve", why: str = "",
+    ratings: Path | None = None, force: bool = False,
+) -> Release | ApprovalAnswer:  # fmt: skip
+    """Approves or rejects. The answer is recorded first; whatever was killed after that is finished by asking again,
+    and asking again for what is done changes nothing.
 
-    A promotion that was killed after it moved the alias is finished; asking for it again changes nothing.
+    Args:
+        spec_path: The model's spec, a YAML file on the worker.
+        version: The version to answer for. Empty: the newest that waits.
+        answer: approve moves the champion to the version; reject keeps it from ever becoming champion.
+        why: The reason, kept in the registry for good. A rejection needs one.
+        ratings: A filled copy of the sheet of samples (CSV) on the worker, to be kept beside the question.
+        force: Also a version that was judged against another champion, was rejected, or whose question has expired or
+            lacks ratings.
     """
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)
-        if finish_move(current, store=work.store) and version in {None, current.version}:
+        finished = finish_move(current, store=work.store)
+        if answer == "reject":
+            return reject(spec, version or _waiting(current, work.store), why=why, force=force, store=work.store)
+        if finished and version in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
-        target = version or _waiting(current, work.store)
-        if not force:
-            _refuse_stale(target, current, work.store)
-        return move_champion(spec, current, target, kind="promote", why=why, store=work.store)
+        return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)
+
+
+def _approve(
+    spec: ModelSpec, current: AliasEntry, version: int | None, *, why: str, ratings: Path | None, force: bool,
+    store: ObjectStore,
+) -> Release:  # fmt: skip
+    target = version or _waiting(current, store)
+    if not force:
+        _refuse_stale(target, current, store)
+    if target != current.version:
+        why = require_approval(spec, target, why=why, force=force, ratings=ratings, store=store)
+    return move_champion(spec, current, target, kind="promote", why=why, store=store)
 
 
 def _waiting(current: AliasEntry, store: ObjectStore) -> int:
-    newest = max(list_versions(store=store))
-    if newest <= current.version:
-        raise SpecError(f"no version waits: {newest} is the newest, and version {current.version} is champion. To go "
-                        "back to an earlier one, use `upkeep rollback SPEC --to VERSION`.")  # fmt: skip
-    return newest
+    """The newest version that was never champion, and that nobody has rejected."""
+    asked = list_questions(store=store)
+    rejected = {v for v, question in asked.items() if question.answer and question.answer.verdict == "reject"}
+    been = {entry.version for entry in read_log(current.alias, store=store)}
+    newer = [version for version in list_versions(store=store) if version > current.version]
+    waiting = [version for version in newer if version not in rejected | been]
+    if not waiting:
+        others = f"each newer one was rejected or champion before ({newer})" if newer else "there is no newer one"
+        raise SpecError(f"no version waits: version {current.version} is champion, and {others}. To go back to an "
+                        "earlier one, use `upkeep rollback SPEC --to VERSION`.")  # fmt: skip
+    return max(waiting)
 
 
 def _refuse_stale(target: int, current: AliasEntry, store: ObjectStore) -> None:

@@ -20,7 +20,7 @@ LEAST_AGE = "1d"
 def versions(spec_path: Path) -> tuple[VersionLine, ...]:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
-        return describe_versions(store=work.store)
+        return describe_versions(now=datetime.now(UTC), store=work.store)
 
 
 def diff(spec_path: Path, first: int, second: int) -> tuple[Difference, ...]:

@@ -5,7 +5,9 @@ from pathlib import Path
 from prefect import flow
 
 from errors import SpecError
+from flows.approve import refuse_unapproved
 from flows.moving import finish_move, move_champion
+from flows.naming import run_name
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import AliasEntry, Release
@@ -15,18 +17,25 @@ from tasks.registry.aliases import newest_entry, read_log, require_alias
 
 @flow(
     name="rollback",
+    flow_run_name=run_name,
     description="Moves the champion to an earlier version, once that was verified and loaded.",
 )
 def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a person") -> Release:
-    """`to`: a version; without it, the one that was champion before. The champion itself need not be readable.
+    """The champion itself need not be readable. A rollback that was killed after it moved the alias is finished instead
+    of going back once more.
 
-    A rollback that was killed after it moved the alias is finished instead of going back once more.
+    Args:
+        spec_path: The model's spec, a YAML file on the worker.
+        to: The version to go back to. Empty: the one that was champion before.
+        why: The reason, kept in the registry for good.
     """
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
+        if to and to not in {entry.version for entry in read_log(spec.release.alias, store=work.store)}:
+            refuse_unapproved(to, store=work.store)
         target = to or _version_before(current, work.store)
         return move_champion(spec, current, target, kind="rollback", why=why, store=work.store)
 

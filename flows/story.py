@@ -1,10 +1,12 @@
 """A run's result in the few lines that a person reads in a terminal."""
 
 from models.contracts import (
+    ApprovalRequest,
     Attempt,
     BootstrapReport,
     Ended,
     Estimate,
+    Evidence,
     Handled,
     LabelRequest,
     MonitoringReport,
@@ -42,7 +44,13 @@ def _run(report: RunReport) -> list[str]:
     if report.decision:
         lines.append(f"   decision  {report.decision.action.upper()}: {'; '.join(report.decision.reasons)}")
     lines += _labels(report.label_request) if report.label_request else []
-    return lines + (_attempt(report.attempt) if report.attempt else [])
+    lines += _attempt(report.attempt) if report.attempt else []
+    return lines + (_asked(report.asked.request) if report.asked else [])
+
+
+def _asked(request: ApprovalRequest) -> list[str]:
+    return [f"   approval  {request.samples.rows} rows with both answers: upkeep waiting SPEC; then upkeep approve SPEC "
+            "--reason … or upkeep reject SPEC --reason …"]  # fmt: skip
 
 
 def _labels(request: LabelRequest) -> list[str]:
@@ -82,12 +90,17 @@ def _attempt(attempt: Attempt) -> list[str]:
     leaks = trained.leaks.exact + trained.leaks.near
     lines = [f"   training  {trained.new_rows} new + {trained.replayed_rows} replayed rows, {leaks} leaking removed, "
              f"{cost.steps} steps, {cost.seconds:.0f} s on {cost.device}"]  # fmt: skip
-    for compared in attempt.scorecard.comparisons:
+    return lines + tell_evidence(attempt.evidence)
+
+
+def tell_evidence(evidence: Evidence) -> list[str]:
+    """Champion and candidate on the same rows, and the gates."""
+    lines = []
+    for compared in evidence.scorecard.comparisons:
         if compared.on in {"current", "reference"}:
             lines.append(f"   {compared.on:9} {compared.metric:8} champion {_percent(compared.champion)} → candidate "
                          f"{_percent(compared.candidate)}, paired {_points(compared.difference)}")  # fmt: skip
-    lines += [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in attempt.blessing.gates]
-    return lines
+    return lines + [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in evidence.blessing.gates]
 
 
 def _percent(estimate: Estimate) -> str:

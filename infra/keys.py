@@ -19,6 +19,7 @@ class Keys:
     stages = "stages/"
     moves = "moves/"
     jobs = "jobs/"
+    approvals = "approvals/"
 
     def blob(self, kind: str, sha256: str, suffix: str) -> str:
         return f"blobs/{kind}/{sha256}{suffix}"
@@ -53,6 +54,23 @@ class Keys:
     def move(self, version: int, token: str) -> str:
         """That an alias is being moved to a version."""
         return f"{self.moves_to(version)}{token}.json"
+
+    def approval(self, version: int) -> str:
+        return f"{self.approvals}{version:06d}/"
+
+    def question(self, version: int) -> str:
+        """That a person is asked whether a version shall become champion."""
+        return f"{self.approval(version)}request.json"
+
+    def answer(self, version: int) -> str:
+        return f"{self.approval(version)}answer.json"
+
+    def ratings(self, version: int) -> str:
+        return f"{self.approval(version)}ratings/"
+
+    def rated(self, version: int, digest: str) -> str:
+        """One filled sheet."""
+        return f"{self.ratings(version)}{digest}.json"
 
     def tombstones_of(self, version: int) -> str:
         return f"tombstones/{version:06d}-"

@@ -716,6 +716,96 @@ class ScoringJob(Record):
     weights: Weights
 
 
+# --- asking a person ----------------------------------------------------------------------------------------
+
+
+class SideBySide(Record):
+    """A sealed row with both models' answers; `text` may be cut, `content` names all of it."""
+
+    text: str
+    label: str | None
+    champion: str
+    champion_confidence: float
+    candidate: str
+    candidate_confidence: float
+    content: str
+
+    @property
+    def differs(self) -> bool:
+        return self.champion != self.candidate
+
+
+class Samples(Record):
+    """What a person sees before answering: first rows on which the two models differ, then others."""
+
+    sheet: Table
+    """The same as CSV with whole texts, and with the columns `better` and `rater` to be filled."""
+    shown: tuple[SideBySide, ...]
+    differing: int
+    """How many of all sealed rows the two answer differently."""
+    rows: int
+
+
+class ApprovalRequest(Record):
+    """The question whether a version shall become champion, by the spec of the run that asked. It holds no text of
+    any row, so that whoever may read releases may read it."""
+
+    version: int
+    run_id: str
+    champion_version: int
+    """The champion that the version was judged against."""
+    manifest_sha256: str
+    asked_at: datetime
+    expires_at: datetime
+    samples: Table
+    ratings: int
+    """So many samples must have been rated by people before it can be approved."""
+    win_rate: float
+
+
+class Rating(Record):
+    """What one person says of one sample, named by its content."""
+
+    content: str
+    better: Literal["champion", "candidate", "same"]
+    rater: str
+
+
+class Ratings(Record):
+    """One filled sheet, as it was handed in."""
+
+    version: int
+    request_sha256: str
+    given: tuple[Rating, ...]
+    who: str
+    at: datetime
+
+
+class ApprovalAnswer(Record):
+    """What a person said; the first answer stands."""
+
+    version: int
+    verdict: Literal["approve", "reject"]
+    who: str
+    at: datetime
+    why: str
+    request_sha256: str
+    """Of the request's bytes: the answer is to this question and no other."""
+    forced: bool
+    """Whether it was given in spite of the request's end or of the ratings."""
+    rated: GateResult | None
+    """What people's ratings showed; None where none were asked for and none were handed in."""
+    ratings_sha256: tuple[str, ...]
+    """Of the sheets behind that."""
+
+
+class Asked(Record):
+    """A question as it was put: what is stored of it, and what the person is shown."""
+
+    request: ApprovalRequest
+    samples: Samples
+
+
 # --- the registry as a whole ---------------------------------------------------------------------------------
 
 
@@ -735,6 +825,8 @@ class Audit(Record):
     deep: bool
     """Whether every byte was read, or sizes only."""
     misfits: tuple[Misfit, ...]
+    approvals: int = 0
+    """Questions, answers and sheets of ratings."""
 
 
 class Removal(Record):
@@ -758,6 +850,8 @@ class VersionLine(Record):
     accuracy: Estimate | None
     """On the newest window's sealed rows, at release."""
     recipe: str
+    approval: str = ""
+    """What a person was asked and said, in words; empty where nothing was asked."""
 
 
 class Difference(Record):
@@ -810,6 +904,8 @@ class RunReport(Record):
     """The training that this run left at its cap."""
     went_on_from: Stopped | None = None
     """The training that an earlier run had left, where this run went on with it and looked at no rows of its own."""
+    asked: Asked | None = None
+    """The approval that was asked for."""
 
 
 class BootstrapReport(Record):

@@ -1,5 +1,6 @@
 """The sections of a spec, in the order in which a run needs them."""
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,8 @@ from models.rows import META, SLICE
 
 PythonFile = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*\.py$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+UNSHOWN = 0.05
+"""The chance with which a one-sided 95 % bound promises too much."""
 
 
 class ModelSource(Part):
@@ -178,9 +181,32 @@ class Training(Part):
         return self
 
 
+class Approval(Part):
+    expires: str = Field("7d", description="After this an unanswered question is closed.")
+    samples: int = Field(20, ge=1, le=500, description="Rows shown with both models' answers.")
+    ratings: int = Field(0, ge=0, description="Samples that people must have rated before an approval; 0: none.")
+    win_rate: float = Field(0.5, ge=0, lt=1, description="What the candidate's share of the decided ratings must be shown "
+                            "to reach (one-sided 95 % bound); only with ratings.")  # fmt: skip
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Approval":
+        if not parse_period(self.expires):
+            raise ValueError(f"expires: {self.expires} is over at once; nobody could answer")
+        if self.ratings > self.samples:
+            raise ValueError(f"ratings: {self.ratings} of samples: {self.samples} can never be rated; ratings must be at "
+                             "most samples")  # fmt: skip
+        if self.ratings and UNSHOWN ** (1 / self.samples) < self.win_rate:
+            least = math.ceil(math.log(UNSHOWN) / math.log(self.win_rate))
+            raise ValueError(f"samples: {self.samples} cannot show a win_rate of {self.win_rate:g}, even if the candidate "
+                             f"is better on each; at least {least} can")  # fmt: skip
+        return self
+
+
 class ReleasePolicy(Part):
     alias: str = Field("champion", pattern=r"^[a-z][a-z0-9-]*$", description="The pointer that serving reads.")
     promote: bool = Field(True, description="False: a blessed version is published, but the alias stays.")
+    approval: Approval | None = Field(None, description="A blessed version waits for a person's answer; null: nobody is "
+                                      "asked.")  # fmt: skip
     require_signature: bool = Field(False, description="True: nothing is loaded, pulled or promoted without a valid "
                                     "signature.")  # fmt: skip
 

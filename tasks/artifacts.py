@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from models.contracts import BootstrapReport, Pages, RunReport
+from models.contracts import Asked, BootstrapReport, Pages, RunReport
 from tasks.drift_plots import rank_signals
-from tasks.formats import count, interval, p_value, points, words
+from tasks.formats import count, interval, p_value, percent, points, words
 
 Row = dict[str, str]
 
@@ -44,6 +44,7 @@ def list_tables(report: RunReport | BootstrapReport) -> dict[str, tuple[list[Row
         "gates": (_gates(report), passed),
         "comparisons": (_comparisons(report), "Champion and candidate on the same rows, with 95 % intervals"),
         "drift": (_drift(report), drift),
+        "samples": (_samples(run.asked if run else None), "Both models' answers to sealed rows, side by side"),
     }
 
 
@@ -61,6 +62,14 @@ def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:
         {"rows": c.on, "metric": words(c.metric), "n": count(c.difference.n), "champion": interval(c.champion),
          "candidate": interval(c.candidate), "difference in points": points(c.difference)}
         for c in compared
+    ]  # fmt: skip
+
+
+def _samples(asked: Asked | None) -> list[Row]:
+    return [
+        {"text": s.text, "label": s.label or "", "champion": f"{s.champion} ({percent(s.champion_confidence)})",
+         "candidate": f"{s.candidate} ({percent(s.candidate_confidence)})"}
+        for s in (asked.samples.shown if asked else ())
     ]  # fmt: skip
 
 

@@ -80,6 +80,8 @@ def tell_unchanged(report: RunReport | BootstrapReport) -> str:
     stays = (f"alias {entry.alias} names version {champion.version} as before (generation {entry.generation}, "
              f"since {moment(entry.at)}).")  # fmt: skip
     outcome = report.outcome if isinstance(report, RunReport) else None
+    if isinstance(report, RunReport) and report.asked:
+        return f"Version {report.asked.request.version} was published, and no alias is moved without a person's yes: {stays}"
     if outcome is Outcome.PUBLISHED:
         return f"A new version was published, and no alias was moved (release.promote is false): {stays}"
     if outcome in {Outcome.REJECTED, Outcome.INSUFFICIENT}:

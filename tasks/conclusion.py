@@ -7,6 +7,8 @@ from errors import ModelError
 from models.contracts import (
     Action,
     AliasEntry,
+    ApprovalRequest,
+    Asked,
     Attempt,
     BootstrapReport,
     Candidate,
@@ -78,17 +80,23 @@ def measured_for_release(scorecard: Scorecard) -> tuple[Measurement, ...]:
 def conclude(
     start: RunStart, decision: RetrainDecision | None, *, window: Window, observation: Observation | None = None,
     attempt: Attempt | None = None, release: Release | None = None, label_request: LabelRequest | None = None,
-    stopped: Stopped | None = None, timings: Timings, finished_at: datetime,
+    asked: Asked | None = None, timings: Timings, finished_at: datetime,
 ) -> RunReport:  # fmt: skip
     outcome = _outcome(decision, attempt, release)
     headline = _headline(outcome, start, decision, window, attempt, release)
+    if asked:
+        headline += f" {asked_in_words(asked.request)}"
     if label_request:
         headline += f" {label_request.rows} rows to label are in {label_request.local_csv}."
     return RunReport(
         start=start, outcome=outcome, headline=headline,
         observation=observation, decision=decision, attempt=attempt, release=release,
-        stages=stage_times(timings), finished_at=finished_at, label_request=label_request, stopped=stopped,
+        stages=stage_times(timings), finished_at=finished_at, label_request=label_request, asked=asked,
     )  # fmt: skip
+
+
+def asked_in_words(request: ApprovalRequest) -> str:
+    return f"Version {request.version} waits for an answer until {request.expires_at:%Y-%m-%d %H:%M} UTC."
 
 
 def stage_times(timings: Timings) -> tuple[StageTime, ...]:

@@ -13,9 +13,9 @@ from prefect.events import emit_event
 
 from models.contracts import Estimate, Manifest, Outcome, Release, RunReport, Window
 
-WINDOW, DRIFT, QUALITY, LABELS, STOPPED = (
+WINDOW, DRIFT, QUALITY, LABELS, STOPPED, APPROVAL = (
     "upkeep.window.ingested", "upkeep.drift.detected", "upkeep.quality.degraded", "upkeep.labels.requested",
-    "upkeep.training.stopped",
+    "upkeep.training.stopped", "upkeep.approval.requested",
 )  # fmt: skip
 PUBLISHED, PROMOTED, ROLLED_BACK = (
     "upkeep.release.published", "upkeep.release.promoted", "upkeep.release.rolled-back",
@@ -63,6 +63,10 @@ def events_of(report: RunReport, window: Window) -> list[Told]:
     found = [] if report.went_on_from else _seen(report, window)
     if report.stopped:
         found.append((STOPPED, report.stopped.model_dump(exclude={"schema_version"})))
+    if report.asked:
+        asked = report.asked.request
+        found.append((APPROVAL, {"version": asked.version, "champion_version": asked.champion_version,
+                                 "expires_at": asked.expires_at.isoformat(), "samples": asked.samples.uri}))  # fmt: skip
     calls_for = CALLS_FOR.get(report.outcome, "nothing")
     told = [Told(name, report.start.model, report.start.run_id, window.table.sha256, {**payload,
                  "outcome": report.outcome, "headline": report.headline}, calls_for) for name, payload in found]  # fmt: skip

@@ -1,4 +1,5 @@
-"""A labelling batch as a spreadsheet or a program sees it, and the filled file as it comes back.
+"""A sheet for people (rows to label, samples to rate) as a spreadsheet or a program sees it, and the filled file as it
+comes back.
 
 A CSV cell that begins with = + - @ (or a tab, a line break, or the wide forms of these) would be run as a formula by a
 spreadsheet: it gets a leading apostrophe (OWASP, "CSV Injection"), as does a cell that has apostrophes before such a
@@ -36,6 +37,21 @@ class Filled:
     text: str | None
 
 
+@dataclass(frozen=True)
+class Cells:
+    """One row of a file; `line` is 1-based, `values` has those columns that were asked for and are there."""
+
+    line: int
+    values: Row
+
+    @property
+    def content(self) -> str:
+        return _unmarked(self.plain("content"))
+
+    def plain(self, name: str) -> str:
+        return _plain(self.values.get(name))
+
+
 def write_csv(rows: Sequence[Row], columns: Sequence[str], path: Path) -> None:
     """With a byte order mark, by which Excel knows UTF-8, and with Windows' line ends."""
     with path.open("w", encoding="utf-8-sig", newline="") as file:
@@ -61,14 +77,23 @@ def unguarded(cell: str) -> str:
 
 def read_filled(path: Path) -> list[Filled]:
     """The rows of a filled CSV or JSONL file, in its order, blank ones left out. DataError where it cannot be read."""
+    found = (_filled(cells) for cells in read_cells(path, ("content", "label"), also=("text",)))
+    return [row for row in found if row.content or row.label]
+
+
+def read_cells(
+    path: Path, needed: Sequence[str], *, also: Sequence[str] = (), suffix: str = ""
+) -> Iterator[Cells]:  # fmt: skip
+    """Some columns of a CSV or JSONL file, row by row. DataError where it cannot be read or lacks a needed one.
+    `suffix` says what the file is where its name does not."""
     if not path.is_file():
-        raise DataError(f"{path} is not a file; give the filled batch that `upkeep run` wrote (CSV or JSONL)")
+        raise DataError(f"{path} is not a file; give the filled sheet (CSV or JSONL)")
     text = _decoded(path.read_bytes())
-    suffix = path.suffix.lower()
+    suffix = suffix or path.suffix.lower()
     if suffix not in {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"}:
         raise DataError(f"{path}: {suffix or 'no suffix'!r} is not read; save the sheet as CSV (UTF-8) or JSONL")
-    found = _json_rows(text, path) if suffix in {".jsonl", ".ndjson"} else _csv_rows(text, path)
-    return [row for row in found if row.content or row.label]
+    read = _json_rows if suffix in {".jsonl", ".ndjson"} else _csv_rows
+    yield from read(text, path, needed, also)
 
 
 def read_batch(path: Path) -> Iterator[Row]:
@@ -90,7 +115,7 @@ def _decoded(data: bytes) -> str:
         return data.decode("cp1252", "replace")
 
 
-def _csv_rows(text: str, path: Path) -> Iterator[Filled]:
+def _csv_rows(text: str, path: Path, needed: Sequence[str], also: Sequence[str]) -> Iterator[Cells]:
     csv.field_size_limit(_LONGEST_CELL)
     skipped = 1 if text.lower().startswith("sep=") else 0  # Excel's own hint
     lines = io.StringIO(text.split("\n", 1)[-1] if skipped else text, newline="")
@@ -100,18 +125,18 @@ def _csv_rows(text: str, path: Path) -> Iterator[Filled]:
     begun = 0
     try:
         header = [unguarded(name).strip().lower() for name in next(reader, [])]
-        _require(header, path)
-        places = {name: header.index(name) for name in ("content", "label", "text") if name in header}
+        _require(header, path, needed)
+        places = {name: header.index(name) for name in (*needed, *also) if name in header}
         begun = reader.line_num
         for fields in reader:
             cells = {name: fields[place] for name, place in places.items() if place < len(fields)}
-            yield _filled(begun + skipped + 1, {name: unguarded(cell) for name, cell in cells.items()})
+            yield Cells(begun + skipped + 1, {name: unguarded(cell) for name, cell in cells.items()})
             begun = reader.line_num
     except csv.Error as problem:
         raise DataError(f"{path}, line {begun + skipped + 1}: no valid CSV ({problem}); save the sheet anew") from None
 
 
-def _json_rows(text: str, path: Path) -> Iterator[Filled]:
+def _json_rows(text: str, path: Path, needed: Sequence[str], also: Sequence[str]) -> Iterator[Cells]:
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
@@ -121,21 +146,22 @@ def _json_rows(text: str, path: Path) -> Iterator[Filled]:
             raise DataError(f"{path}, line {number}: no valid JSON ({problem}); write one object a line") from None
         if not isinstance(document, dict):
             raise DataError(f"{path}, line {number}: not an object; write one such as "
-                            '{"content": "c…", "label": "…"}')  # fmt: skip
-        _require(list(document), path)
-        yield _filled(number, document)
+                            f'{{"content": "c…", "{needed[-1]}": "…"}}')  # fmt: skip
+        _require(list(document), path, needed)
+        yield Cells(number, {name: document[name] for name in (*needed, *also) if name in document})
 
 
-def _require(columns: list[str], path: Path) -> None:
-    missing = [name for name in ("content", "label") if name not in columns]
+def _require(columns: list[str], path: Path, needed: Sequence[str]) -> None:
+    missing = [name for name in needed if name not in columns]
     if missing:
+        kept = " and ".join(f"`{name}`" for name in needed)
         raise DataError(f"{path} has no column {missing[0]!r}; columns that are there: {', '.join(columns[:20])}. "
-                        "Keep the columns `content` and `label` of the batch; all others may go.")  # fmt: skip
+                        f"Keep the columns {kept} of the sheet; all others may go.")  # fmt: skip
 
 
-def _filled(line: int, values: Row) -> Filled:
-    content, label, text = (values.get(name) for name in ("content", "label", "text"))
-    return Filled(line, _unmarked(_plain(content)), _plain(label), None if text is None else str(text))
+def _filled(cells: Cells) -> Filled:
+    text = cells.values.get("text")
+    return Filled(cells.line, cells.content, cells.plain("label"), None if text is None else str(text))
 
 
 def _plain(value: Any) -> str:

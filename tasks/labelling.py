@@ -20,13 +20,13 @@ from models.contracts import LabelRequest, ModelKind, Observation, Release, Tabl
 from models.rows import META, SLICE, Chosen, Split, split_of
 from models.sections import Policy, Training
 from tasks.label_sheets import write_csv, write_jsonl
+from tasks.metrics.drawing import draw_in_proportion
 from tasks.metrics.labels import power_of_labels
 from tasks.metrics.unlike import CURRENT_ROWS, most_unlike
 from tasks.outputs import embeddings_of, probabilities_of
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
 UNLIKE_SHARE = 0.2
 DROP = 0.05
@@ -116,21 +116,6 @@ def _drawn(
     teachable = rest[np.array([_trains(content, training) for content in rest.content], dtype=bool)]
     second = teachable.loc[_most_unlike(teachable, seen, most_unusual, rng, store)]
     return pd.concat([first.assign(chosen=Chosen.RANDOM.value), second.assign(chosen=Chosen.UNLIKE.value)])
-
-
-def draw_in_proportion(
-    predicted: "NDArray[np.str_]", wanted: int, rng: np.random.Generator
-) -> "NDArray[np.int64]":  # fmt: skip
-    """Places of `wanted` rows, as many of each predicted label as is its share, in random order.
-
-    Systematic sampling (Madow and Madow, Annals of Mathematical Statistics 1944) of the rows sorted by label and
-    shuffled within: every row has the same chance, also of a label too rare for a row of its own, so that a plain
-    share of right answers is an unbiased estimate of the window's.
-    """
-    rows = len(predicted)
-    order = np.lexsort((rng.random(rows), np.unique(predicted, return_inverse=True)[1]))
-    places = np.floor((rng.random() + np.arange(wanted)) * rows / max(1, wanted)).astype(np.int64)
-    return rng.permutation(order[np.minimum(places, rows - 1)])
 
 
 def _trains(content: str, training: Training) -> bool:

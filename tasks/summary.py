@@ -16,7 +16,7 @@ from models.contracts import (
     RunReport,
     Verdict,
 )
-from tasks.formats import amount, count, duration, interval, percent
+from tasks.formats import amount, count, duration, interval, moment, percent
 
 BADGES = {
     Outcome.WAITING: ("nothing to look at", "calm"), Outcome.HELD: ("held", "calm"),
@@ -128,12 +128,16 @@ def _came(report: RunReport) -> str:
     gates = f"{len(report.attempt.blessing.gates)} gates"
     if not stopped:
         serves = f"version {report.release.version} serves now" if report.release else (
-            f"it is published and waits for approval; {champion_of(report)} goes on serving")  # fmt: skip
+            f"it is published and waits for approval{_until(report)}; {champion_of(report)} goes on serving")  # fmt: skip
         return f"{_gains(report.attempt)} It passed all {gates}: {serves}."
     told = ((Verdict.REJECTED, "rejected it"), (Verdict.INSUFFICIENT, "found too little evidence"))
     which = [(", ".join(g.gate for g in stopped if g.verdict is verdict), what) for verdict, what in told]
     why = ", and ".join(f"{names} {what}" for names, what in which if names)
     return f"{_gains(report.attempt)} Of {gates}, {why}: {champion_of(report)} goes on serving."
+
+
+def _until(report: RunReport) -> str:
+    return f" until {moment(report.asked.request.expires_at)}" if report.asked else ""
 
 
 def _doubt(report: RunReport) -> str:

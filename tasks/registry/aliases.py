@@ -57,7 +57,7 @@ def _next_entry(
         manifest_sha256=_sha256(store.get_bytes(store.keys.manifest(manifest.version))),
         evidence_sha256=manifest.evidence_sha256,
         previous_entry_sha256=_sha256(previous) if previous else None,
-        token=token, run_id=run_id, who=_who(), at=datetime.now(UTC), why=why,
+        token=token, run_id=run_id, who=whoami(), at=datetime.now(UTC), why=why,
     )  # fmt: skip
 
 
@@ -113,7 +113,8 @@ def _sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _who() -> str:
+def whoami() -> str:
+    """Who runs this process, by the machine's word."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -10,6 +10,7 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from models.contracts import AliasEntry, Audit, HistoryEntry, Manifest, Misfit
 from tasks.registry.aliases import list_aliases
+from tasks.registry.approval_checks import check_approvals
 from tasks.registry.moving import is_entombed
 from tasks.registry.sealed import unsealed
 from tasks.registry.versions import list_versions
@@ -35,8 +36,11 @@ def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: O
                 files += len(manifest.files)
                 misfits += [*_files(manifest, deep=deep, store=store), *_signature(manifest, store)]
             advance(1)
+    champions = {entry.version for log in logs.values() for entry in log.entries}
+    misfits += check_approvals(champions, store=store)
     entries = sum(len(log.keys) for log in logs.values())
-    return Audit(entries=entries, versions=len(versions), files=files, deep=deep, misfits=tuple(misfits))
+    return Audit(entries=entries, versions=len(versions), files=files, deep=deep, misfits=tuple(misfits),
+                 approvals=len(store.list_keys(store.keys.approvals)))  # fmt: skip
 
 
 class _Log:

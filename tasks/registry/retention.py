@@ -1,4 +1,4 @@
-"""What may go: old versions that nobody names, half-written ones, and candidates that were released or refused long ago.
+"""What may go: old versions that nobody names or asks about, half-written ones, and candidates that were released or refused long ago.
 
 A version is deleted manifest first: from then on it does not exist, and a deletion that was killed is finished by the
 next. Its number is never given out again.
@@ -12,6 +12,7 @@ from errors import MissingObject
 from infra.object_store import ObjectStore
 from models.contracts import Candidate, Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
+from tasks.registry.approvals import Standing, list_questions
 from tasks.registry.moving import entomb, forget
 from tasks.registry.versions import list_versions, read_version
 
@@ -44,7 +45,7 @@ def collect(
 def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
     versions = list_versions(store=store)
     newest = set(versions[-retention.versions :]) if retention.versions else set()
-    named = _named(retention.entries, store)
+    named = _awaited(now, store) | _named(retention.entries, store)
     for version in versions:
         manifest = read_version(version, store=store)
         size = sum(file.bytes for file in manifest.files)
@@ -71,6 +72,15 @@ def _named(entries: int, store: ObjectStore) -> dict[int, str]:
         for number, entry in enumerate(read_log(alias, store=store, limit=max(1, entries))):
             named.setdefault(entry.version, f"{alias} now" if number == 0 else f"in {alias}'s last {entries} entries")
     return named
+
+
+def _awaited(now: datetime, store: ObjectStore) -> dict[int, str]:
+    """Version -> what it waits for: an answer, or to become champion after a yes."""
+    asked = {version: question.standing(now) for version, question in list_questions(store=store).items()}
+    champions = {entry.version for alias in list_aliases(store=store) for entry in read_log(alias, store=store)}
+    waiting = {version: "it waits for an answer" for version, standing in asked.items() if standing is Standing.WAITS}
+    agreed = {version for version, standing in asked.items() if standing is Standing.APPROVED} - champions
+    return waiting | dict.fromkeys(agreed, "it was approved, and is not champion yet")
 
 
 def _remove(version: int, now: datetime, store: ObjectStore) -> str | None:

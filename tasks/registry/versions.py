@@ -14,11 +14,13 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import KeyTaken, MissingObject, SpecError, StoreError
 from infra.copying import Duplicate
+from infra.files import Stored
 from infra.object_store import ObjectStore
 from models.card import model_card
 from models.contracts import (
     EVIDENCE,
     Candidate,
+    Evidence,
     FileEntry,
     Lineage,
     Manifest,
@@ -107,6 +109,13 @@ def read_version(version: int, *, store: ObjectStore) -> Manifest:
         return unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
     except MissingObject as problem:
         raise SpecError(f"version {version} does not exist; there are: {list_versions(store=store)}") from problem
+
+
+def read_evidence(manifest: Manifest, *, store: ObjectStore) -> Evidence:
+    """Scorecard and verdicts of a version that was judged against a champion: every one but the first."""
+    file = next(file for file in manifest.files if file.path == EVIDENCE)
+    uri = store.uri(store.keys.version(manifest.version) + EVIDENCE)
+    return Evidence.model_validate_json(store.get_file(Stored(uri, file.sha256, file.bytes)).read_bytes())
 
 
 def list_versions(*, store: ObjectStore) -> list[int]:

@@ -28,9 +28,10 @@ WRITERS = {
     "blobs": {"trainer", "releaser"}, "candidates": {"trainer"}, "stages": {"trainer"}, "runs": {"trainer", "releaser"},
     "requests": {"trainer"}, "labels": {"trainer"}, "history": {"trainer", "releaser"}, "probe": {"trainer", "releaser"},
     "versions": {"releaser"}, "claims": {"releaser"}, "aliases": {"releaser"}, "moves": {"releaser"}, "tombstones": set(),
+    "approvals": {"releaser"},
 }  # fmt: skip
 """Who writes what; a new kind of key must be decided upon here."""
-ONLY_IF_ABSENT = {"claims/000001.json", "aliases/champion/1.json", "history/1.json"}
+ONLY_IF_ABSENT = {"claims/000001.json", "aliases/champion/1.json", "approvals/000001/answer.json", "history/1.json"}
 
 
 def statements(role: str) -> list[dict[str, Any]]:

@@ -1,11 +1,13 @@
 """Small reports, one for each way in which a run can end, made of the records that the steps would have made."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from models.contracts import (
     AliasEntry,
+    ApprovalRequest,
     Artifact,
+    Asked,
     Attempt,
     BootstrapReport,
     Candidate,
@@ -34,9 +36,11 @@ from models.contracts import (
     RetrainDecision,
     RunReport,
     RunStart,
+    Samples,
     Scorecard,
     Scores,
     Share,
+    SideBySide,
     SourcePosition,
     Table,
     TellingWord,
@@ -80,7 +84,7 @@ def report_of(outcome: Outcome) -> RunReport | BootstrapReport:
 
 
 def run(seen: Observation | None, tried: Attempt | None = None, *, force: bool = False, promote: bool = True,
-        policy: Policy | None = None) -> RunReport:  # fmt: skip
+        policy: Policy | None = None, asking: Asked | None = None) -> RunReport:  # fmt: skip
     """What `maintain` makes of an observation and, where it trained, of an attempt."""
     start = started(release(1))
     decision: RetrainDecision | None = None
@@ -97,8 +101,22 @@ def run(seen: Observation | None, tried: Attempt | None = None, *, force: bool =
     blessed = tried is not None and tried.blessing.verdict == "blessed"
     return conclude(
         start.model_copy(update={"force": force}), decision, window=window(0 if seen is None else 200), observation=seen,
-        attempt=tried, release=release(2) if blessed and promote else None, timings=TIMINGS, finished_at=AT,
+        attempt=tried, release=release(2) if blessed and promote and not asking else None, asked=asking, timings=TIMINGS,
+        finished_at=AT,
     )  # fmt: skip
+
+
+def asked(*, text: str = "the film was fine", label: str | None = "positive", ratings: int = 0) -> Asked:
+    """Version 2 waits for a week."""
+    shown = (SideBySide(text=text, label=label, champion="negative", champion_confidence=0.61, candidate="positive",
+                        candidate_confidence=0.92, content="c" * 32),
+             SideBySide(text="dull", label=None, champion="negative", champion_confidence=0.8, candidate="negative",
+                        candidate_confidence=0.99, content="d" * 32))  # fmt: skip
+    request = ApprovalRequest(
+        version=2, run_id="20261125-150000-abcdef", champion_version=1, manifest_sha256="m" * 64, asked_at=AT,
+        expires_at=AT + timedelta(days=7), samples=table(2), ratings=ratings, win_rate=0.5,
+    )  # fmt: skip
+    return Asked(request=request, samples=Samples(sheet=request.samples, shown=shown, differing=17, rows=1200))
 
 
 def started(champion: Release | None) -> RunStart:

@@ -2,7 +2,7 @@ from pathlib import Path
 
 from infra.object_store import ObjectStore
 from tasks.registry.comparing import compare, describe_versions
-from tests.releases import moved, released, stored_candidate
+from tests.releases import NOW, moved, released, stored_candidate
 
 
 def test_two_versions_differ_in_what_the_spec_says_and_their_metrics_are_named_all_the_same(
@@ -23,6 +23,6 @@ def test_versions_are_listed_newest_first_with_their_aliases(store: ObjectStore,
     candidate = stored_candidate(store, tmp_path / "model")
     moved(released(candidate, store, "run-1"), None, store)
     released(candidate, store, "run-2")
-    lines = describe_versions(store=store)
+    lines = describe_versions(now=NOW, store=store)
     assert [(line.version, line.aliases) for line in lines] == [(2, ()), (1, ("champion",))]
     assert lines[0].bytes > 1000

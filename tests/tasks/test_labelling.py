@@ -30,7 +30,8 @@ from models.contracts import (
 from models.rows import Split, split_of
 from models.sections import Policy, Training
 from tasks.label_sheets import guarded, read_filled, unguarded
-from tasks.labelling import draw_in_proportion, request_labels
+from tasks.labelling import request_labels
+from tasks.metrics.drawing import draw_in_proportion
 from tests.tasks.test_monitoring import LABELS, released
 from tests.tiny import kept_table, sentences, stored_scores
 

@@ -10,6 +10,7 @@ from models.sections import Policy
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
     OUTCOMES,
+    asked,
     attempt,
     bootstrapped,
     candidate,
@@ -48,7 +49,11 @@ def evil_report() -> RunReport:
     """Row text that would like to be more than text, wherever a report shows text from outside."""
     reasons = [ReasonCount(reason="unknown label", rows=3, example=f"incoming/day-1.csv:4: {EVIL}")]
     seen = observation(accuracy=0.7, gap=0.4, labels=(EVIL, "x" * 200), reasons=reasons)
-    return run(seen, attempt(slices=[comparison(f"slice:label={EVIL}", 0.01)], leaked=[EVIL]))
+    return run(
+        seen,
+        attempt(slices=[comparison(f"slice:label={EVIL}", 0.01)], leaked=[EVIL]),
+        asking=asked(text=EVIL, label=EVIL),
+    )
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -147,7 +152,9 @@ def test_text_from_rows_is_shown_and_never_obeyed() -> None:
     page = Page(html)
     assert not {"script", "img", "link", "iframe"} & set(page.tags)
     assert [value for name, value in page.attributes if name == "href"] == ["evidently.html"]
-    assert page.shown.count(" ".join(EVIL.split())) == 5  # label, slice, gate, quarantined row, leak
+    assert (
+        page.shown.count(" ".join(EVIL.split())) == 7
+    )  # label, slice, gate, quarantined row, leak, sample and its label
 
 
 def test_text_from_rows_cannot_break_out_of_a_markdown_table() -> None:
@@ -272,3 +279,17 @@ def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -
         assert "<b>film" not in text.replace("\\<", "")
         assert "half of its 8 columns" in text
     assert "tell the two apart" not in render_html(report_of(Outcome.HELD))
+
+
+def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_the_commands_that_answer() -> None:
+    report = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=10))
+    assert isinstance(report, RunReport)
+    assert report.headline.endswith("Version 2 waits for an answer until 2026-12-02 15:00 UTC.")
+    for shown in (Page(render_html(report)).shown, render_markdown(report)):
+        assert "it is published and waits for approval until 2026-12-02 15:00 UTC; version 1 goes on serving" in shown
+        assert "17 of 1,200 sealed rows are answered differently by the two models; 2 of all are here" in shown
+        assert "10 must be rated, and the candidate be shown to win at least 50.0% of the decided ones" in shown
+        assert all(command in shown for command in ("upkeep approve SPEC", "upkeep reject SPEC", "upkeep waiting SPEC"))
+        assert "no alias is moved without a person's yes" in shown
+    assert "| ≠ | the film was fine | positive | negative 61.0% | positive 92.0% |" in render_markdown(report)
+    assert "| = | dull |  | negative 80.0% | negative 99.0% |" in render_markdown(report)

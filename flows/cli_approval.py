@@ -1,0 +1,71 @@
+"""The commands by which a person answers: waiting, approve, reject. They run the flow that Prefect's form runs."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from flows.cli_looking import Json, Spec
+from infra.settings import prepare_environment
+
+approving = typer.Typer()
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
+Version = Annotated[int | None, typer.Option(help="Default: the newest that waits.")]
+Reason = Annotated[str, typer.Option(help="Kept in the registry for good.")]
+Force = Annotated[bool, typer.Option(help="Also one that was judged against another champion, was rejected, or whose "
+                                     "question has expired or lacks ratings.")]  # fmt: skip
+
+
+@approving.command()
+def waiting(
+    spec: Spec, as_json: Json = False,
+    sheet: Annotated[Path | None, typer.Option(help="A new CSV file for the newest's samples, to be rated.")] = None,
+) -> None:  # fmt: skip
+    """What waits for an answer: the scorecard, the ratings, and both models' answers side by side."""
+    from flows.waiting import describe_waiting, find_waiting
+
+    found = find_waiting(spec, sheet=sheet)
+    if as_json:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
+    else:
+        lines = [line for one in found for line in describe_waiting(one)]
+        typer.echo("\n".join(lines or ["nothing waits for an answer"]))
+
+
+@approving.command()
+def approve(
+    spec: Spec, reason: Reason, version: Version = None, as_json: Json = False, verbose: Verbose = False,
+    ratings: Annotated[Path | None, typer.Option(help="A filled copy of the sheet of samples (CSV).")] = None,
+    force: Force = False,
+) -> None:  # fmt: skip
+    """Say yes: the version that waits becomes champion, once it was verified and loaded."""
+    prepare_environment(verbose=verbose)
+    promoted(spec, version=version, why=reason, ratings=ratings, force=force, as_json=as_json)
+
+
+@approving.command()
+def reject(
+    spec: Spec, reason: Reason, version: Version = None, as_json: Json = False, verbose: Verbose = False,
+    force: Annotated[bool, typer.Option(help="Also one whose question has expired.")] = False,
+) -> None:  # fmt: skip
+    """Say no: the version that waits never becomes champion, unless somebody forces it."""
+    prepare_environment(verbose=verbose)
+    promoted(spec, answer="reject", version=version, why=reason, force=force, as_json=as_json)
+
+
+def promoted(
+    spec: Path, *, version: int | None, why: str, force: bool, as_json: bool, ratings: Path | None = None,
+    answer: Literal["approve", "reject"] = "approve",
+) -> None:  # fmt: skip
+    """Runs the flow and says what came of it."""
+    from flows.promote import promote as flow
+    from models.contracts import Record, Release
+
+    came = flow(spec, version=version, answer=answer, why=why, ratings=ratings, force=force)
+    if isinstance(came, Release):
+        record: Record = came.entry
+        line = f"version {came.version} is champion, version {came.entry.previous_version} was before"
+    else:
+        record, line = came, f"version {came.version} was rejected by {came.who}: {came.why}"
+    typer.echo(record.model_dump_json(indent=2) if as_json else line)

@@ -1,0 +1,47 @@
+"""The samples as a sheet that people fill: `better` says which answer is, `rater` who says so; `content` names a row."""
+
+from collections.abc import Container
+from pathlib import Path
+from typing import get_args
+
+from errors import DataError
+from models.contracts import Rating, SideBySide
+from tasks.label_sheets import Cells, read_cells, write_csv
+
+FILLED = ("better", "rater")
+ANSWERS = ("text", "label", "champion", "champion_confidence", "candidate", "candidate_confidence")
+CHOICES = get_args(Rating.model_fields["better"].annotation)
+
+
+def write_sheet(samples: list[SideBySide], path: Path) -> None:
+    columns = (*FILLED, *ANSWERS, "content")
+    write_csv([{name: getattr(row, name, None) for name in columns} for row in samples], columns, path)
+
+
+def read_samples(path: Path) -> list[SideBySide]:
+    """The rows of a sheet as it was written, whatever its copy is called."""
+    return [
+        SideBySide.model_validate({**cells.values, "label": cells.values["label"] or None, "content": cells.content})
+        for cells in read_cells(path, (*ANSWERS, "content"), suffix=".csv")
+    ]
+
+
+def read_ratings(path: Path, *, asked: Container[str], version: int) -> tuple[Rating, ...]:
+    """What a filled sheet says; rows that nobody rated are left out. `asked`: the contents that were shown."""
+    rated = [cells for cells in read_cells(path, ("better", "rater", "content")) if cells.plain("better")]
+    if not rated:
+        raise DataError(f"{path} rates nothing: fill the column `better` with {', '.join(CHOICES)}, and `rater` with "
+                        "your name; `upkeep waiting SPEC --sheet FILE` writes an empty sheet")  # fmt: skip
+    return tuple(_rating(cells, asked, version, path) for cells in rated)
+
+
+def _rating(cells: Cells, asked: Container[str], version: int, path: Path) -> Rating:
+    better, rater = cells.plain("better").casefold(), cells.plain("rater")
+    if better not in CHOICES:
+        raise DataError(f"{path}, line {cells.line}: better is {better!r}; write {', '.join(CHOICES)} or nothing")
+    if not rater:
+        raise DataError(f"{path}, line {cells.line}: rated by nobody; write a name into the column `rater`")
+    if cells.content not in asked:
+        raise DataError(f"{path}, line {cells.line}: {cells.content[:40]!r} is no sample of version {version}; fill the "
+                        "sheet of that version and leave its column `content` alone")  # fmt: skip
+    return Rating.model_validate({"content": cells.content, "better": better, "rater": rater})

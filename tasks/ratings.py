@@ -1,0 +1,49 @@
+"""People's ratings as a gate: enough samples rated, and the candidate shown to win often enough among the decided."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from models.contracts import ApprovalRequest, Estimate, GateResult, Rating, Ratings, Verdict
+from tasks.metrics.win_rate import win_rate
+
+
+def judge_ratings(sheets: Iterable[Ratings], request: ApprovalRequest) -> GateResult:
+    """By the rule of the request. A sample counts once, however many people rated it."""
+    verdicts = [_majority(votes) for votes in _votes(sheets).values()]
+    decided = Counter(verdicts)
+    measured = win_rate(decided["candidate"], decided["candidate"] + decided["champion"])
+    verdict, because = _judge(measured, len(verdicts), request)
+    counted = (f"{len(verdicts)} of {request.samples.rows} samples rated: candidate better {decided['candidate']}, "
+               f"champion {decided['champion']}, same {decided['same']}")  # fmt: skip
+    return GateResult(gate="ratings", verdict=verdict, metric="win_rate", on="samples", measured=measured,
+                      limit=request.win_rate, because=f"{counted}; {because}")  # fmt: skip
+
+
+def _votes(sheets: Iterable[Ratings]) -> dict[str, list[str]]:
+    """Content -> what each person says of it; of somebody who said it twice, what was handed in last."""
+    said: dict[tuple[str, str], Rating] = {}
+    for sheet in sorted(sheets, key=lambda sheet: sheet.at):
+        said |= {(rating.content, rating.rater.casefold()): rating for rating in sheet.given}
+    votes: dict[str, list[str]] = {}
+    for rating in said.values():
+        votes.setdefault(rating.content, []).append(rating.better)
+    return votes
+
+
+def _majority(votes: Sequence[str]) -> str:
+    """What most of those say who see a difference; `same` where they are even."""
+    lead = votes.count("candidate") - votes.count("champion")
+    return "same" if not lead else "candidate" if lead > 0 else "champion"
+
+
+def _judge(measured: Estimate, rated: int, request: ApprovalRequest) -> tuple[Verdict, str]:
+    won = f"the candidate wins {measured.value:.0%} of {measured.n} decided [{measured.low:.0%}, {measured.high:.0%}]"
+    if rated < request.ratings:
+        return Verdict.INSUFFICIENT, f"{request.ratings} must be rated"
+    if not measured.n:
+        return Verdict.INSUFFICIENT, "nobody saw a difference"
+    if measured.low >= request.win_rate:
+        return Verdict.BLESSED, f"{won}, shown to be at least {request.win_rate:.0%}"
+    if measured.high < request.win_rate:
+        return Verdict.REJECTED, f"{won}, shown to be below {request.win_rate:.0%}"
+    return Verdict.INSUFFICIENT, f"{won}: too few to show {request.win_rate:.0%}"

@@ -1,0 +1,168 @@
+"""The questions whether a version shall become champion, and people's answers: in the store, so that they outlive every
+process. A question is asked once and answered once; the first answer stands.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from errors import KeyTaken, MissingObject, NotApproved
+from infra.object_store import ObjectStore
+from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
+from models.part import parse_period
+from models.sections import Approval
+from tasks.registry.aliases import whoami
+from tasks.registry.sealed import sealed, unsealed
+
+Says = Literal["approve", "reject"]
+
+
+class Standing(StrEnum):
+    WAITS = "waits"
+    EXPIRED = "expired"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What was asked about a version, and the answer where there is one."""
+
+    request: ApprovalRequest
+    request_sha256: str
+    answer: ApprovalAnswer | None
+
+    def standing(self, now: datetime) -> Standing:
+        if self.answer:
+            return Standing.APPROVED if self.answer.verdict == "approve" else Standing.REJECTED
+        return Standing.WAITS if now < self.request.expires_at else Standing.EXPIRED
+
+    def told(self, now: datetime) -> str:
+        """In words."""
+        standing = self.standing(now)
+        if self.answer:
+            return f"{standing} by {self.answer.who} on {_moment(self.answer.at)}: {self.answer.why}"
+        return f"{standing if standing is Standing.EXPIRED else 'waits until'} {_moment(self.request.expires_at)}"
+
+
+def _moment(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+# --- asking -------------------------------------------------------------------------------------------------
+
+
+@task(name="ask for approval", cache_policy=NO_CACHE)
+def ask(
+    manifest: Manifest, samples: Table, *, approval: Approval, run_id: str, champion_version: int, now: datetime,
+    store: ObjectStore,
+) -> ApprovalRequest:  # fmt: skip
+    """The question about a version. Whoever asks it again, after a run that was killed, finds it as it was asked."""
+    request = ApprovalRequest(
+        version=manifest.version, run_id=run_id, champion_version=champion_version,
+        manifest_sha256=_sha256(store.get_bytes(store.keys.manifest(manifest.version))),
+        asked_at=now, expires_at=now + parse_period(approval.expires), samples=samples,
+        ratings=approval.ratings, win_rate=approval.win_rate,
+    )  # fmt: skip
+    key = store.keys.question(manifest.version)
+    try:
+        store.put_bytes(key, sealed(request), if_absent=True)
+    except KeyTaken:
+        return unsealed(ApprovalRequest, store.get_bytes(key), uri=store.uri(key))
+    return request
+
+
+def find_question(version: int, *, store: ObjectStore) -> Question | None:
+    """None where nothing was asked about a version."""
+    key = store.keys.question(version)
+    try:
+        data = store.get_bytes(key)
+    except MissingObject:
+        return None
+    request = unsealed(ApprovalRequest, data, uri=store.uri(key))
+    return Question(request, _sha256(data), _find_answer(version, store))
+
+
+def list_questions(*, store: ObjectStore) -> dict[int, Question]:
+    """Version -> what was asked about it."""
+    asked = sorted({int(key.split("/")[1]) for key in store.list_keys(store.keys.approvals)})
+    found = {version: find_question(version, store=store) for version in asked}
+    return {version: question for version, question in found.items() if question}
+
+
+# --- answering ----------------------------------------------------------------------------------------------
+
+
+@task(name="answer", cache_policy=NO_CACHE)
+def give_answer(
+    question: Question, verdict: Says, *, why: str, forced: bool, rated: GateResult | None,
+    sheets: Iterable[str], now: datetime, store: ObjectStore,
+) -> ApprovalAnswer:  # fmt: skip
+    """The answer that stands: this one, or an earlier one that says the same. NotApproved where the earlier one says
+    something else. `sheets`: the SHA-256 of the sheets behind `rated`."""
+    answer = ApprovalAnswer(
+        version=question.request.version, verdict=verdict, who=whoami(), at=now, why=why,
+        request_sha256=question.request_sha256, forced=forced, rated=rated,
+        ratings_sha256=tuple(sheets),
+    )  # fmt: skip
+    try:
+        store.put_bytes(store.keys.answer(answer.version), sealed(answer), if_absent=True)
+    except KeyTaken:
+        first = _find_answer(answer.version, store)
+        if first is None or first.verdict != verdict:
+            raise refusal(question, now, store=store) from None
+        return first
+    return answer
+
+
+def refusal(question: Question, now: datetime, *, store: ObjectStore) -> NotApproved:
+    """Why an answer comes too late, with the way out."""
+    version = question.request.version
+    question = find_question(version, store=store) or question
+    told = question.told(now)
+    if question.standing(now) is Standing.APPROVED:
+        return NotApproved(f"version {version} was {told}. The first answer stands; once it is champion, "
+                           "`upkeep rollback SPEC` goes back.")  # fmt: skip
+    if question.standing(now) is Standing.REJECTED:
+        return NotApproved(f"version {version} was {told}. The first answer stands: it becomes champion only with "
+                           "`upkeep promote SPEC --force`.")  # fmt: skip
+    return NotApproved(f"the question about version {version} {told}, unanswered. `upkeep run SPEC` makes a new challenger "
+                       "where one is called for; --force answers all the same.")  # fmt: skip
+
+
+def _find_answer(version: int, store: ObjectStore) -> ApprovalAnswer | None:
+    key = store.keys.answer(version)
+    try:
+        return unsealed(ApprovalAnswer, store.get_bytes(key), uri=store.uri(key))
+    except MissingObject:
+        return None
+
+
+# --- ratings ------------------------------------------------------------------------------------------------
+
+
+def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime, store: ObjectStore) -> None:
+    """Keeps a filled sheet beside the question. Handed in again it is the one that is there."""
+    version = question.request.version
+    sheet = Ratings(version=version, request_sha256=question.request_sha256, given=given, who=whoami(), at=now)
+    key = store.keys.rated(version, _sha256(json.dumps([rating.model_dump() for rating in given]).encode()))
+    with suppress(KeyTaken):
+        store.put_bytes(key, sealed(sheet), if_absent=True)
+
+
+def list_ratings(version: int, *, store: ObjectStore) -> dict[str, Ratings]:
+    """SHA-256 of a stored sheet -> what it says."""
+    found = {key: store.get_bytes(key) for key in store.list_keys(store.keys.ratings(version))}
+    return {_sha256(data): unsealed(Ratings, data, uri=store.uri(key)) for key, data in found.items()}
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
