@@ -100,3 +100,16 @@ def test_a_bootstrap_that_reaches_its_cap_says_so_and_goes_on_when_asked_again(h
     report = bootstrap(home.spec).report
     assert report.candidate.cost.resumed_from_step == caught.value.stopped.step
     assert report.candidate.cost.seconds > 60 * SHORT
+
+
+@pytest.mark.slow
+def test_two_processes_stop_at_the_cap_of_a_run_and_go_on_in_the_next(champion: Home) -> None:
+    together = {**TRAINING, "processes": 2}
+    champion.write_spec(training=together, policy={"min_rows": 20, "max_training_minutes": SHORT})
+    first = run(champion)
+    assert first.stopped is not None
+    champion.write_spec(training=together, policy={"min_rows": 20})
+    second = run(champion)
+    assert second.attempt is not None
+    assert second.attempt.candidate.cost.resumed_from_step == first.stopped.step
+    assert not list((champion.folder / ".upkeep" / "work").glob("training-*"))
