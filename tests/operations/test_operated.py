@@ -22,6 +22,11 @@ def post(operated: Operated, *events: dict[str, Any]) -> None:
     httpx.post(f"{operated.url}/events", json=whole, timeout=30).raise_for_status()
 
 
+def champion(model: Model) -> int:
+    found: int = json.loads(model.upkeep("status", "--json"))["champion"]["entry"]["version"]
+    return found
+
+
 def test_from_a_schedule_over_drift_and_a_retraining_on_the_gpu_pool_to_an_approved_champion(
     operated: Operated, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -31,8 +36,8 @@ def test_from_a_schedule_over_drift_and_a_retraining_on_the_gpu_pool_to_an_appro
     operated.start_worker("gpu")
     model.receive("day-1", moved(600, start=2000))
 
-    look = operated.completed("monitor/one")[0]
-    assert re.fullmatch(r"one · \d{4}-\d\d-\d\d · schedule", look.name)
+    first = operated.completed("monitor/one")[0]
+    assert re.fullmatch(r"one · \d{4}-\d\d-\d\d · schedule", first.name)
     (run, *others) = operated.completed("maintain/one")
     assert others == []
     assert re.fullmatch(r"one · \d{4}-\d\d-\d\d · drift", run.name)
@@ -43,14 +48,14 @@ def test_from_a_schedule_over_drift_and_a_retraining_on_the_gpu_pool_to_an_appro
 
     versions = model.upkeep("versions")
     assert "waits until" in versions
-    assert json.loads(model.upkeep("status", "--json"))["champion"]["version"] == 1
+    assert champion(model) == 1
     operated.ended(operated.ask("promote/one", why="seen in the UI"))
-    assert json.loads(model.upkeep("status", "--json"))["champion"]["version"] == 2
+    assert champion(model) == 2
     assert "all fit" in model.upkeep("audit")
 
-    assert look.end_time is not None
+    looks = [look.end_time for look in operated.runs("monitor/one") if look.end_time and look.end_time < run.created]
     assert run.start_time is not None
-    seconds = (run.start_time - look.end_time).total_seconds()
+    seconds = (run.start_time - max(looks)).total_seconds()
     with capsys.disabled():
         sys.stderr.write(f"\n   from the look that told of drift to the start of maintenance: {seconds:.1f} s\n")
 

@@ -1,0 +1,134 @@
+"""kill -9 of whatever can die while a model trains: the run is taken up, nothing is trained twice, no slot stays taken."""
+
+import json
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+import psutil
+import pytest
+from prefect import get_client
+from prefect.settings import PREFECT_API_URL, temporary_settings
+
+from tests.flows.conftest import moved
+from tests.operations.conftest import Model, Operated, kill
+from tests.tiny import sentences
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+LONG = {"epochs": 60, "learning_rate": 0.005, "threads": 1, "patience": 100, "evaluations": 30}
+"""Some twenty seconds, with a checkpoint every second or so."""
+
+
+@pytest.fixture(scope="module")
+def care(operated: Operated) -> Iterator[Operated]:
+    """The pools are there, and so are their workers."""
+    Model(operated, "pools", sentences(600))
+    operated.start_worker("cpu")
+    operated.start_worker("gpu")
+    yield operated
+
+
+class Training:
+    """A model whose maintenance has sent a training to the GPU pool, and which has written checkpoints."""
+
+    def __init__(self, operated: Operated, name: str) -> None:
+        self.operated, self.model = operated, Model(operated, name, sentences(600), training=LONG)
+        self.model.receive("day-1", moved(600, start=2000))
+        self.run = operated.ask(f"maintain/{name}")
+        operated.until("the training begins", lambda: operated.runs(f"retrain/{name}"))
+        operated.until("there are checkpoints", lambda: len(self.checkpoints()) >= 2)
+        self.training: UUID = operated.runs(f"retrain/{name}")[0].id
+
+    def checkpoints(self) -> list[int]:
+        found = (self.model.folder / ".upkeep/work").glob("training-*/checkpoint-*")
+        return sorted(int(path.name.split("-")[1]) for path in found)
+
+    def finishes(self) -> dict[str, object]:
+        """The run completes, with one release and one training; answers with what the training cost."""
+        ended = self.operated.ended(self.run)
+        assert ended.state is not None
+        assert ended.state.is_completed(), f"{ended.state.message}\n{self.operated.logs()}"
+        history = json.loads(self.model.upkeep("history", "--json"))
+        assert [entry["outcome"] for entry in history] == ["released", "bootstrapped"]
+        assert "all fit" in self.model.upkeep("audit")
+        self.no_slot_is_taken()
+        (cost,) = [attempt["candidate"]["cost"] for attempt in self.attempts()]
+        return dict(cost)
+
+    def attempts(self) -> list[dict[str, dict[str, dict[str, object]]]]:
+        found = (self.model.folder / ".upkeep/reports").glob("*/report.json")
+        reports = [json.loads(path.read_text()) for path in found]
+        return [report["attempt"] for report in reports if report.get("attempt")]
+
+    def no_slot_is_taken(self) -> None:
+        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
+            running = [
+                r
+                for r in client.read_flow_runs(limit=200)
+                if r.state and (r.state.is_running() or r.state.is_pending())
+            ]
+        assert [run.name for run in running] == []
+
+
+def the_process_that_trains(training: Training) -> None:
+    kill(training.operated.process_of(training.training))
+
+
+def the_process_that_waits(training: Training) -> None:
+    kill(training.operated.process_of(training.run))
+
+
+def the_worker_of_the_gpu_pool(training: Training) -> None:
+    training.operated.kill("worker-gpu")
+    training.operated.start_worker("gpu")
+
+
+def the_worker_of_the_cpu_pool(training: Training) -> None:
+    training.operated.kill("worker-cpu")
+    training.operated.start_worker("cpu")
+
+
+def the_server(training: Training) -> None:
+    training.operated.kill("server")
+    training.operated.start_server()
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        the_process_that_trains,
+        the_process_that_waits,
+        the_worker_of_the_gpu_pool,
+        the_worker_of_the_cpu_pool,
+        the_server,
+    ],
+)
+def test_after_kill_9_in_a_training_the_run_is_finished_and_at_most_one_checkpoint_is_lost(
+    care: Operated, death: Callable[[Training], None]
+) -> None:
+    training = Training(care, death.__name__.replace("_", "-"))
+    reached = training.checkpoints()[-1]
+    death(training)
+    cost = training.finishes()
+    if death is the_process_that_trains:
+        assert int(str(cost["resumed_from_step"])) >= reached
+        crashed, second = care.runs(f"retrain/{training.model.name}")
+        assert crashed.state is not None
+        assert crashed.state.is_crashed()
+        assert second.run_count == 1
+    else:
+        assert cost["resumed_from_step"] == 0
+        assert len(care.runs(f"retrain/{training.model.name}")) == 1
+
+
+def test_a_run_whose_whole_machine_is_gone_is_marked_and_taken_up_by_another_worker(care: Operated) -> None:
+    training = Training(care, "machine-gone")
+    victims = [care.process_of(training.training), care.process_of(training.run)]
+    for name in ("worker-cpu", "worker-gpu"):
+        victims.append(psutil.Process(care.processes[name].pid))
+    for victim in reversed(victims):  # the workers first: they would report the death of what they started
+        kill(victim)
+    care.start_worker("cpu")
+    care.start_worker("gpu")
+    cost = training.finishes()
+    assert int(str(cost["resumed_from_step"])) > 0
+    assert care.read(training.run).run_count == 2
