@@ -1,4 +1,4 @@
-"""The report on the run's Prefect page: the whole of it as Markdown, its tables as tables, and where the page is."""
+"""The report on the run's Prefect page: the whole of it as Markdown, a picture, its tables, and where the page is."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from models.contracts import Asked, BootstrapReport, Pages, RunReport
 from tasks.drift_plots import rank_signals
 from tasks.formats import count, interval, p_value, percent, points, words
+from tasks.picture import picture_of
 
 Row = dict[str, str]
 
@@ -23,6 +24,9 @@ def show_in_prefect(report: RunReport | BootstrapReport, pages: Pages, *, markdo
         key=f"{model}-page", link=address_of(pages, endpoint=endpoint), link_text="the report as a page, with plots",
         description=f"In the store: {pages.html.uri}. On the machine that made it: {pages.local_html}",
     )  # fmt: skip
+    picture = picture_of(report) if isinstance(report, RunReport) else None
+    if picture:
+        create_markdown_artifact(key=f"{model}-picture", markdown=picture, description="What moved, and what changed")
     for name, (rows, description) in list_tables(report).items():
         if rows:
             create_table_artifact(key=f"{model}-{name}", table=rows, description=description)

@@ -27,6 +27,10 @@ PATIENCE = 240.0
 """Seconds; on two busy cores a flow's process takes 20 to start."""
 
 
+MANY = 650
+"""So many rows are scored on the GPU pool; the other windows of these tests are smaller."""
+
+
 def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -154,7 +158,7 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     with local_store(folder / "store") as store:
         found = Operated(folder, {
             "UPKEEP_S3_BUCKET": "upkeep", "UPKEEP_S3_ENDPOINT_URL": store.url,
-            "UPKEEP_S3_ACCESS_KEY": store.access_key, "UPKEEP_S3_SECRET_KEY": store.secret_key,
+            "UPKEEP_GPU_FROM_ROWS": str(MANY), "UPKEEP_S3_ACCESS_KEY": store.access_key, "UPKEEP_S3_SECRET_KEY": store.secret_key,
         })  # fmt: skip
         try:
             found.start_server()

@@ -3,14 +3,20 @@
 import json
 import re
 import sys
+import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
+from prefect.blocks.notifications import CustomWebhookNotificationBlock
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import moved
-from tests.operations.conftest import Model, Operated
+from tests.operations.conftest import MANY, Model, Operated
 from tests.tiny import sentences
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -18,8 +24,29 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 def post(operated: Operated, *events: dict[str, Any]) -> None:
     """As a store's notification or another system would tell: plain HTTP."""
-    whole = [{"occurred": datetime.now(UTC).isoformat(), "payload": {}, "related": [], **event} for event in events]
+    whole = [{"occurred": datetime.now(UTC).isoformat(), "id": str(uuid4()), **event} for event in events]
     httpx.post(f"{operated.url}/events", json=whole, timeout=30).raise_for_status()
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """The address of a webhook, and then what was posted there."""
+    bodies: list[str] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            bodies.append(self.rfile.read(int(self.headers["content-length"])).decode())
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            return
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        bodies.append(f"http://127.0.0.1:{server.server_port}/")
+        yield bodies
+        server.shutdown()
 
 
 def champion(model: Model) -> int:
@@ -77,11 +104,29 @@ def test_a_hundred_duplicate_events_make_one_retraining(operated: Operated) -> N
     assert [run["kind"] for run in json.loads(model.upkeep("history", "--json"))] == ["maintain", "bootstrap"]
 
 
-def test_new_objects_that_a_store_tells_of_are_looked_at(operated: Operated) -> None:
+def test_new_objects_that_a_store_tells_of_are_looked_at_and_many_rows_are_scored_on_the_gpu_pool(
+    operated: Operated,
+) -> None:
     model = Model(operated, "three", sentences(600))
-    model.receive("day-1", sentences(120, start=1000))
+    model.receive("day-1", sentences(MANY, start=1000))
     created = {"event": "upkeep.objects.created", "resource": {"prefect.resource.id": "upkeep.model.three"}}
     post(operated, *[created] * 5)
     operated.completed("monitor/three")
     assert len(operated.runs("monitor/three")) == 1
+    (scoring,) = operated.runs("score/three")
+    assert scoring.work_pool_name == "upkeep-gpu"
     assert json.loads(model.upkeep("history", "--json"))[0]["outcome"] == "held"
+
+
+def test_a_run_that_fails_is_told_where_the_notification_block_says(operated: Operated, told: list[str]) -> None:
+    model = Model(operated, "four", sentences(600))
+    address = told[0]
+    with temporary_settings({PREFECT_API_URL: operated.url}):
+        CustomWebhookNotificationBlock(name="ops", url=address, json_data={"text": "{{subject}}"}).save("ops")
+    model.upkeep("deploy", "--gpus", "1", "--notify", "custom-webhook/ops")
+    model.receive("day-1", sentences(120, start=1000).assign(label="sideways"))
+    failed = operated.ended(operated.ask("maintain/four"))
+    assert failed.state is not None
+    assert failed.state.is_failed()
+    operated.until("the alert arrives", lambda: len(told) > 1)
+    assert f"{failed.name} failed" in told[1]

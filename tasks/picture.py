@@ -1,0 +1,71 @@
+"""The run in one picture, for pages that show Markdown and images only: what moved, and what the candidate changed.
+
+A whole SVG document without classes or scripts, light on dark and dark on light, since Prefect's page may be either.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Sequence
+from html import escape
+
+from models.contracts import Comparison, DriftSignal, RunReport
+from tasks.drift_plots import rank_signals
+from tasks.formats import points, words
+
+ROW, LEFT, WIDTH, RIGHT = 24, 190, 360, 210
+GREY, BLUE, RED, GREEN = "#8a8f98", "#4a90d9", "#d9534f", "#3fa34d"
+MOST = 12
+"""Rows a panel; the tables beside it hold all."""
+
+
+def picture_of(report: RunReport) -> str | None:
+    """Markdown that shows it; None where there is nothing to draw."""
+    seen, attempt = report.observation, report.attempt
+    panels: list[tuple[str, Sequence[str]]] = []
+    if seen and seen.drift.signals:
+        signals = rank_signals(seen.drift.signals)[:MOST]
+        panels.append(("How much moved, against its floor", [_signal(s, i) for i, s in enumerate(signals)]))
+    if attempt and attempt.scorecard.comparisons:
+        compared = attempt.scorecard.comparisons[:MOST]
+        reach = max(0.02, *(abs(end) for c in compared for end in (c.difference.low, c.difference.high)))
+        place = _placer(reach)
+        rows = [_difference(c, i, place) for i, c in enumerate(compared)]
+        panels.append(("Candidate minus champion, on the same rows", rows))
+    return "\n\n".join(f"**{title}**\n\n![{title}]({_image(rows)})" for title, rows in panels) or None
+
+
+def _placer(reach: float) -> Callable[[float], float]:
+    return lambda value: LEFT + WIDTH / 2 * (1 + value / (1.1 * reach))
+
+
+def _signal(signal: DriftSignal, row: int) -> str:
+    """AUC begins at one half, where nothing moved; the other effects at 0."""
+    nothing = 0.5 if signal.effect_name == "AUC" else 0.0
+    at = [LEFT + WIDTH * min(1.0, max(0.0, (v - nothing) / (1 - nothing))) for v in (signal.effect, signal.floor)]
+    y, colour = ROW * row + ROW / 2, RED if signal.drifted else BLUE
+    told = f"{signal.effect_name} {signal.effect:.2f}, floor {signal.floor:g}"
+    return _told(signal.name, told, y) + _line(LEFT, at[0], y, colour, 8) + _line(at[1], at[1] + 2, y, GREY, 16)
+
+
+def _difference(compared: Comparison, row: int, place: Callable[[float], float]) -> str:
+    found, y = compared.difference, ROW * row + ROW / 2
+    colour = GREEN if found.low > 0 else RED if found.high < 0 else BLUE
+    name = f"{compared.on.removeprefix('slice:')}, {words(compared.metric)}"
+    mark = f'<circle cx="{place(found.value):.1f}" cy="{y}" r="4.5" fill="{colour}"/>'
+    zero = _line(place(0) - 0.5, place(0) + 0.5, y, GREY, ROW)
+    return _told(name, points(found), y) + zero + _line(place(found.low), place(found.high), y, colour, 3) + mark
+
+
+def _told(name: str, numbers: str, y: float) -> str:
+    text = '<text x="{x}" y="{y}" fill="{fill}" font-size="12" font-family="sans-serif"{anchor}>{told}</text>'
+    first = text.format(x=LEFT - 8, y=y + 4, fill=GREY, anchor=' text-anchor="end"', told=escape(name[:30]))
+    return first + text.format(x=LEFT + WIDTH + 8, y=y + 4, fill=GREY, anchor="", told=escape(numbers))
+
+
+def _line(start: float, end: float, y: float, colour: str, thick: float) -> str:
+    return f'<rect x="{start:.1f}" y="{y - thick / 2}" width="{max(1.0, end - start):.1f}" height="{thick}" fill="{colour}"/>'
+
+
+def _image(rows: Sequence[str]) -> str:
+    size = f'width="{LEFT + WIDTH + RIGHT}" height="{ROW * len(rows)}"'
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(rows)}</svg>'
+    return f"data:image/svg+xml;base64,{b64encode(svg.encode()).decode()}"

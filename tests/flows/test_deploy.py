@@ -1,0 +1,121 @@
+"""`upkeep deploy` on a real server: safe to repeat, and never against what a person has set."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
+from prefect.events.schemas.automations import Automation
+
+from errors import PoolError, SpecError
+from flows.deploy import Deployed, Options, deploy
+from flows.maintain import maintain
+from tasks.pool_runs import run_on_pool
+from tests.flows.conftest import Home
+
+ROOT = Path(__file__).resolve().parents[2]
+FLOWS = {"monitor", "maintain", "promote", "rollback", "retrain", "score"}
+
+
+def put(home: Home, **options: object) -> Deployed:
+    (done,) = deploy([home.spec], Options(**{"gpus": 2, **options}))  # type: ignore[arg-type]
+    return done
+
+
+def automations(client: SyncPrefectClient, done: Deployed) -> dict[str, Automation]:
+    return {name: found for name in done.automations for found in client.read_automations_by_name(name)}
+
+
+def test_deploying_twice_makes_everything_once(home: Home) -> None:
+    home.write_spec(schedule={"cron": "0 3 * * *", "monitor": "*/5 * * * *"})
+    done, again = put(home), put(home, gpus=3)
+    assert done == again
+    assert set(done.deployments) == {f"{flow}/test" for flow in FLOWS}
+    with get_client(sync_client=True) as client:
+        assert len(client.read_deployments()) == len(FLOWS)
+        assert all(len(client.read_automations_by_name(name)) == 1 for name in done.automations)
+        assert client.read_work_pool("upkeep-gpu").concurrency_limit == 3
+        assert client.read_work_queue_by_name("test", work_pool_name="upkeep-cpu").concurrency_limit == 1
+        look = client.read_deployment_by_name("monitor/test")
+        assert [s.schedule.cron for s in look.schedules] == ["*/5 * * * *"]  # type: ignore[union-attr]
+        assert look.entrypoint == "flows.monitor.monitor"
+
+
+def test_a_schedule_that_was_taken_out_of_the_spec_is_gone_after_the_next_deploy(home: Home) -> None:
+    home.write_spec(schedule={"cron": "0 3 * * *"})
+    put(home)
+    home.write_spec()
+    put(home)
+    with get_client(sync_client=True) as client:
+        assert client.read_deployment_by_name("maintain/test").schedules == []
+
+
+def test_an_automation_that_a_person_paused_stays_paused(home: Home) -> None:
+    done = put(home)
+    with get_client(sync_client=True) as client:
+        for found in automations(client, done).values():
+            client.pause_automation(found.id)
+        put(home)
+        assert {found.enabled for found in automations(client, done).values()} == {False}
+        for found in automations(client, done).values():
+            client.resume_automation(found.id)
+
+
+def test_alerts_go_where_a_block_says_and_nowhere_by_default(home: Home) -> None:
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    block = CustomWebhookNotificationBlock(name="ops", url="https://example.invalid/hook")
+    block.save("ops", overwrite=True)
+    done = put(home)
+    with get_client(sync_client=True) as client:
+        kinds = {action.type for found in automations(client, done).values() for action in found.actions}
+        assert "send-notification" not in kinds
+        put(home, notify="custom-webhook/ops")
+        alerting = [
+            n for n, a in automations(client, done).items() if any(x.type == "send-notification" for x in a.actions)
+        ]
+    assert {name.split(" · ")[2].split(" → ")[0] for name in alerting} == {"failed run", "no run", "crashed run"}
+    with pytest.raises(SpecError, match=r"no such block.*prefect block ls"):
+        put(home, notify="slack-webhook/nobody")
+
+
+def test_every_field_of_every_form_says_what_it_means(home: Home) -> None:
+    done = put(home)
+    with get_client(sync_client=True) as client:
+        for name in done.deployments:
+            fields = client.read_deployment_by_name(name).parameter_openapi_schema["properties"]
+            assert [field for field, says in fields.items() if not says.get("description")] == [], name
+
+
+@pytest.mark.parametrize(("schedule", "told"), [({"cron": "at noon"}, "at noon"), ({"timezone": "Mars"}, "Mars")])
+def test_a_schedule_that_means_nothing_is_refused_with_what_would_do(
+    home: Home, schedule: dict[str, str], told: str
+) -> None:
+    home.write_spec(schedule=schedule)
+    with pytest.raises(SpecError, match=rf"(?s)schedule of 'test'.*{told}.*0 3 \* \* \*"):
+        put(home)
+
+
+def test_work_for_a_pool_that_nobody_deployed_says_what_to_do(prefect_server: None) -> None:
+    with pytest.raises(PoolError, match=r"no deployment 'retrain/nobody'.*upkeep deploy SPEC.*UPKEEP_GPU_POOL"):
+        run_on_pool("retrain/nobody", {}, key="k")
+
+
+def test_a_workers_process_starts_without_torch() -> None:
+    modules = ", ".join(f"flows.{flow}" for flow in sorted(FLOWS))
+    code = f"import sys, {modules}; print([m for m in ('torch', 'transformers', 'evidently') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_run_is_named_by_its_model_the_day_and_what_made_it(home: Home) -> None:
+    from flows.naming import _cause
+
+    assert maintain.flow_run_name is not None
+    assert _cause({"dry_run": True, "force": True}, []) == "dry run"
+    assert _cause({"force": True, "window": "a"}, []) == "forced"
+    assert _cause({"window": "a"}, ["auto-scheduled"]) == "drift"
+    assert _cause({}, ["auto-scheduled", "upkeep"]) == "schedule"
+    assert _cause({}, []) == "by hand"

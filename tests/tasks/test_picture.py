@@ -1,0 +1,46 @@
+"""The picture on a run's Prefect page is a whole SVG that says what the records say."""
+
+import base64
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from models.contracts import Outcome, RunReport
+from tasks.picture import MOST, picture_of
+from tests.tasks.reports import OUTCOMES, report_of
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn(report: RunReport) -> list[ElementTree.Element]:
+    picture = picture_of(report) or ""
+    found = re.findall(r"!\[[^]]+\]\(data:image/svg\+xml;base64,([\w+/=]+)\)", picture)
+    return [ElementTree.fromstring(base64.b64decode(each)) for each in found]
+
+
+@pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o is not Outcome.BOOTSTRAPPED])
+def test_every_signal_and_comparison_of_a_run_is_drawn_inside_the_picture(outcome: Outcome) -> None:
+    report = report_of(outcome)
+    assert isinstance(report, RunReport)
+    panels = drawn(report)
+    assert len(panels) == (report.observation is not None) + (report.attempt is not None)
+    for panel in panels:
+        width, height = float(panel.attrib["width"]), float(panel.attrib["height"])
+        for mark in panel.iter(f"{SVG}rect"):
+            assert 0 <= float(mark.attrib["x"]) <= float(mark.attrib["x"]) + float(mark.attrib["width"]) <= width
+            assert 0 <= float(mark.attrib["y"]) <= height
+    told = " ".join(text.text or "" for panel in panels for text in panel.iter(f"{SVG}text"))
+    if report.observation:
+        assert all(s.name[:30] in told for s in report.observation.drift.signals[:MOST])
+
+
+def test_a_name_with_markup_in_it_stays_a_name() -> None:
+    report = report_of(Outcome.HELD)
+    assert isinstance(report, RunReport)
+    assert report.observation is not None
+    drift = report.observation.drift
+    odd = drift.signals[0].model_copy(update={"name": "<b>&"})
+    seen = report.observation.model_copy(update={"drift": drift.model_copy(update={"signals": (odd,)})})
+    (panel,) = drawn(report.model_copy(update={"observation": seen}))
+    assert next(text.text for text in panel.iter(f"{SVG}text")) == "<b>&"
