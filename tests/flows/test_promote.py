@@ -1,6 +1,7 @@
 """A version that waits becomes champion when a person says so; a broken champion can always be left."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from flows.inspect import read_all_history, read_status
 from flows.promote import promote
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport, Manifest, Measured, Outcome
+from models.contracts import BootstrapReport, Manifest, Measured, Outcome, Record, Release
 from models.spec import read_spec
 from tasks.registry.versions import publish
 from tests.flows.conftest import Home
@@ -31,15 +32,21 @@ class Registry:
         assert isinstance(first, BootstrapReport)
         self.spec, self.store, self.first = home.spec, store, first
 
-    def publish(self, *, judged_against: int) -> Manifest:
+    def publish(self, *, judged_against: int, evidence: Record | None = None) -> Manifest:
         was = self.first.release.manifest
         run = {"run_id": f"r{len(self.store.list_keys(self.store.keys.claims)) + 1}"}
         return publish.fn(
             self.first.candidate.model_copy(update={"parent": judged_against}), model="test",
             kind=read_spec(self.spec).kind, reference=was.reference, measured=was.measured,
-            evidence=Measured(measurements=was.measured, majority_share=0.5),
+            evidence=evidence or Measured(measurements=was.measured, majority_share=0.5),
             lineage=was.lineage.model_copy(update=run), created_at=was.created_at, store=self.store,
         )  # fmt: skip
+
+
+def promoted(registry: Registry, **options: Any) -> Release:
+    came = promote.fn(registry.spec, **options)
+    assert isinstance(came, Release)
+    return came
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def registry(home: Home, store: ObjectStore) -> Registry:
 
 def test_the_newest_version_that_waits_is_promoted_and_the_history_says_so(registry: Registry) -> None:
     registry.publish(judged_against=1)
-    entry = promote.fn(registry.spec, why="seen and approved").entry
+    entry = promoted(registry, why="seen and approved").entry
     assert (entry.version, entry.previous_version, entry.why) == (2, 1, "seen and approved")
     last = read_all_history(registry.spec)[0]
     assert (last.outcome, last.champion_version) == (Outcome.PROMOTED, 2)
@@ -67,7 +74,7 @@ def test_a_version_that_was_judged_against_another_champion_needs_force(registry
     promote.fn(registry.spec, version=2)
     with pytest.raises(SpecError, match="passed its gates against version 1, and version 2 is champion now"):
         promote.fn(registry.spec)
-    assert promote.fn(registry.spec, force=True).version == 3
+    assert promoted(registry, force=True).version == 3
 
 
 def test_a_version_whose_bytes_were_changed_is_not_promoted(registry: Registry, store: ObjectStore) -> None:

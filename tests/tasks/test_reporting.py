@@ -9,7 +9,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Artifact, BootstrapReport, Outcome, Pages, RunReport
 from tasks import artifacts
 from tasks.reporting import write_report
-from tests.tasks.reports import OUTCOMES, report_of
+from tests.tasks.reports import OUTCOMES, asked, attempt, observation, report_of, run
 
 
 def with_evidently(report: RunReport, store: ObjectStore, folder: Path) -> RunReport:
@@ -120,3 +120,16 @@ def test_the_link_leads_to_the_file_where_the_store_is_on_this_machine_and_else_
     local = artifacts.address_of(pages, endpoint="http://127.0.0.1:8333")
     assert local == (tmp_path / "report.html").as_uri()
     assert artifacts.address_of(pages, endpoint="https://s3.eu-central-1.amazonaws.com") == nowhere.uri
+
+
+def test_what_waits_for_an_answer_is_a_table_on_the_run_s_page() -> None:
+    report = run(observation(accuracy=0.7), attempt(), asking=asked())
+    assert artifacts.list_tables(report)["samples"][0] == [
+        {
+            "text": "the film was fine",
+            "label": "positive",
+            "champion": "negative (61.0%)",
+            "candidate": "positive (92.0%)",
+        },
+        {"text": "dull", "label": "", "champion": "negative (80.0%)", "candidate": "negative (99.0%)"},
+    ]
