@@ -2,8 +2,10 @@
 
 import logging
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,8 +17,16 @@ from infra.object_store import ObjectStore, connect
 
 @pytest.fixture(scope="session")
 def s3_url() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
+    from moto.server import DomainDispatcherApplication, ThreadedMotoServer
 
+    answer, one_at_a_time = DomainDispatcherApplication.__call__, threading.Lock()
+
+    def answer_alone(self: DomainDispatcherApplication, *request: Any) -> list[bytes]:
+        """Moto's threads look whether a key is there and then write it: two of eight at once were seen to win."""
+        with one_at_a_time:
+            return list(answer(self, *request))
+
+    DomainDispatcherApplication.__call__ = answer_alone
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()

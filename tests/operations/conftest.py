@@ -69,7 +69,7 @@ class Operated:
             return False
 
     def start_worker(self, pool: str) -> None:
-        self.start(f"worker-{pool}", "prefect", "worker", "start", "--pool", f"upkeep-{pool}")
+        self.start(f"worker-{pool}", "prefect", "worker", "start", "--type", "process", "--pool", f"upkeep-{pool}")
 
     def kill(self, name: str) -> None:
         """kill -9 of the process itself, not of those that it has started."""
@@ -163,6 +163,8 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
         })  # fmt: skip
         try:
             found.start_server()
+            for pool in ("cpu", "gpu"):
+                found.start_worker(pool)
             yield found
         finally:
             found.stop()

@@ -59,8 +59,6 @@ def test_from_a_schedule_over_drift_and_a_retraining_on_the_gpu_pool_to_an_appro
 ) -> None:
     model = Model(operated, "one", sentences(600), schedule={"cron": "0 3 * * *", "monitor": "* * * * *"},
                   release={"approval": {"expires": "7d"}})  # fmt: skip
-    operated.start_worker("cpu")
-    operated.start_worker("gpu")
     model.receive("day-1", moved(600, start=2000))
 
     first = operated.completed("monitor/one")[0]

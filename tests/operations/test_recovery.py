@@ -1,7 +1,7 @@
 """kill -9 of whatever can die while a model trains: the run is taken up, nothing is trained twice, no slot stays taken."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from uuid import UUID
 
 import psutil
@@ -16,15 +16,6 @@ from tests.tiny import sentences
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 LONG = {"epochs": 60, "learning_rate": 0.005, "threads": 1, "patience": 100, "evaluations": 30}
 """Some twenty seconds, with a checkpoint every second or so."""
-
-
-@pytest.fixture(scope="module")
-def care(operated: Operated) -> Iterator[Operated]:
-    """The pools are there, and so are their workers."""
-    Model(operated, "pools", sentences(600))
-    operated.start_worker("cpu")
-    operated.start_worker("gpu")
-    yield operated
 
 
 class Training:
@@ -106,13 +97,13 @@ def the_server(training: Training) -> None:
     ],
 )
 def test_after_kill_9_in_a_training_the_run_is_finished_and_at_most_one_checkpoint_is_lost(
-    care: Operated, death: Callable[[Training], None]
+    operated: Operated, death: Callable[[Training], None]
 ) -> None:
-    training = Training(care, death.__name__.replace("_", "-"))
+    training = Training(operated, death.__name__.replace("_", "-"))
     reached = training.checkpoints()[-1]
     death(training)
     cost = training.finishes()
-    first, *again = care.runs(f"retrain/{training.model.name}")
+    first, *again = operated.runs(f"retrain/{training.model.name}")
     if again:  # the training died with what was killed, and was started again by the run that waits
         assert first.state is not None
         assert first.state.is_crashed()
@@ -123,15 +114,15 @@ def test_after_kill_9_in_a_training_the_run_is_finished_and_at_most_one_checkpoi
         assert cost["resumed_from_step"] == 0
 
 
-def test_a_run_whose_whole_machine_is_gone_is_marked_and_taken_up_by_another_worker(care: Operated) -> None:
-    training = Training(care, "machine-gone")
-    victims = [care.process_of(training.training), care.process_of(training.run)]
+def test_a_run_whose_whole_machine_is_gone_is_marked_and_taken_up_by_another_worker(operated: Operated) -> None:
+    training = Training(operated, "machine-gone")
+    victims = [operated.process_of(training.training), operated.process_of(training.run)]
     for name in ("worker-cpu", "worker-gpu"):
-        victims.append(psutil.Process(care.processes[name].pid))
+        victims.append(psutil.Process(operated.processes[name].pid))
     for victim in reversed(victims):  # the workers first: they would report the death of what they started
         kill(victim)
-    care.start_worker("cpu")
-    care.start_worker("gpu")
+    operated.start_worker("cpu")
+    operated.start_worker("gpu")
     cost = training.finishes()
     assert int(str(cost["resumed_from_step"])) > 0
-    assert care.read(training.run).run_count == 2
+    assert operated.read(training.run).run_count == 2

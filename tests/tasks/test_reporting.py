@@ -89,7 +89,7 @@ def test_a_run_s_prefect_page_shows_the_report_its_tables_and_a_link(
         answer = client.request("POST", "/artifacts/latest/filter", json={})
         found = {a["key"]: a for a in answer.json() if (a["key"] or "").startswith("test-")}
     assert {key: a["type"] for key, a in found.items()} == {
-        "test-report": "markdown", "test-page": "markdown", "test-gates": "table", "test-comparisons": "table",
+        "test-report": "markdown", "test-page": "markdown", "test-picture": "markdown", "test-gates": "table", "test-comparisons": "table",
         "test-drift": "table",
     }  # fmt: skip
     assert found["test-report"]["description"] == report.headline
