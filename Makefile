@@ -18,7 +18,7 @@ demo: $(READY)  ## the main job on real data, start to end
 	$(BIN)/upkeep demo
 
 test: $(READY)  ## the tests that one runs while working
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)  ## those of whole runs and real processes that take longer; CI runs both
 	$(BIN)/python -m pytest -m slow

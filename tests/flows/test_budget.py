@@ -69,6 +69,7 @@ def test_a_training_stops_at_its_cap_and_goes_on_once_the_cap_is_raised_whatever
     assert alerted.drift_alpha > 0
 
 
+@pytest.mark.slow
 def test_what_is_left_of_the_months_minutes_caps_a_training(champion: Home) -> None:
     used = read_all_history(champion.spec)[0].training_minutes
     allow(champion, max_training_minutes=60, training_minutes_a_month=used + SHORT)
@@ -91,6 +92,7 @@ def test_other_settings_do_not_wait_for_a_training_that_was_stopped(champion: Ho
     assert report.went_on_from is None
 
 
+@pytest.mark.slow
 def test_a_bootstrap_that_reaches_its_cap_says_so_and_goes_on_when_asked_again(home: Home) -> None:
     home.receive("day-0", sentences(600))
     allow(home, max_training_minutes=SHORT)

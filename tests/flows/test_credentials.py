@@ -103,6 +103,7 @@ def upkeep(*arguments: object) -> str:
     return f"exit {done.returncode}\n{done.stdout}{done.stderr}"
 
 
+@pytest.mark.slow
 def test_a_release_and_all_that_is_done_with_it_write_no_credential_anywhere(
     home: Home, planted: Planted, store: ObjectStore, tmp_path: Path,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],

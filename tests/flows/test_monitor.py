@@ -40,6 +40,7 @@ def test_a_look_at_nothing_new_leaves_no_trace(champion: Home, store: ObjectStor
     assert read_status(champion.spec).unfinished is None
 
 
+@pytest.mark.slow
 def test_rows_that_are_too_few_to_judge_stay_unread_until_there_are_more(champion: Home) -> None:
     champion.receive("day-1a", sentences(10, start=1000))
     report = looked(champion)

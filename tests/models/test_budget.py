@@ -70,6 +70,7 @@ def test_a_training_stopped_again_and_again_ends_with_the_weights_of_one_that_ne
     assert trained.cost.seconds > 60 * patient.stops[-1].minutes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluation", [2, TRAINING.evaluations])
 def test_an_evaluation_over_the_cap_is_left_and_made_first_when_the_training_goes_on(
     evaluation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -192,6 +192,7 @@ def test_the_audit_counts_questions_answers_and_sheets_of_ratings(answered_one: 
     assert (found.approvals, found.misfits) == (3, ())
 
 
+@pytest.mark.slow
 def test_every_flipped_byte_of_a_question_an_answer_or_a_sheet_is_found(answered_one: ObjectStore) -> None:
     store = answered_one
     for key in store.list_keys(store.keys.approvals):
