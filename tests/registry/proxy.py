@@ -11,6 +11,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>later</Message></Error>"
+EXPIRED = (
+    b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>The provided token has expired.</Message></Error>"
+)
 BROKEN = b"<?xml version='1.0'?><Error><Code>InternalError</Code><Message>broken</Message></Error>"
 
 
@@ -24,7 +27,7 @@ class Request:
 
 
 Fault = str
-"""One of `FAULTS`, or "" for none."""
+"""What `_Handler` plants, or "" for nothing."""
 Plan = Callable[[Request], Fault]
 
 
@@ -68,6 +71,8 @@ class _Handler(BaseHTTPRequestHandler):
         body, fault = self._body(), self.state.fault(self.command, self.path)
         if fault in {"500", "503"}:
             return self._answer(int(fault), [], BROKEN if fault == "500" else SLOW_DOWN)
+        if fault == "expired":
+            return self._answer(400, [], EXPIRED)  # as AWS does
         if fault == "cut before":
             return self._hang_up()
         status, headers, data = self._forward(body)

@@ -105,6 +105,39 @@ def test_a_store_that_stays_broken_is_an_error_that_says_so_and_the_next_run_fin
     assert line.is_sound(tmp_path) == 2
 
 
+@pytest.mark.parametrize("place", ["/claims/", "/versions/000002/", "/aliases/", "/moves/"])
+def test_credentials_that_run_out_in_a_release_are_named_and_new_ones_finish_it(
+    line: Line, place: str, tmp_path: Path
+) -> None:
+    ran_out: list[str] = []
+
+    def plan(request: Request) -> str:
+        """A session's token: once it has run out, every request is refused."""
+        if request.method == "PUT" and place in request.path:
+            ran_out.append(request.path)
+        return "expired" if ran_out else ""
+
+    with pytest.raises(StoreError, match=r"credentials have run out.*(Get new ones|Renew them)"):
+        line.release(plan)
+    assert line.is_sound(tmp_path) == 1
+    line.release(healthy)
+    assert line.is_sound(tmp_path) == 2
+
+
+def test_credentials_that_run_out_while_a_version_is_pulled_leave_no_folder_that_looks_whole(
+    line: Line, tmp_path: Path
+) -> None:
+    release = read_alias("champion", store=line.store)
+    assert release is not None
+    line.state.plan = lambda request: "expired" if "model.safetensors" in request.path else ""
+    with pytest.raises(StoreError, match="credentials have run out"):
+        pull(release.manifest, tmp_path / "pulled", store=line.store)
+    assert not (tmp_path / "pulled" / "model.safetensors").exists()
+    line.state.plan = healthy
+    pull(release.manifest, tmp_path / "again", store=line.store)
+    assert (tmp_path / "again" / "model.safetensors").exists()
+
+
 def test_a_body_that_is_shorter_than_what_was_stored_is_found_though_its_length_says_otherwise(
     line: Line, tmp_path: Path
 ) -> None:
