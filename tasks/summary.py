@@ -20,7 +20,7 @@ from tasks.formats import amount, count, duration, interval, moment, percent
 
 BADGES = {
     Outcome.WAITING: ("nothing to look at", "calm"), Outcome.HELD: ("held", "calm"),
-    Outcome.ALERTED: ("needs a person", "wait"), Outcome.WOULD_RETRAIN: ("dry run", "wait"),
+    Outcome.ALERTED: ("needs a person", "wait"), Outcome.WOULD_RETRAIN: ("calls for training", "wait"),
     Outcome.PUBLISHED: ("challenger waits", "wait"), Outcome.RELEASED: ("released", "good"),
     Outcome.REJECTED: ("rejected", "bad"), Outcome.INSUFFICIENT: ("too little evidence", "wait"),
     Outcome.BOOTSTRAPPED: ("first release", "good"), Outcome.ROLLED_BACK: ("rolled back", "wait"),
@@ -58,7 +58,7 @@ def _title(report: RunReport) -> str:
         Outcome.WAITING: f"Nothing to look at yet; {champion} stays champion",
         Outcome.HELD: f"Nothing to do: {champion} stays champion",
         Outcome.ALERTED: f"A person should look; {champion} stays champion",
-        Outcome.WOULD_RETRAIN: f"A real run would retrain {champion}",
+        Outcome.WOULD_RETRAIN: f"Training is called for: {champion} is to be retrained",
         Outcome.PUBLISHED: f"A better model waits for approval; {champion} stays champion",
         Outcome.REJECTED: f"The candidate was stopped: {champion} stays champion",
         Outcome.INSUFFICIENT: f"The candidate is not proven: {champion} stays champion",
@@ -122,7 +122,7 @@ def _came(report: RunReport) -> str:
         if report.outcome is Outcome.WAITING:
             return _sentence(report.headline.rpartition(": ")[2]) + f" {champion} goes on serving."
         if report.outcome is Outcome.WOULD_RETRAIN:
-            return f"This was a dry run: nothing was trained and nothing written. {champion} goes on serving."
+            return f"This was a look: nothing was trained. {champion} goes on serving until a run of `maintain`."
         return ""
     stopped = [g for g in report.attempt.blessing.gates if g.verdict is not Verdict.BLESSED]
     gates = f"{len(report.attempt.blessing.gates)} gates"

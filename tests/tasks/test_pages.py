@@ -74,7 +74,7 @@ TITLES = {
     Outcome.WAITING: "Nothing to look at yet; version 1 stays champion",
     Outcome.HELD: "Nothing to do: version 1 stays champion",
     Outcome.ALERTED: "A person should look; version 1 stays champion",
-    Outcome.WOULD_RETRAIN: "A real run would retrain version 1",
+    Outcome.WOULD_RETRAIN: "Training is called for: version 1 is to be retrained",
     Outcome.PUBLISHED: "A better model waits for approval; version 1 stays champion",
     Outcome.RELEASED: "Version 2 is the new champion",
     Outcome.REJECTED: "The candidate was stopped: version 1 stays champion",
