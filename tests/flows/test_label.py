@@ -133,8 +133,12 @@ def test_a_run_that_is_killed_after_it_wrote_the_batch_keeps_what_a_person_fille
     assert len(read_all_history(drifted.spec)) == 2
     assert label(drifted.spec, sheet).new == 1
 
-    assert [name for name, _ in told] == 2 * ["upkeep.drift.detected", "upkeep.labels.requested"]
-    assert told[0][1]["id"] == told[2][1]["id"] != told[1][1]["id"]
+    assert [name for name, _ in told] == 2 * [
+        "upkeep.window.ingested",
+        "upkeep.drift.detected",
+        "upkeep.labels.requested",
+    ]
+    assert told[0][1]["id"] == told[3][1]["id"] != told[1][1]["id"]
     assert told[0][1]["resource"]["prefect.resource.id"] == "upkeep.model.test"
     assert told[0][1]["related"][0]["prefect.resource.id"] == f"upkeep.run.{report.start.run_id}"
     assert report.observation is not None

@@ -7,6 +7,8 @@ from uuid import UUID
 import psutil
 import pytest
 from prefect import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import TaskRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import moved
@@ -18,20 +20,22 @@ LONG = {"epochs": 60, "learning_rate": 0.005, "threads": 1, "patience": 100, "ev
 """Some twenty seconds, with a checkpoint every second or so."""
 
 
-class Training:
-    """A model whose maintenance has sent a training to the GPU pool, and which has written checkpoints."""
+class Maintenance:
+    """A model whose drift a run of `maintain` is to see."""
 
     def __init__(self, operated: Operated, name: str) -> None:
         self.operated, self.model = operated, Model(operated, name, sentences(600), training=LONG)
         self.model.receive("day-1", moved(600, start=2000))
         self.run = operated.ask(f"maintain/{name}")
-        operated.until("the training begins", lambda: operated.runs(f"retrain/{name}"))
-        operated.until("there are checkpoints", lambda: len(self.checkpoints()) >= 2)
-        self.training: UUID = operated.runs(f"retrain/{name}")[0].id
 
-    def checkpoints(self) -> list[int]:
-        found = (self.model.folder / ".upkeep/work").glob("training-*/checkpoint-*")
-        return sorted(int(path.name.split("-")[1]) for path in found)
+    def reaches(self, task: str) -> None:
+        """Waits until a task of the run has begun."""
+        self.operated.until(f"{task} begins", lambda: any(t.name.startswith(task) for t in self.tasks()))
+
+    def tasks(self) -> list[TaskRun]:
+        mine = FlowRunFilter(id=FlowRunFilterId(any_=[self.run]))
+        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
+            return client.read_task_runs(flow_run_filter=mine)
 
     def finishes(self) -> dict[str, object]:
         """The run completes, with one release and one training; answers with what the training cost."""
@@ -61,6 +65,20 @@ class Training:
                 if r.state and (r.state.is_running() or r.state.is_pending())
             ]
         assert [run.name for run in running] == []
+
+
+class Training(Maintenance):
+    """One that has sent a training to the GPU pool, which has written checkpoints."""
+
+    def __init__(self, operated: Operated, name: str) -> None:
+        super().__init__(operated, name)
+        operated.until("the training begins", lambda: operated.runs(f"retrain/{name}"))
+        operated.until("there are checkpoints", lambda: len(self.checkpoints()) >= 2)
+        self.training: UUID = operated.runs(f"retrain/{name}")[0].id
+
+    def checkpoints(self) -> list[int]:
+        found = (self.model.folder / ".upkeep/work").glob("training-*/checkpoint-*")
+        return sorted(int(path.name.split("-")[1]) for path in found)
 
 
 def the_process_that_trains(training: Training) -> None:
@@ -112,6 +130,18 @@ def test_after_kill_9_in_a_training_the_run_is_finished_and_at_most_one_checkpoi
     else:
         assert death is not the_process_that_trains
         assert cost["resumed_from_step"] == 0
+
+
+@pytest.mark.parametrize("stage", ["ingest window", "detect drift", "publish version"])
+def test_a_run_that_is_killed_before_or_after_its_training_is_taken_up_and_releases_once(
+    operated: Operated, stage: str
+) -> None:
+    run = Maintenance(operated, f"killed-in-{stage.replace(' ', '-')}")
+    run.reaches(stage)
+    kill(operated.process_of(run.run))
+    run.finishes()
+    assert operated.read(run.run).run_count == 2
+    assert len(operated.runs(f"retrain/{run.model.name}")) == 1
 
 
 def test_a_run_whose_whole_machine_is_gone_is_marked_and_taken_up_by_another_worker(operated: Operated) -> None:
