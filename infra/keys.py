@@ -19,6 +19,7 @@ class Keys:
     stages = "stages/"
     moves = "moves/"
     jobs = "jobs/"
+    result_name = "result.json"
     approvals = "approvals/"
 
     def blob(self, kind: str, sha256: str, suffix: str) -> str:
@@ -86,7 +87,7 @@ class Keys:
         return f"{self.jobs}{digest}/job.json"
 
     def result(self, digest: str) -> str:
-        return f"{self.jobs}{digest}/result.json"
+        return f"{self.jobs}{digest}/{self.result_name}"
 
     def request(self, run_id: str) -> str:
         """The record of a labelling batch; run ids begin with the time, so the last key listed is the newest."""

@@ -4,13 +4,14 @@ A version is deleted manifest first: from then on it does not exist, and a delet
 next. Its number is never given out again.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from errors import MissingObject
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, Manifest, Removal
+from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
 from tasks.registry.approvals import Standing, list_questions
 from tasks.registry.moving import entomb, forget
@@ -127,15 +128,18 @@ def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectS
 
 
 def _records(store: ObjectStore) -> dict[str, list[str]]:
-    """Prefix of a candidate -> the records of the stages that made it."""
+    """Prefix of a candidate -> what says that its files are there: records of stages, results of jobs."""
     found: dict[str, list[str]] = {}
-    for stage in ("candidate", "adopt"):
-        for key in store.list_keys(f"{store.keys.stages}{stage}/"):
-            try:
-                candidate = Candidate.model_validate_json(store.get_bytes(key))
-            except MissingObject:  # deleted in the meantime
-                continue
-            found.setdefault(candidate.prefix, []).append(key)
+    stages = [key for stage in ("candidate", "adopt") for key in store.list_keys(f"{store.keys.stages}{stage}/")]
+    results = [key for key in store.list_keys(store.keys.jobs) if key.endswith(store.keys.result_name)]
+    for key in (*stages, *results):
+        try:
+            record = json.loads(store.get_bytes(key))
+        except MissingObject:  # deleted in the meantime
+            continue
+        candidate = record.get("came_to", {}).get("candidate", {}) if key in results else record
+        if prefix := candidate.get("prefix"):  # a scoring's result names none, nor a training that stopped at its cap
+            found.setdefault(prefix, []).append(key)
     return found
 
 

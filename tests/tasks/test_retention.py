@@ -1,5 +1,6 @@
 """What gc keeps, what it deletes, and that it never deletes what somebody is about to use."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -119,16 +120,20 @@ def test_half_a_version_of_today_is_a_release_in_progress(registry: ObjectStore)
     assert "half of version 4" not in collected(registry)
 
 
-def test_an_old_candidate_goes_with_the_record_of_its_stage_and_not_while_a_run_is_open(
+def test_an_old_candidate_goes_with_the_records_that_name_it_and_not_while_a_run_is_open(
     registry: ObjectStore, candidate: Candidate
 ) -> None:
     record = registry.keys.stage("candidate", "d" * 64)
     registry.put_bytes(record, candidate.model_dump_json().encode())
+    result, other = (registry.keys.result(letter * 64) for letter in "ef")
+    registry.put_bytes(result, json.dumps({"came_to": {"candidate": candidate.model_dump(mode="json")}}).encode())
+    registry.put_bytes(other, b'{"model_digest": "scores"}')
     later = NOW + timedelta(days=60)
     collect(STRICT, under_way=True, now=later, apply=True, store=registry)
     assert registry.exists(record)
     collect(STRICT, under_way=False, now=later, apply=True, store=registry)
     assert not registry.list_keys(registry.keys.candidates) and not registry.exists(record)
+    assert not registry.exists(result) and registry.exists(other)
 
 
 def test_announcements_of_processes_that_died_are_deleted(registry: ObjectStore) -> None:
