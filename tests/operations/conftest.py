@@ -23,7 +23,7 @@ from infra.local_store import local_store
 from tests.flows.conftest import Home
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0
+PATIENCE = 480.0
 """Seconds; on two busy cores a flow's process takes 20 to start."""
 
 
