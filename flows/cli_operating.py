@@ -49,8 +49,9 @@ def deploy(
     from flows.deploy import deploy as put
 
     options = Options(
-        gpus=gpus, mounted_at=mounted_at, silent_after=silent_after, stuck_after=stuck_after, notify=notify
-    )
+        gpus=gpus, pools=pools.value, mounted_at=mounted_at, silent_after=silent_after, stuck_after=stuck_after,
+        notify=notify,
+    )  # fmt: skip
     done = put(specs, options)
     if as_json:
         typer.echo(json.dumps([found.model_dump(mode="json") for found in done], indent=2))
@@ -58,5 +59,5 @@ def deploy(
     for found in done:
         typer.echo(f"{found.model}: deployments {', '.join(found.deployments)}")
         typer.echo("\n".join(f"   automation  {name}" for name in found.automations))
-    named = "upkeep-cpu" + (" and upkeep-gpu" if gpus else "")
-    typer.echo(f"next: start a worker for {named}:  prefect worker start --pool upkeep-cpu")
+    for pool in ("upkeep-cpu", "upkeep-gpu") if gpus else ("upkeep-cpu",):
+        typer.echo(f"next: a worker for it, if there is none:  prefect worker start --pool {pool}")

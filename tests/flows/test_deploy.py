@@ -1,5 +1,6 @@
 """`upkeep deploy` on a real server: safe to repeat, and never against what a person has set."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,14 @@ import pytest
 from prefect import get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.events.schemas.automations import Automation
+from typer.testing import CliRunner
 
 from errors import PoolError, SpecError
+from flows.cli import app
 from flows.deploy import Deployed, Options, deploy
 from flows.maintain import maintain
 from tasks.pool_runs import run_on_pool
+from tasks.pools import GPU_POOL, KUBERNETES, ensure_pool
 from tests.flows.conftest import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -101,6 +105,26 @@ def test_a_schedule_that_means_nothing_is_refused_with_what_would_do(
 def test_work_for_a_pool_that_nobody_deployed_says_what_to_do(prefect_server: None) -> None:
     with pytest.raises(PoolError, match=r"no deployment 'retrain/nobody'.*upkeep deploy SPEC.*UPKEEP_GPU_POOL"):
         run_on_pool("retrain/nobody", {}, key="k")
+
+
+def test_every_option_of_the_command_reaches_what_deploys(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Options] = []
+    monkeypatch.setattr("flows.deploy.deploy", lambda specs, options: given.append(options) or [])
+    told = ["--gpus", "2", "--pools", "kubernetes", "--mounted-at", "/etc/upkeep", "--silent-after", "2d",
+            "--stuck-after", "15m", "--notify", "slack-webhook/ops"]  # fmt: skip
+    assert CliRunner().invoke(app, ["deploy", str(home.spec), *told]).exit_code == 0
+    assert given == [Options(2, "kubernetes", Path("/etc/upkeep"), "2d", "15m", "slack-webhook/ops")]
+
+
+def test_a_kubernetes_pool_is_made_with_the_template_that_asks_for_gpus(prefect_server: None) -> None:
+    with get_client(sync_client=True) as client:
+        if any(pool.name == GPU_POOL for pool in client.read_work_pools()):
+            client.delete_work_pool(GPU_POOL)
+        ensure_pool(GPU_POOL, kind=KUBERNETES, limit=4, client=client)
+        made = client.read_work_pool(GPU_POOL)
+        client.delete_work_pool(GPU_POOL)
+    assert (made.type, made.concurrency_limit) == ("kubernetes", 4)
+    assert "nvidia.com/gpu" in json.dumps(made.base_job_template)
 
 
 def test_a_workers_process_starts_without_torch() -> None:
