@@ -19,7 +19,7 @@ from prefect.exceptions import ObjectNotFound
 from errors import PoolError
 
 CRASHES = 3
-"""So many of a job's runs may crash before it is given up."""
+"""So many of a job's runs may crash while it is waited for; asked for again, it is tried again."""
 EVERY_SECONDS = 5.0
 SERVER_MAY_BE_AWAY = 1800.0
 logger = logging.getLogger(__name__)
@@ -30,8 +30,8 @@ def run_on_pool(deployment: str, parameters: dict[str, Any], *, key: str) -> Non
     crashed = 0
     for attempt in count():
         run = _ask(deployment, parameters, key=f"{key}-{attempt}")
-        if run.state and run.state.is_final() and not run.state.is_crashed():
-            continue  # an earlier asking has ended; its result is not there, so this is another try
+        if run.state and run.state.is_final():
+            continue  # of an earlier asking, which has no result: this is another try, with crashes of its own
         ended = _wait(run)
         if ended.state and ended.state.is_completed():
             return
@@ -39,7 +39,7 @@ def run_on_pool(deployment: str, parameters: dict[str, Any], *, key: str) -> Non
             raise PoolError(_explain(deployment, ended))
         crashed += 1
         if crashed == CRASHES:
-            raise PoolError(f"{_explain(deployment, ended)} It was the {CRASHES}rd run of this job that crashed.")
+            raise PoolError(f"{_explain(deployment, ended)} {CRASHES} runs of this job have crashed one after another.")
         logger.warning("%s crashed and is started again: %s", ended.name, ended.state.message)
 
 
