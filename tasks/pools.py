@@ -10,7 +10,8 @@ from typing import Any
 
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.actions import WorkPoolCreate, WorkPoolUpdate
-from prefect.exceptions import ObjectNotFound
+from prefect.client.schemas.objects import WorkPool, WorkQueue
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
 CPU_POOL, GPU_POOL = "upkeep-cpu", "upkeep-gpu"
 PROCESS, KUBERNETES = "process", "kubernetes"
@@ -22,14 +23,18 @@ def ensure_pool(name: str, *, kind: str, limit: int | None, client: SyncPrefectC
     try:
         found = client.read_work_pool(name)
     except ObjectNotFound:
-        template = _template(name, kind)
-        client.create_work_pool(
-            WorkPoolCreate(name=name, type=kind, base_job_template=template, concurrency_limit=limit)
-        )
-        return name
+        found = _made(WorkPoolCreate(name=name, type=kind, base_job_template=_template(name, kind)), client)
     if limit is not None and found.concurrency_limit != limit:
         client.update_work_pool(name, WorkPoolUpdate(concurrency_limit=limit))
     return name
+
+
+def _made(pool: WorkPoolCreate, client: SyncPrefectClient) -> WorkPool:
+    """A worker that starts makes its pool too, so that another may have been faster."""
+    try:
+        return client.create_work_pool(pool)
+    except ObjectAlreadyExists:
+        return client.read_work_pool(pool.name)
 
 
 def _template(name: str, kind: str) -> dict[str, Any]:
@@ -46,11 +51,15 @@ def ensure_queue(model: str, pool: str, *, client: SyncPrefectClient) -> str:
     try:
         found = client.read_work_queue_by_name(model, work_pool_name=pool)
     except ObjectNotFound:
-        client.create_work_queue(
-            name=model, work_pool_name=pool, concurrency_limit=1,
-            description=f"One look or maintenance run of {model} at a time.",
-        )  # fmt: skip
-        return model
+        found = _opened(model, pool, client)
     if found.concurrency_limit != 1:
         client.update_work_queue(found.id, concurrency_limit=1)
     return model
+
+
+def _opened(model: str, pool: str, client: SyncPrefectClient) -> WorkQueue:
+    about = f"One look or maintenance run of {model} at a time."
+    try:
+        return client.create_work_queue(name=model, work_pool_name=pool, concurrency_limit=1, description=about)
+    except ObjectAlreadyExists:
+        return client.read_work_queue_by_name(model, work_pool_name=pool)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import State
 from prefect.events.schemas.automations import Automation
+from prefect.exceptions import ObjectNotFound
 from prefect.states import Completed, Crashed
 from typer.testing import CliRunner
 
@@ -19,7 +21,7 @@ from flows.cli import app
 from flows.deploy import Deployed, Options, deploy
 from flows.maintain import maintain
 from tasks.pool_runs import CRASHES, run_on_pool
-from tasks.pools import GPU_POOL, KUBERNETES, ensure_pool
+from tasks.pools import GPU_POOL, KUBERNETES, PROCESS, ensure_pool, ensure_queue
 from tests.flows.conftest import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -153,6 +155,33 @@ def test_a_kubernetes_pool_is_made_with_the_template_that_asks_for_gpus(prefect_
         client.delete_work_pool(GPU_POOL)
     assert (made.type, made.concurrency_limit) == ("kubernetes", 4)
     assert "nvidia.com/gpu" in json.dumps(made.base_job_template)
+
+
+def test_a_pool_or_queue_that_another_made_a_moment_ago_is_taken_as_it_is(
+    prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that starts makes its pool: between our look and our making of it."""
+    with get_client(sync_client=True) as client:
+        for _ in range(2):  # the second time, the first look finds nothing although all is there
+            with monkeypatch.context() as blind:
+                for name in ("read_work_pool", "read_work_queue_by_name"):
+                    blind.setattr(client, name, blind_once(getattr(client, name)))
+                ensure_pool("raced", kind=PROCESS, limit=2, client=client)
+                ensure_queue("model", "raced", client=client)
+        made, queue = client.read_work_pool("raced"), client.read_work_queue_by_name("model", work_pool_name="raced")
+    assert (made.type, made.concurrency_limit, queue.concurrency_limit) == ("process", 2, 1)
+
+
+def blind_once(read: Callable[..., Any]) -> Callable[..., Any]:
+    looks: list[str] = []
+
+    def look(*names: Any, **more: Any) -> Any:
+        looks.append(str(names))
+        if len(looks) == 1:
+            raise ObjectNotFound(Exception("planted"))
+        return read(*names, **more)
+
+    return look
 
 
 def test_a_workers_process_starts_without_torch() -> None:
