@@ -15,7 +15,7 @@ from benchmarks import evidently_says as evidently
 from benchmarks.champion import Scored, held_out
 from benchmarks.corpus import LABELS, SEED
 from benchmarks.results import Bar, Findings, Options, Table, clopper_pearson, main, share, worst_of
-from benchmarks.windows import ALPHA, REFERENCE_ROWS, found, found_without_floors, side, texts_remembered, verdict
+from benchmarks.windows import ALPHA, REFERENCE_ROWS, found, found_without_floors, side, verdict
 from infra.progress import bar
 
 SIZES = (50, 100, 200, 500, 1000, 2000, 5000)
@@ -57,7 +57,7 @@ def measure_false_alarms(options: Options) -> Findings:
     rng = np.random.default_rng(SEED)
     tallies: dict[tuple[int, str], Tally] = {}
     runs = {size: options.runs * NEAR_THE_BAR.get(size, 1) for size in SIZES}
-    with texts_remembered(), bar("windows", total=sum(runs.values()), unit="windows") as advance:
+    with bar("windows", total=sum(runs.values()), unit="windows") as advance:
         for size in SIZES:
             large_enough = [c for c in corpora if len(c) >= REFERENCE_ROWS + size]
             for run in range(runs[size]):

@@ -15,7 +15,7 @@ from benchmarks.champion import Scored, held_out, join, score
 from benchmarks.corpus import LABELS, SEED, Corpus
 from benchmarks.perturb import with_typos
 from benchmarks.results import Bar, Findings, Options, Table, main, percent, share
-from benchmarks.windows import REFERENCE_ROWS, found, found_without_floors, side, texts_remembered, verdict
+from benchmarks.windows import REFERENCE_ROWS, found, found_without_floors, side, verdict
 from infra.progress import bar
 
 SIZES = (100, 200, 500, 2000)
@@ -58,7 +58,7 @@ def measure_power(options: Options) -> Findings:
     sizes = SIZES[:2] if options.quick else SIZES
     cells: dict[tuple[str, str, int], _Cell] = {}
     total = len(changes) * len(sizes) * options.runs
-    with texts_remembered(), bar("windows", total=total, unit="windows") as advance:
+    with bar("windows", total=total, unit="windows") as advance:
         for change in changes:
             for size in sizes:
                 cell = cells.setdefault((change.kind, change.amount, size), _Cell())

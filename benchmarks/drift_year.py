@@ -18,12 +18,15 @@ from numpy.typing import NDArray
 from benchmarks.champion import Scored, held_out
 from benchmarks.corpus import SEED
 from benchmarks.results import Bar, Findings, Options, Table, main, share
-from benchmarks.windows import ALPHA, POLICY, REFERENCE_ROWS, Rows, known_words, side, texts_remembered, verdict
+from benchmarks.windows import ALPHA, POLICY, REFERENCE_ROWS, Rows, known_words, side, verdict
 from infra.progress import bar
 from models.sections import Policy
 from tasks import signals
+from tasks.metrics.descriptors import describe
 from tasks.metrics.spending import level
 from tasks.metrics.two_sample import ks, mmd
+from tasks.metrics.vocabulary import out_of_vocabulary
+from tasks.metrics.words import split_words
 
 DAYS, WINDOW = 365, 200
 EMBEDDING_ROWS = 100
@@ -72,7 +75,7 @@ def measure_years(options: Options) -> Findings:
     rng = np.random.default_rng(SEED)
     days = 60 if options.quick else DAYS
     counted: dict[str, list[int]] = {rule.name: [] for rule in RULES}
-    with texts_remembered(), bar("years", total=options.runs, unit="years") as advance:
+    with bar("years", total=options.runs, unit="years") as advance:
         world = World.of(corpus)
         for _ in range(options.runs):
             ratio, least = world.year(days, rng)
@@ -113,8 +116,8 @@ class World:
 
     @classmethod
     def of(cls, corpus: Scored) -> "World":
-        described = signals.describe(corpus.corpus.texts)
-        unknown = signals.out_of_vocabulary(corpus.corpus.texts, known_words())
+        described = describe(corpus.corpus.texts)
+        unknown = out_of_vocabulary(split_words(corpus.corpus.texts), known_words())
         probabilities = corpus.probabilities
         columns = [probabilities[:, 0], probabilities.max(1), *described.values(), unknown]
         families = ["embedding", "prediction", "prediction", *("text" for _ in described), "vocabulary"]

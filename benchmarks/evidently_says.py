@@ -10,32 +10,22 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.evidently_report import CATEGORIES, shown
+from tasks.evidently_report import CATEGORIES, Columns, default_tests, shown
 from tasks.sides import Side
 
 DRIFT_SHARE = 0.5
 """Its default: a data set has drifted when half of its columns have."""
 
-Columns = dict[str, list[Any]]
-
 
 def columns(side: Side, names: tuple[str, ...]) -> Columns:
     """Descriptors, confidence, prediction, and the label where it is known: what Upkeep's report gives to Evidently."""
-    return shown(side.texts, side.probabilities, side.labels if len(side.known) else None, names=names)
+    return shown(side, names=names, labelled=bool(len(side.known)))
 
 
 def drifted_columns(reference: Columns, current: Columns) -> dict[str, bool]:
     """Column → has it drifted, by Evidently's default test of its kind."""
-    from evidently.legacy.calculations.stattests import get_stattest
-
-    found = {}
-    for name in reference:
-        then, now = (pd.Series(side[name]).dropna() for side in (reference, current))
-        kind = "cat" if name in CATEGORIES else "num"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)
-            found[name] = bool(get_stattest(then, now, kind, None)(then, now, kind, None).drifted)
-    return found
+    found = default_tests(pd.DataFrame(reference), pd.DataFrame(current))
+    return {name: drifted for name, (_, drifted) in found.items()}
 
 
 def whole_preset(reference: Columns, current: Columns) -> dict[str, bool]:

@@ -1,14 +1,7 @@
-"""Reference and window as drift sees them, drawn from scored corpora; and what was once worked out of a text, kept.
+"""Reference and window as drift sees them, drawn from scored corpora. The verdict's own code is run on every draw."""
 
-The verdict's own code is run unchanged on every draw. Only the functions that turn a text into numbers are replaced
-by look-ups of what they said of that text before: a benchmark looks at every text hundreds of times.
-"""
-
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
-from unittest import mock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +10,9 @@ from benchmarks.champion import TRAINED_ROWS, Scored
 from benchmarks.corpus import LABELS, UNKNOWN, read
 from models.contracts import DriftSignal
 from models.sections import Drift
-from tasks import evidently_report, signals
-from tasks.metrics import vocabulary
+from tasks import signals
+from tasks.metrics.vocabulary import vocabulary
+from tasks.metrics.words import split_words
 from tasks.sides import Side
 
 REFERENCE_ROWS = 2000
@@ -61,35 +55,4 @@ def found_without_floors(signals_: Sequence[DriftSignal]) -> bool:
 @cache
 def known_words(home: str = "films") -> frozenset[str]:
     corpus = read(home)
-    return vocabulary.vocabulary(corpus.texts[: TRAINED_ROWS[home][0]]) if corpus else frozenset()
-
-
-@contextmanager
-def texts_remembered() -> Iterator[None]:
-    describe = _by_text(signals.describe)
-    unknown = _by_text(signals.out_of_vocabulary)
-    with (
-        mock.patch.object(signals, "describe", describe),
-        mock.patch.object(evidently_report, "describe", describe),
-        mock.patch.object(signals, "out_of_vocabulary", unknown),
-    ):
-        yield
-
-
-def _by_text(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The same function of texts (to an array, or to arrays by name), asked of each text once."""
-    known: dict[str, tuple[float, ...]] = {}
-    names: list[str] | None = None
-
-    def remembered(texts: Sequence[str], *more: Any) -> Any:
-        nonlocal names
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        if new:
-            values = function(new, *more)
-            names = list(values) if isinstance(values, dict) else None
-            columns = list(values.values()) if isinstance(values, dict) else [values]
-            known.update(zip(new, zip(*(c.tolist() for c in columns), strict=True), strict=True))
-        table = np.array([known[text] for text in texts], float)
-        return {name: table[:, i] for i, name in enumerate(names)} if names else table[:, 0]
-
-    return remembered
+    return vocabulary(split_words(corpus.texts[: TRAINED_ROWS[home][0]])) if corpus else frozenset()

@@ -50,7 +50,8 @@ def trained_texts(reference: Reference, *, training: Training, most: int, store:
     import pyarrow.parquet as pq
 
     found: list[str] = []
-    for batch in pq.ParquetFile(store.get_file(reference.table)).iter_batches(columns=["text", "content"]):
+    file = pq.ParquetFile(store.get_file(reference.table))
+    for batch in file.iter_batches(batch_size=most, columns=["text", "content"]):
         found += batch["text"].filter(_trains(batch["content"], training)).to_pylist()
         if len(found) >= most:
             break

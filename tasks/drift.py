@@ -23,6 +23,7 @@ from tasks.comparable import comparable_rows, trained_texts
 from tasks.evidently_report import shown, write_evidently
 from tasks.metrics.unlike import most_unlike
 from tasks.metrics.vocabulary import telling_words, vocabulary
+from tasks.metrics.words import split_words
 from tasks.sides import Side, load_side, sample
 from tasks.signals import CORRECTION, find_signals
 
@@ -51,7 +52,7 @@ def detect_drift(
     now = load_side(current, labels=labels, chosen=chosen, store=store)
     texts = trained_texts(reference, training=training, most=SAMPLE_ROWS, store=store)
     signals = find_signals(
-        then, now, label_names=labels, vocabulary=vocabulary(texts), policy=policy, alpha=alpha, rng=rng
+        then, now, label_names=labels, vocabulary=vocabulary(split_words(texts)), policy=policy, alpha=alpha, rng=rng
     )
     moved = _what_moved(then, now, rng) if any(signal.drifted for signal in signals) else _Moved((), ())
     return DriftReport(
@@ -91,7 +92,7 @@ class _Moved:
 
 
 def _what_moved(then: Side, now: Side, rng: np.random.Generator) -> _Moved:
-    told = telling_words(then.texts, now.texts, most=WORDS, rng=rng)
+    told = telling_words(then.words, now.words, most=WORDS)
     found = most_unlike(then.embeddings, now.embeddings, most=UNLIKE, rng=rng)
     return _Moved(
         tuple(TellingWord.model_validate(word) for word in (*told.more, *told.fewer)),
@@ -108,9 +109,7 @@ def _evidently(
 ) -> dict[str, Any]:
     """The fields of a DriftReport that Evidently fills."""
     labelled = bool(len(then.known) and len(now.known))
-    columns = [
-        shown(side.texts, side.probabilities, side.labels if labelled else None, names=labels) for side in (then, now)
-    ]
+    columns = [shown(side, names=labels, labelled=labelled) for side in (then, now)]
     with TemporaryDirectory() as folder:
         report = write_evidently(columns[0], columns[1], signals, Path(folder))
         files = {"evidently_html": report.html, "evidently_json": report.json, "evidently_snapshot": report.snapshot}

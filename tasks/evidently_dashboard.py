@@ -14,8 +14,6 @@ def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, s
     from evidently.core.report import Snapshot
     from evidently.ui.workspace import Workspace
 
-    from tasks.evidently_metric import Recorded
-
     shutil.rmtree(folder, ignore_errors=True)
     workspace = Workspace.create(str(folder))
     project = workspace.create_project(model)
@@ -24,17 +22,20 @@ def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, s
     for _, snapshot in kept:
         workspace.add_run(project.id, Snapshot.loads(store.get_file(snapshot).read_text()))
     distributions = sorted({s.name for drift, _ in kept for s in drift.signals if s.method == "Kolmogorov-Smirnov"})
-    for panel in _panels(distributions, f"evidently:metric_v2:{Recorded.__name__}"):
+    for panel in _panels(distributions):
         project.dashboard.add_panel(panel)
     return len(kept)
 
 
-def _panels(columns: Sequence[str], recorded: str) -> list[Any]:
+def _panels(columns: Sequence[str]) -> list[Any]:
     from evidently.sdk.models import PanelMetric
     from evidently.sdk.panels import line_plot_panel
 
+    from tasks.evidently_metric import DrawnDrift, Recorded
+
+    drift, recorded = (f"evidently:metric_v2:{metric.__name__}" for metric in (DrawnDrift, Recorded))
     share = PanelMetric(metric="DriftedColumnsCount", metric_labels={"value_type": "share"}, legend="share")
-    p_values = [PanelMetric(metric="ValueDrift", metric_labels={"column": c}, legend=c) for c in columns]
+    p_values = [PanelMetric(metric=drift, metric_labels={"column": c}, legend=c) for c in columns]
     return [
         line_plot_panel("Share of columns that drifted, at Upkeep's thresholds", [share]),
         line_plot_panel("p-value of each distribution", p_values),

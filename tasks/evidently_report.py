@@ -6,19 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from models.contracts import DriftSignal, EvidentlyVerdict
-from tasks.metrics.descriptors import describe
+from tasks.sides import Side
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    import pandas as pd
 
 CATEGORIES = ("prediction", "label")
 DRIFT_SHARE = 0.5
 """Evidently's default: a data set has drifted when half of its columns have."""
 
-Columns = dict[str, list[Any]]
+Columns = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -32,19 +30,14 @@ class EvidentlyReport:
     default: EvidentlyVerdict
 
 
-def shown(
-    texts: list[str], probabilities: "NDArray[np.float32]", truth: "NDArray[np.int64] | None", *,
-    names: tuple[str, ...],
-) -> Columns:  # fmt: skip
-    """What Evidently shows of a side: descriptors, confidence, prediction and label.
-
-    `truth`: label numbers, negative where unknown; None leaves the column out.
-    """
-    columns: Columns = {name: values.tolist() for name, values in describe(texts).items()}
-    columns["confidence"] = probabilities.max(1).astype(float).tolist()
-    columns["prediction"] = [names[i] for i in probabilities.argmax(1)]
-    if truth is not None:
-        columns["label"] = [names[i] if i >= 0 else None for i in truth]
+def shown(side: Side, *, names: tuple[str, ...], labelled: bool) -> Columns:
+    """What Evidently shows of a side: descriptors, confidence, prediction and, where it is `labelled`, the label."""
+    columns: Columns = {
+        **side.descriptors, "confidence": side.probabilities.max(1).astype(float),
+        "prediction": [names[i] for i in side.probabilities.argmax(1)],
+    }  # fmt: skip
+    if labelled:
+        columns["label"] = [names[i] if i >= 0 else None for i in side.labels]
     return columns
 
 
@@ -52,21 +45,14 @@ def write_evidently(
     reference: Columns, current: Columns, signals: tuple[DriftSignal, ...], folder: Path
 ) -> EvidentlyReport:
     """report.html and report.json in a folder, with the embeddings' test as metrics of their own."""
+    import pandas as pd
     from evidently import Report
-    from evidently.presets import DataDriftPreset, DataSummaryPreset
 
-    numbers = [name for name in reference if name not in CATEGORIES]
-    sides = [_dataset(side, numbers) for side in (reference, current)]
-    thresholds = {signal.name: signal.threshold for signal in signals}
-    strictest = min(thresholds.values())
-    preset = DataDriftPreset(
-        num_method="ks", cat_method="chisquare", num_threshold=strictest, cat_threshold=strictest,
-        per_column_method=dict.fromkeys(numbers, "ks"),
-        per_column_threshold={name: thresholds.get(name, strictest) for name in numbers}, drift_share=DRIFT_SHARE,
-    )  # fmt: skip
+    frames = [pd.DataFrame(side) for side in (reference, current)]
+    sides = [_dataset(frame) for frame in frames]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # correlations of columns that do not vary
-        snapshot = Report([preset, *_ours(signals), DataSummaryPreset()], include_tests=True).run(
+        snapshot = Report([*_theirs(list(reference), signals), *_ours(signals)], include_tests=True).run(
             current_data=sides[1], reference_data=sides[0]
         )
     found = snapshot.dict()
@@ -74,32 +60,61 @@ def write_evidently(
     snapshot.save_html(str(html))
     json_.write_text(json.dumps(found, default=str, sort_keys=True))
     kept.write_text(snapshot.dumps())  # what save_json writes, Evidently cannot load again
-    return EvidentlyReport(html, json_, kept, _drifted_share(found), default_verdict(sides[0], sides[1], signals))
+    share = next(m["value"]["share"] for m in found["metrics"] if m["metric_name"].startswith("DriftedColumnsCount"))
+    return EvidentlyReport(html, json_, kept, float(share), default_verdict(*frames, signals=signals))
 
 
-def _dataset(columns: Columns, numbers: list[str]) -> Any:
-    import pandas as pd
+def _dataset(frame: "pd.DataFrame") -> Any:
     from evidently import DataDefinition, Dataset
 
-    categories = [name for name in CATEGORIES if name in columns]
-    definition = DataDefinition(numerical_columns=numbers, categorical_columns=categories)
-    return Dataset.from_pandas(pd.DataFrame(columns), data_definition=definition)
+    categories = [name for name in CATEGORIES if name in frame]
+    definition = DataDefinition(
+        numerical_columns=[name for name in frame if name not in categories], categorical_columns=categories
+    )
+    return Dataset.from_pandas(frame, data_definition=definition)
 
 
-def default_verdict(reference: Any, current: Any, signals: tuple[DriftSignal, ...]) -> EvidentlyVerdict:
+def _theirs(names: list[str], signals: tuple[DriftSignal, ...]) -> list[Any]:
+    """Evidently's drift of every column and the share that drifted, by our tests and thresholds."""
+    from evidently.metrics import DriftedColumnsCount
+
+    from tasks.evidently_metric import DrawnDrift
+
+    set_ = {signal.name: signal.threshold for signal in signals}
+    thresholds = {name: set_.get(name, min(set_.values())) for name in names}
+    methods = {name: "chisquare" if name in CATEGORIES else "ks" for name in names}
+    return [
+        DriftedColumnsCount(drift_share=DRIFT_SHARE, per_column_method=methods, per_column_threshold=thresholds),
+        *(DrawnDrift(column=name, method=methods[name], threshold=thresholds[name]) for name in names),
+    ]
+
+
+def default_tests(reference: "pd.DataFrame", current: "pd.DataFrame") -> dict[str, tuple[str, bool]]:
+    """Column → Evidently's default test of its kind with its threshold, and whether the column has drifted by it."""
+    from evidently.legacy.calculations.stattests import get_stattest
+
+    found = {}
+    for name in map(str, reference):
+        then, now = (side[name].dropna() for side in (reference, current))
+        kind = "cat" if name in CATEGORIES else "num"
+        test = get_stattest(then, now, kind, None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            said = test(then, now, kind, None)
+        found[name] = f"{test.display_name} at {said.actual_threshold:g}", bool(said.drifted)
+    return found
+
+
+def default_verdict(
+    reference: "pd.DataFrame", current: "pd.DataFrame", *, signals: tuple[DriftSignal, ...]
+) -> EvidentlyVerdict:
     """What Evidently says with nothing set by hand, and why that is not what we say."""
-    from evidently import Report
-    from evidently.presets import DataDriftPreset
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        found = Report([DataDriftPreset()]).run(current_data=current, reference_data=reference).dict()
-    share = _drifted_share(found)
-    configs = [m["config"] for m in found["metrics"] if "method" in m["config"]]
-    methods = ", ".join(sorted({f"{c['method']} at {c['threshold']:g}" for c in configs}))
+    found = default_tests(reference, current).values()
+    share = sum(drifted for _, drifted in found) / len(found)
+    methods = ", ".join(sorted({method for method, _ in found}))
     ours = [signal.name for signal in signals if signal.drifted]
     drifted = share >= DRIFT_SHARE
-    because = _why_different(drifted, ours, len(configs), methods)
+    because = _why_different(drifted, ours, len(found), methods)
     return EvidentlyVerdict(drifted=drifted, share=share, method=methods, because=because)
 
 
@@ -123,11 +138,3 @@ def _ours(signals: tuple[DriftSignal, ...]) -> list[Any]:
         for signal in signals if signal.family == "embedding"
         for title, value in (("p-value", signal.p_value), (signal.effect_name, signal.effect))
     ]  # fmt: skip
-
-
-def _drifted_share(found: dict[str, Any]) -> float:
-    return next(
-        float(metric["value"]["share"])
-        for metric in found["metrics"]
-        if metric["metric_name"].startswith("DriftedColumnsCount")
-    )

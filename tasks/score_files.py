@@ -38,7 +38,7 @@ def write_scores(path: Path, outputs: "Iterable[Predictions]") -> int:
 
 def probability_batches(path: Path) -> "Iterator[NDArray[np.float32]]":
     """rows × labels, float32, a batch at a time, in the rows' order."""
-    return _batches(path, PROBABILITIES)
+    return map(_single, _batches(path, PROBABILITIES))
 
 
 def read_probabilities(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
@@ -59,14 +59,19 @@ def picked_scores(path: Path, *, rows: "NDArray[np.int64]") -> "Iterator[Predict
     for probabilities, embeddings in zip(_batches(path, PROBABILITIES), _batches(path, EMBEDDINGS), strict=True):
         here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(probabilities))] - first
         first += len(probabilities)
-        yield Predictions(probabilities[here], embeddings[here])
+        yield Predictions(_single(probabilities[here]), _single(embeddings[here]))
 
 
 def _column(values: "NDArray[np.floating]") -> pa.Array:
     return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1)), values.shape[1])
 
 
-def _batches(path: Path, column: str) -> "Iterator[NDArray[np.float32]]":
+def _single(values: "NDArray[np.floating]") -> "NDArray[np.float32]":
+    return values.astype(np.float32, copy=False)
+
+
+def _batches(path: Path, column: str) -> "Iterator[NDArray[np.floating]]":
+    """As they lie in the file: to convert all rows takes longer than to read them."""
     # Read, not mapped: the kernel reads ahead so far that the mapped pages of a few rows are half the file.
     with pa.OSFile(str(path)) as source:
         schema = pa.ipc.open_file(source).schema
@@ -74,19 +79,19 @@ def _batches(path: Path, column: str) -> "Iterator[NDArray[np.float32]]":
         with pa.ipc.open_file(source, options=only) as file:
             for number in range(file.num_record_batches):
                 values = file.get_batch(number).column(column)
-                yield values.values.to_numpy().reshape(-1, values.type.list_size).astype(np.float32, copy=False)
+                yield values.values.to_numpy().reshape(-1, values.type.list_size)
 
 
 def _read(path: Path, column: str, rows: "NDArray[np.int64] | None") -> "NDArray[np.float32]":
     if rows is None:
-        return np.concatenate(list(_batches(path, column)))
+        return np.concatenate([_single(batch) for batch in _batches(path, column)])
     order = np.argsort(rows)
     ascending, parts, first = np.asarray(rows)[order], [], 0
     for batch in _batches(path, column):
         inside = (ascending >= first) & (ascending < first + len(batch))
         parts.append(batch[ascending[inside] - first])
         first += len(batch)
-    found = np.concatenate(parts)
+    found = _single(np.concatenate(parts))
     if len(found) < len(ascending):
         raise IndexError(f"asked for rows {ascending[0]} to {ascending[-1]}; {path} holds the rows 0 to {first - 1}")
     return found[np.argsort(order)]

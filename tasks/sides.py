@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from infra.object_store import ObjectStore
 from models.contracts import Scored
 from models.rows import META, SLICE
+from tasks.metrics.descriptors import describe
+from tasks.metrics.words import Words, split_words
 from tasks.score_files import read_embeddings, read_probabilities
 
 if TYPE_CHECKING:
@@ -33,6 +36,14 @@ class Side:
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    @cached_property
+    def descriptors(self) -> "Mapping[str, NDArray[np.float64]]":
+        return describe(self.texts)
+
+    @cached_property
+    def words(self) -> Words:
+        return split_words(self.texts)
 
     @property
     def known(self) -> "NDArray[np.int64]":

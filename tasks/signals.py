@@ -15,7 +15,6 @@ import numpy as np
 
 from models.contracts import DriftSignal
 from models.sections import Drift
-from tasks.metrics.descriptors import describe
 from tasks.metrics.two_sample import Tested, categories, ks, mmd
 from tasks.metrics.vocabulary import out_of_vocabulary
 from tasks.sides import Side
@@ -83,11 +82,10 @@ def _questions(
 ) -> Iterator[Question]:
     yield _embeddings("embeddings", "embedding", reference, current, policy, policy.max_rows)
     yield from _predictions(reference, current, label_names, policy)
-    then, now = describe(reference.texts), describe(current.texts)
-    for name in then:
-        yield _distribution(name, "text", then[name], now[name], policy)
+    for name, values in reference.descriptors.items():
+        yield _distribution(name, "text", values, current.descriptors[name], policy)
     if vocabulary:
-        unknown_then, unknown_now = (out_of_vocabulary(side.texts, vocabulary) for side in (reference, current))
+        unknown_then, unknown_now = (out_of_vocabulary(side.words, vocabulary) for side in (reference, current))
         yield _distribution("unknown words", "vocabulary", unknown_then, unknown_now, policy)
     if len(reference.known) and len(current.known):
         yield _shares("label shares", "label", reference.known, current.known, label_names, policy)

@@ -14,6 +14,8 @@ Sample = NDArray[np.floating]
 LANDMARKS = 1000
 """Rows that span the kernel. A pool of no more rows has the exact kernel; above, sentence embeddings were told apart
 as often as with the whole kernel, which a permutation would take twice the time for at 1000 + 1000 rows."""
+_WIDTH_ROWS = 300
+"""Of the landmarks, whose distances give the kernel its width."""
 _CELLS_AT_ONCE = 4_000_000
 _KS_AUTO, _KS_CELLS, _KS_TINY = 10_000, 1_000_000_000, 1e-6
 
@@ -39,7 +41,7 @@ def mmd(reference: Sample, current: Sample, *, permutations: int, rng: np.random
     effect. Raises DataError for an empty side and for numbers that are not finite.
     """
     n, _ = _sizes(reference, current)
-    pooled = whiten(np.concatenate([reference, current]))
+    pooled = whiten(np.concatenate([reference, current])).astype(np.float32)
     features = _kernel_features(pooled, rng)
     statistic = float(np.square(features[:n].mean(0) - features[n:].mean(0)).sum())
     p_value = _permutation_p(features, n, permutations, rng)
@@ -102,12 +104,13 @@ def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
     """Rows × at most `LANDMARKS`, centred: inner products are the kernel's."""
     landmarks = rng.permutation(len(pooled))[:LANDMARKS]
     distances = _squared_distances(pooled[landmarks], pooled)
-    among = distances[:, landmarks]
-    apart = among[among > 1e-9 * among.max()]
+    among = distances[:_WIDTH_ROWS, landmarks[:_WIDTH_ROWS]]
+    apart = among[among > 1e-5 * among.max()]  # of the order of what single precision leaves between equal rows
     width = float(np.median(apart)) if apart.size else 1.0
     across = np.exp(-distances / width)
-    kernel = across[:, landmarks] + 1e-9 * np.eye(len(landmarks))  # equal rows would make it singular
-    features = linalg.solve_triangular(linalg.cholesky(kernel, lower=True), across, lower=True).T
+    kernel = across[:, landmarks] + 1e-6 * np.eye(len(landmarks))  # equal rows would make it singular
+    spanned = linalg.cholesky(kernel, lower=True).astype(np.float32)
+    features = linalg.solve_triangular(spanned, across, lower=True).T
     return features - features.mean(0)
 
 

@@ -51,7 +51,7 @@ def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values
     assert "sample of 100 rows a side" in " ".join(found.notes)
     assert b"<html" in store.get_file(found.evidently_html).read_bytes()[:2000].lower()
     metrics = json.loads(store.get_file(found.evidently_json).read_text())["metrics"]
-    by_column = {m["config"]["column"]: m for m in metrics if m["metric_name"].startswith("ValueDrift")}
+    by_column = {m["config"]["column"]: m for m in metrics if m["metric_name"].startswith("DrawnDrift")}
     assert "label" in by_column
     for signal in found.signals:
         if signal.name in by_column:

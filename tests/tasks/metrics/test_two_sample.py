@@ -24,7 +24,7 @@ def test_the_mmd_is_its_definition_on_whitened_axes() -> None:
     squared = cdist(white, white, "sqeuclidean")
     kernel = np.exp(-squared / np.median(squared[squared > 1e-12]))
     by_hand = kernel[:30, :30].mean() + kernel[30:, 30:].mean() - 2 * kernel[:30, 30:].mean()
-    assert found.statistic == pytest.approx(by_hand)
+    assert found.statistic == pytest.approx(by_hand, rel=1e-4)  # single precision
     assert found.p_value >= 1 / 1204
 
 
@@ -34,7 +34,7 @@ def test_sides_may_be_swapped_and_rows_reordered(n: int, m: int, seed: int) -> N
     then, now = NORMAL[:n], NORMAL[60 : 60 + m] + 0.2
     one = mmd(then, now, permutations=99, rng=np.random.default_rng(seed))
     other = mmd(now[::-1], then[::-1], permutations=99, rng=np.random.default_rng(seed))
-    assert one.statistic == pytest.approx(other.statistic, abs=1e-9)
+    assert one.statistic == pytest.approx(other.statistic, rel=1e-4, abs=1e-6)
     for found in (one, other):
         assert 0.01 <= found.p_value <= 1
         assert 0 <= found.effect <= 1

@@ -72,3 +72,10 @@ def test_what_cannot_be_ranked_is_refused() -> None:
     ):
         with pytest.raises(DataError, match=message):
             most_unlike(*sides, rng=rng)
+
+
+def test_rows_that_are_ruled_out_early_would_not_have_been_among_the_farthest() -> None:
+    rng = np.random.default_rng(6)
+    sides = rng.normal(size=(400, 6)) + 1, rng.normal(size=(5000, 6)) + rng.exponential(size=(5000, 1))
+    every = most_unlike(*sides, most=5000, rng=np.random.default_rng(5))
+    assert most_unlike(*sides, most=12, rng=np.random.default_rng(5)) == every[:12]
