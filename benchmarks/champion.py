@@ -82,7 +82,7 @@ def score(corpus: Corpus, *, home: str = "films") -> Scored:
         with bar(f"scoring {corpus.name}", total=len(corpus), unit="rows") as advance:
             found = champion(home).predict(corpus.texts, advance=advance)
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, probabilities=found.probabilities, embeddings=found.embeddings)
+        np.savez(path, probabilities=found.numbers, embeddings=found.embeddings)
     with np.load(path) as arrays:
         return Scored(corpus, arrays["probabilities"], arrays["embeddings"])
 
@@ -104,7 +104,7 @@ def _train(home: str) -> None:
         raise DataError(f"no corpus {home!r} to train on; a champion can have: {sorted(TRAINED_ROWS)}")
     train, validation = TRAINED_ROWS[home]
     parts = [slice(0, train), slice(train, train + validation)]
-    examples = [Examples(corpus.texts[part], corpus.labels[part].tolist()) for part in parts]
+    examples = [Examples(corpus.texts[part], [LABELS[i] for i in corpus.labels[part]]) for part in parts]
     work, half = CACHE / "work" / home, CACHE / "champions" / f"{home}.half"
     work.mkdir(parents=True, exist_ok=True)
     with bar(f"training the champion of {home}", total=1000, unit="‰ of the steps") as advance:

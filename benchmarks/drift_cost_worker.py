@@ -23,7 +23,7 @@ from models.spec import parse_spec
 from tasks import drift
 from tasks.evidently_report import EvidentlyReport
 
-SPEC = parse_spec({"name": "bench", "model": {"source": "none"}, "labels": ["a", "b"], "data": {"sources": ["none"]},
+SPEC = parse_spec({"name": "bench", "model": {"source": "none"}, "labels": list(LABELS), "seed": SEED, "data": {"sources": ["none"]},
                    "columns": {"text": "text"}}, where="the benchmark's spec")  # fmt: skip
 
 
@@ -71,8 +71,7 @@ def _detect(inputs: dict[str, object], store: ObjectStore) -> None:
     """Past the memory of stages, which would answer a second measurement without any work."""
     found = inspect.unwrap(drift.detect_drift.fn)(
         Scored.model_validate(inputs["current"]), Scored.model_validate(inputs["baseline"]),
-        Reference.model_validate(inputs["reference"]), labels=LABELS, alpha=0.01, policy=Drift(), training=Training(),
-        seed=SEED, store=store,
+        Reference.model_validate(inputs["reference"]), kind=SPEC.kind, alpha=0.01, policy=Drift(), training=Training(), store=store,
     )  # fmt: skip
     if not found.drifted:
         raise AssertionError("30 % of another domain were not found; this measures the wrong path")

@@ -48,7 +48,7 @@ def _upkeep(source: Path, *, validate: bool, near: float | None = None) -> Work:
     """Ingestion and validation as a run does them, on a store of their own."""
     from infra.local_store import BUCKET, local_store
     from infra.object_store import connect
-    from models.contracts import Cursor
+    from models.contracts import Cursor, ModelKind
     from models.sections import Columns, Data, Validation, Windowing
     from tasks.ingestion import ingest_window
     from tasks.validation import validate_rows
@@ -71,7 +71,8 @@ def _upkeep(source: Path, *, validate: bool, near: float | None = None) -> Work:
         )  # fmt: skip
         if validate:
             policy, now = Validation(near_duplicates=near), datetime(2027, 1, 1, tzinfo=UTC)
-            validate_rows.fn(window, columns=columns, labels=labels, policy=policy, now=now, store=store)
+            kind = ModelKind(task="text-classification", labels=labels, max_tokens=128, seed=1)
+            validate_rows.fn(window, columns=columns, kind=kind, policy=policy, now=now, store=store)
         held.__exit__(None, None, None)
 
     return work

@@ -11,6 +11,7 @@ from benchmarks.corpus import LABELS, UNKNOWN, read
 from models.contracts import DriftSignal
 from models.sections import Drift
 from tasks import signals
+from tasks.answers import watched_labels
 from tasks.metrics.vocabulary import vocabulary
 from tasks.metrics.words import split_words
 from tasks.sides import Side
@@ -26,10 +27,10 @@ def side(scored: Scored, *, labelled: bool) -> Side:
     """A scored sample as one side of the comparison; an assistant's domain is a slice, its intent metadata."""
     corpus, rows = scored.corpus, len(scored)
     return Side(
-        corpus.texts, scored.probabilities, scored.embeddings,
+        corpus.texts, watched_labels(scored.probabilities, LABELS), scored.embeddings,
         corpus.labels if labelled else np.full(rows, UNKNOWN), np.arange(rows),
         {name: corpus.columns[name] for name in ("domain",) if name in corpus.columns},
-        {name: corpus.columns[name] for name in ("intent",) if name in corpus.columns},
+        {name: corpus.columns[name] for name in ("intent",) if name in corpus.columns}, scored.answers,
     )  # fmt: skip
 
 

@@ -52,7 +52,7 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     validation = validate_rows(
         window,
         columns=spec.columns,
-        labels=spec.labels,
+        kind=spec.kind,
         policy=spec.validation,
         now=start.started_at,
         store=store,

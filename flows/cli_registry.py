@@ -10,6 +10,7 @@ from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
 from infra.settings import prepare_environment
 from models.contracts import Record, VersionLine
+from tasks.formats import measured, words
 
 registry = typer.Typer()
 MISFIT = 6
@@ -102,13 +103,10 @@ def gc(
 
 
 def _version_line(line: VersionLine) -> str:
-    accuracy = (
-        f"accuracy {line.accuracy.value:.1%} [{line.accuracy.low:.1%}, {line.accuracy.high:.1%}]"
-        if line.accuracy
-        else ""
-    )
+    found = line.measured
+    quality = f"{words(found.metric)} {measured(found.estimate, found.metric)}" if found else ""
     parent = f"from {line.parent}" if line.parent else "first"
-    return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {accuracy}  "
+    return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {quality}  "
             f"{line.run_id}  {'  '.join(filter(None, (' '.join(line.aliases), line.approval)))}").rstrip()  # fmt: skip
 
 

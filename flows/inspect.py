@@ -9,6 +9,7 @@ from infra.workspace import open_workspace
 from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
 from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
+from tasks.formats import measured
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions, read_version
@@ -78,9 +79,7 @@ def describe(status: Status) -> list[str]:
         for m in status.champion.manifest.measured:
             if m.on in {"current", "reference"}:
                 e = m.estimate
-                lines.append(
-                    f"  measured  {m.metric} on {m.on} rows {e.value:.1%} [{e.low:.1%}, {e.high:.1%}], n = {e.n}"
-                )
+                lines.append(f"  measured  {m.metric} on {m.on} rows {measured(e, m.metric)}, n = {e.n}")
         lines.append(f"  versions  {', '.join(map(str, status.versions))}")
         lines.append(f"  {_budget(status)}")
     if status.unfinished:

@@ -37,6 +37,6 @@ def _next(waiting: int, policy: Policy, spec_path: Path) -> str:
         return "nothing new to measure by is waiting; what teaches goes with the next labels that measure"
     if waiting < policy.min_labels:
         return (f"{waiting} labels that measure are waiting; with {policy.min_labels - waiting} more "
-                f"(policy.min_labels = {policy.min_labels}) `upkeep run {spec_path}` tests whether accuracy fell")  # fmt: skip
+                f"(policy.min_labels = {policy.min_labels}) `upkeep run {spec_path}` tests whether quality fell")  # fmt: skip
     act = {"quality": "and retrains on them if it did", "drift": "", "either": "and retrains on them if it did"}
-    return f"`upkeep run {spec_path}` tests by {waiting} labels whether accuracy fell {act[policy.act_on]}".rstrip()
+    return f"`upkeep run {spec_path}` tests by {waiting} labels whether quality fell {act[policy.act_on]}".rstrip()

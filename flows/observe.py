@@ -22,7 +22,7 @@ def observe(
     validation = validate_rows(
         window,
         columns=spec.columns,
-        labels=spec.labels,
+        kind=spec.kind,
         policy=spec.validation,
         now=start.started_at,
         store=store,
@@ -37,17 +37,16 @@ def observe(
         measuring.scores,
         champion,
         baseline_scores,
-        labels=spec.labels,
-        seed=spec.seed,
+        kind=spec.kind,
         store=store,
     )
     monitoring = estimate_without_labels(
         monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
-        labels=spec.labels, seed=spec.seed, store=store,
+        kind=spec.kind, store=store,
     )  # fmt: skip
     drift = detect_drift(
-        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, labels=spec.labels,
-        alpha=alpha, policy=spec.drift, training=spec.training, seed=spec.seed, store=store,
+        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, kind=spec.kind,
+        alpha=alpha, policy=spec.drift, training=spec.training, store=store,
     )  # fmt: skip
     return Observation(
         window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,

@@ -13,6 +13,8 @@ from models.contracts import (
     Observation,
     RunReport,
 )
+from tasks.formats import interval, unit
+from tasks.formats import measured as _est
 
 MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
 
@@ -31,7 +33,7 @@ def tell(ended: Ended) -> list[str]:
 
 def _bootstrap(report: BootstrapReport) -> list[str]:
     checked, trained, cost = report.validation, report.training_set, report.candidate.cost
-    measured = ", ".join(f"{m.metric} {_percent(m.estimate)}" for m in report.measured)
+    measured = ", ".join(f"{m.metric} {_est(m.estimate, m.metric)}" for m in report.measured)
     return [
         f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
         f"   training  {trained.train.rows} rows, {cost.steps} steps, {cost.seconds:.0f} s on {cost.device}",
@@ -64,9 +66,9 @@ def _labels(request: LabelRequest) -> list[str]:
 def _estimates(monitoring: MonitoringReport) -> list[str]:
     if not monitoring.estimates:
         return []
-    told = ", ".join(f"{e.method} {_percent(e.estimate)}" for e in monitoring.estimates)
+    told = ", ".join(f"{e.method} {interval(e.estimate)}" for e in monitoring.estimates)
     truth = monitoring.estimates[0].truth
-    against = f"; by labels it is {_percent(truth)}" if truth else ""
+    against = f"; by labels it is {interval(truth)}" if truth else ""
     return [f"   estimates {told}{against} (extra alarms, not evidence of safety)"]
 
 
@@ -74,8 +76,8 @@ def _seen(seen: Observation) -> list[str]:
     checked, drift = seen.validation, seen.drift
     lines = [f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined"]
     for check in seen.monitoring.quality:
-        lines.append(f"   quality   {check.metric} {_percent(check.now)}, at release {_percent(check.at_release)}; "
-                     f"test of a fall: p = {_p(check.p_value)}")  # fmt: skip
+        lines.append(f"   quality   {check.metric} {_est(check.now, check.metric)}, at release "
+                     f"{_est(check.at_release, check.metric)}; test that it became worse: p = {_p(check.p_value)}")  # fmt: skip
     lines += _estimates(seen.monitoring)
     strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold if s.threshold else s.p_value)
     verdict = "DRIFT" if drift.drifted else "no drift"
@@ -98,17 +100,15 @@ def tell_evidence(evidence: Evidence) -> list[str]:
     lines = []
     for compared in evidence.scorecard.comparisons:
         if compared.on in {"current", "reference"}:
-            lines.append(f"   {compared.on:9} {compared.metric:8} champion {_percent(compared.champion)} → candidate "
-                         f"{_percent(compared.candidate)}, paired {_points(compared.difference)}")  # fmt: skip
+            lines.append(f"   {compared.on:9} {compared.metric:8} champion "
+                         f"{_est(compared.champion, compared.metric)} → candidate "
+                         f"{_est(compared.candidate, compared.metric)}, paired {_points(compared.difference)} "
+                         f"{unit(compared.metric)}")  # fmt: skip
     return lines + [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in evidence.blessing.gates]
 
 
-def _percent(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
-
-
 def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}] points"
+    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
 
 
 def _p(value: float) -> str:

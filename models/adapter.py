@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -17,22 +18,35 @@ ROWS_AT_ONCE = 8192
 
 UNLIMITED = Budget()
 
+ADAPTERS = {
+    "text-classification": ("models.text_classification", "TextClassifier"),
+    "causal-lm": ("models.causal_lm", "CausalLM"),
+    "summarization": ("models.seq2seq", "Seq2Seq"),
+    "translation": ("models.seq2seq", "Seq2Seq"),
+}
+"""Imported where they are used: each takes seconds."""
+
 Advance = Callable[[int], None]
 """Told how many rows (or steps) were done since the last call."""
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """probabilities: rows × labels, float32; embeddings: rows × width, float32 (mean of the last layer)."""
+    """numbers: rows × what the kind counts (`models/outputs.py`; a classifier's are the labels' probabilities), float32;
+    embeddings: rows × width, float32 (mean of the last layer)."""
 
-    probabilities: "NDArray[np.float32]"
+    numbers: "NDArray[np.float32]"
     embeddings: "NDArray[np.float32]"
+    texts: Sequence[str] | None = None
+    """What was written; None where nothing is."""
 
 
 @dataclass(frozen=True)
 class Examples:
+    """labels: a row's truth, as the kind of model has it: a label, or the text that was to be written."""
+
     texts: Sequence[str]
-    labels: Sequence[int]
+    labels: Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -51,8 +65,10 @@ class TaskAdapter(Protocol):
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
         """Loads safetensors weights; `new_head` lets the output layer start from seeded noise."""
 
-    def predict(self, texts: Sequence[str], *, advance: Advance) -> Predictions:
-        """Outputs in the order of the texts."""
+    def predict(
+        self, texts: Sequence[str], *, labels: Sequence[str | None] | None = None, advance: Advance
+    ) -> Predictions:
+        """Outputs in the order of the texts. `labels`: where they are known, a language model's loss on them is counted."""
 
     def fine_tune(
         self,
@@ -76,7 +92,6 @@ class TaskAdapter(Protocol):
 
 def adapter_for(task: str) -> type[TaskAdapter]:
     """The adapter of a spec's `task`."""
-    from models.text_classification import TextClassifier
-
-    adapters: dict[str, type[TaskAdapter]] = {"text-classification": TextClassifier}
-    return adapters[task]
+    module, name = ADAPTERS[task]
+    found: type[TaskAdapter] = getattr(import_module(module), name)
+    return found

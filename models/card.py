@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from models.contracts import Lineage, Measurement
 
+PIPELINES = {"causal-lm": "text-generation"}
+"""The hub's own words for kinds of models, where ours differ."""
+
 
 def model_card(
     model: str,
@@ -21,9 +24,9 @@ def model_card(
     ]
     packages = ", ".join(f"{name} {number}" for name, number in sorted(lineage.packages.items()))
     return "\n".join([
-        "---", "library_name: transformers", f"pipeline_tag: {task}", "tags: [upkeep]", "---", "",
+        "---", "library_name: transformers", f"pipeline_tag: {PIPELINES.get(task, task)}", "tags: [upkeep]", "---", "",
         f"# {model}, version {version}", "",
-        f"Labels, in the order of the outputs: {', '.join(labels)}.", "",
+        *([f"Labels, in the order of the outputs: {', '.join(labels)}.", ""] if labels else []),
         "## Measured at release", "", "Sealed rows, which no run ever trained on; 95 % intervals.", "",
         "| metric | rows of | value | interval | n |", "| --- | --- | --- | --- | --- |", *rows, "",
         "## Lineage", "", f"- run `{lineage.run_id}`, spec `{lineage.spec_digest[:12]}`, commit `{lineage.git_commit}`",

@@ -10,7 +10,10 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+
+from models.generation import Generation
+from models.measures import MEASURED, improvement
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -76,14 +79,29 @@ class FileEntry(Record):
 
 
 class ModelKind(Record):
-    """How a model's files are to be read: which adapter, which outputs, where texts are cut."""
+    """How a model's files are to be read and its answers to be judged: which adapter, which outputs, where texts are
+    cut, what the truth of a row is."""
 
     task: str
     labels: tuple[str, ...]
+    """Empty where the model writes its answers."""
     max_tokens: int
     seed: int
     code: dict[str, str] = {}
     """Python files that loading may run: name -> SHA-256."""
+    truth: Literal["label", "answer", "text"] = "label"
+    """One of the labels, a text that was to be written, or the row's own text (a language model predicts it)."""
+    generation: Generation = Generation(max_new_tokens=0)
+
+    @property
+    def writes(self) -> bool:
+        return bool(self.generation.max_new_tokens)
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is measured of it; the first decides where nobody names another."""
+        written = {"repetition", "distinct_2"}
+        return tuple(m for m in MEASURED[self.task] if self.writes or m not in written)
 
 
 class Weights(Record):
@@ -146,10 +164,13 @@ class Measurement(Record):
 
 
 class Measured(Record):
-    """What a first champion can do, and what always answering the most frequent label would score."""
+    """What a first champion can do, and what the least that it must beat would score."""
 
     measurements: tuple[Measurement, ...]
-    majority_share: float
+    to_beat: float | None
+    """By the first of the metrics; None where nothing so simple is known."""
+    simplest: str = ""
+    """What scores that, in words."""
 
 
 class Manifest(Record):
@@ -166,6 +187,11 @@ class Manifest(Record):
     reference: Reference
     measured: tuple[Measurement, ...]
     lineage: Lineage
+
+    @property
+    def deciding(self) -> Measurement | None:
+        """The kind's first metric on the newest window's sealed rows."""
+        return next((m for m in self.measured if m.on == "current"), None)
 
     @property
     def evidence_sha256(self) -> str | None:
@@ -258,7 +284,8 @@ class ValidationReport(Record):
 
 class Scores(Record):
     """A model's outputs for the kept rows, in their order: an Arrow file with a fixed-size list a row in each of
-    `probabilities` (labels, float32) and `embeddings` (width, float16). `tasks/score_files.py` reads and writes it."""
+    `numbers` (float32; a classifier's are the labels' probabilities) and `embeddings` (width, float16), and `texts`
+    where the model writes. `tasks/score_files.py` reads and writes it."""
 
     model_digest: str
     arrays: Artifact
@@ -285,7 +312,8 @@ class QualityCheck(Record):
 
     @property
     def drop(self) -> float:
-        return self.at_release.value - self.now.value
+        """By how much it is worse now: points of a share, else a share of what it was at release."""
+        return -improvement(self.metric, self.at_release.value, self.now.value)
 
 
 class Share(Record):
@@ -321,9 +349,10 @@ class MonitoringReport(Record):
     """Rows that may measure: not those that were chosen for being unlike the reference."""
     labelled: int
     quality: tuple[QualityCheck, ...]
-    """accuracy and macro F1 on the labelled rows; empty where there are none."""
-    confidence: float
-    confidence_at_release: float
+    """The kind's metrics on the labelled rows, the deciding one first; empty where there are none."""
+    confidence: float | None
+    """Mean of the model's own; None where it says none."""
+    confidence_at_release: float | None
     shares: tuple[Share, ...]
     latency_ms: Percentiles | None
     """From the log's latency column, where the spec names one."""
@@ -333,6 +362,10 @@ class MonitoringReport(Record):
     """How many of the labelled rows came back because Upkeep had asked for their labels."""
     estimates: tuple[LabelFreeEstimate, ...] = ()
     """Calibrated on the labelled held-out rows of the reference; empty where those have no labels."""
+
+    @property
+    def deciding(self) -> QualityCheck | None:
+        return self.quality[0] if self.quality else None
 
 
 class DriftSignal(Record):
@@ -427,7 +460,7 @@ class RetrainDecision(Record):
     asks_for_labels: bool = False
     """Drift was found and there are too few labels to tell whether it does harm."""
     quality_alpha: float = 0.01
-    """The level of the test that accuracy fell: `policy.p_value`, or less where the year's budget asks for it; 0 where
+    """The level of the test that quality fell: `policy.p_value`, or less where the year's budget asks for it; 0 where
     no test was made."""
 
 
@@ -608,7 +641,8 @@ class Candidate(Record):
 
 
 class Comparison(Record):
-    """Champion and candidate on the same rows; `difference` is candidate minus champion, paired."""
+    """Champion and candidate on the same rows; `difference` is by how much the candidate is better, paired: points of a
+    share, else a share of the champion's value."""
 
     on: str
     metric: str
@@ -631,11 +665,16 @@ class Latency(Record):
 class Scorecard(Record):
     comparisons: tuple[Comparison, ...]
     latency: Latency
-    label_agreement: float
-    """Share of the current sealed rows whose label the champion agrees with; a hint at bad labels."""
+    label_agreement: float | None
+    """Share of the current sealed rows whose label the champion agrees with, a hint at bad labels; None where answers
+    are written."""
 
     def of(self, on: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
+
+    def deciding(self, on: str) -> Comparison | None:
+        """Of the kind's first metric."""
+        return next((c for c in self.comparisons if c.on == on), None)
 
 
 class Verdict(StrEnum):
@@ -720,7 +759,7 @@ class ScoringJob(Record):
 
 
 class SideBySide(Record):
-    """A sealed row with both models' answers; `text` may be cut, `content` names all of it."""
+    """A sealed row with both models' answers; texts may be cut, `content` names the row."""
 
     text: str
     label: str | None
@@ -847,8 +886,8 @@ class VersionLine(Record):
     created_at: datetime
     run_id: str
     bytes: int
-    accuracy: Estimate | None
-    """On the newest window's sealed rows, at release."""
+    measured: Measurement | None
+    """The deciding metric on the newest window's sealed rows, at release."""
     recipe: str
     approval: str = ""
     """What a person was asked and said, in words; empty where nothing was asked."""
@@ -962,7 +1001,8 @@ class HistoryEntry(Record):
     degraded: bool
     drifted: bool
     retrained: bool
-    accuracy: Estimate | None
+    quality: Estimate | None = Field(validation_alias=AliasChoices("quality", "accuracy"))
+    """Of the deciding metric, on the rows that have a label."""
     champion_version: int
     cursor: Cursor
     report: Pages | None
@@ -972,5 +1012,7 @@ class HistoryEntry(Record):
     training_minutes: float = 0.0
     asked_for_labels: bool = False
     stopped: Stopped | None = None
+    metric: str = "accuracy"
+    """What `quality` is of."""
     went_on: bool = False
     """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""

@@ -4,9 +4,12 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from models.measures import MetricName
 from models.part import Part, Share
 
-Metric = Annotated[Literal["accuracy", "macro_f1"], Field(description="What is compared.")]
+Metric = Annotated[
+    MetricName | None, Field(description="What is compared; null: the first metric of the kind of model.")
+]
 RowsOn = Annotated[
     Literal["current", "reference"],
     Field(description="current: the new window's sealed rows; reference: those of every window before."),
@@ -27,9 +30,9 @@ class Better(GatePart):
 
     kind: Literal["better"] = "better"
     name: str = "better"
-    metric: Metric = "accuracy"
+    metric: Metric = None
     on: RowsOn = "current"
-    margin: Share = Field(0.0, description="0.01 is one point.")
+    margin: Share = Field(0.0, description="0.01 is one point; of a perplexity one per cent.")
 
 
 class NotWorse(GatePart):
@@ -37,9 +40,9 @@ class NotWorse(GatePart):
 
     kind: Literal["not_worse"] = "not_worse"
     name: str = "not-worse"
-    metric: Metric = "accuracy"
+    metric: Metric = None
     on: RowsOn = "reference"
-    tolerance: Share = Field(0.05, description="0.01 is one point.")
+    tolerance: Share = Field(0.05, description="0.01 is one point; of a perplexity one per cent.")
 
 
 class NoCollapse(GatePart):
@@ -47,7 +50,7 @@ class NoCollapse(GatePart):
 
     kind: Literal["no_collapse"] = "no_collapse"
     name: str = "no-slice-collapses"
-    metric: Metric = "accuracy"
+    metric: Metric = None
     tolerance: Share = Field(0.05, description="0.01 is one point.")
     min_rows: int = Field(30, ge=1, description="Smaller slices are shown and not judged.")
 
@@ -65,13 +68,25 @@ class AtLeast(GatePart):
 
     kind: Literal["at_least"] = "at_least"
     name: str = "at-least"
-    metric: Metric = "accuracy"
+    metric: Metric = None
     on: RowsOn = "current"
-    value: Share = Field(description="0.9 is 90 %.")
+    value: float = Field(ge=0, description="0.9 is 90 % of a share.")
 
 
-GATE_KINDS: tuple[type[GatePart], ...] = (Better, NotWorse, NoCollapse, LatencyWithin, AtLeast)
-Gate = Annotated[Better | NotWorse | NoCollapse | LatencyWithin | AtLeast, Field(discriminator="kind")]
+class AtMost(GatePart):
+    """The candidate's metric is at most `value`, and the interval supports it: perplexity, repetition."""
+
+    kind: Literal["at_most"] = "at_most"
+    name: str = "at-most"
+    metric: Metric = None
+    on: RowsOn = "current"
+    value: float = Field(ge=0, description="0.1 is 10 % of a share; of a perplexity the number itself.")
+
+
+GATE_KINDS: tuple[type[GatePart], ...] = (Better, NotWorse, NoCollapse, LatencyWithin, AtLeast, AtMost)
+Gate = Annotated[Better | NotWorse | NoCollapse | LatencyWithin | AtLeast | AtMost, Field(discriminator="kind")]
+COMPARING = (Better, NotWorse, NoCollapse)
+"""Gates that ask which of two models is better."""
 
 
 def default_gates() -> tuple[Gate, ...]:

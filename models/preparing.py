@@ -15,8 +15,9 @@ EMBEDDING_NAMES = ("embed", "wte", "wpe")
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def prepare(model: Any, training: Training) -> tuple[bool, str]:
-    """Sets the model up for speed; says whether to use bf16, and the recipe in words."""
+def prepare(model: Any, training: Training, *, writes: bool) -> tuple[bool, str]:
+    """Sets the model up for speed; says whether to use bf16, and the recipe in words. Of one that `writes`, the input
+    embeddings learn, too: they are often its output layer, and new words must be learned to be written."""
     fast = _has_bf16()
     for name in ATTENTION_DROPOUTS:
         if hasattr(model.config, name):
@@ -24,9 +25,12 @@ def prepare(model: Any, training: Training) -> tuple[bool, str]:
     for module in model.modules():
         _without_attention_dropout(module)
     if training.method == "head":
+        if writes:
+            raise ModelError("training.method: head trains the output layer alone, which is the vocabulary of a model that "
+                             "writes; write method: full or lora")  # fmt: skip
         model.base_model.requires_grad_(False)
     elif training.method == "full":
-        model.get_input_embeddings().requires_grad_(False)
+        model.get_input_embeddings().requires_grad_(writes)
         freeze_layers(model, training.frozen_layers)
     if fast and not torch.cuda.is_available() and getattr(model, "_supports_sdpa", False):
         model.set_attn_implementation("fp32_sdpa")
@@ -66,7 +70,7 @@ def _without_attention_dropout(module: Any) -> None:
         module.attention_dropout = 0.0
 
 
-def with_lora(model: Any, training: Training) -> Any:
+def with_lora(model: Any, training: Training, *, task: str) -> Any:
     try:
         from peft import LoraConfig, get_peft_model
     except ImportError as problem:
@@ -75,7 +79,7 @@ def with_lora(model: Any, training: Training) -> Any:
 
     lora = training.lora or Lora()
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
-    config = LoraConfig(task_type="SEQ_CLS", r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
+    config = LoraConfig(task_type=task, r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
                         target_modules=targets)  # fmt: skip
     return get_peft_model(model, config)
 

@@ -13,6 +13,8 @@ from enum import StrEnum
 import pyarrow as pa
 
 SLICE, META = "slice:", "meta:"
+ITSELF = ""
+"""The label of a row whose own text is what is to be said."""
 
 _PLACE = [pa.field("row", pa.int64()), pa.field("source", pa.string()), pa.field("line", pa.int64())]
 _STRINGS = [pa.field(n, pa.string()) for n in ("id", "label", "timestamp", "prediction", "score", "latency", "chosen")]
@@ -44,7 +46,8 @@ def raw_schema(extra: tuple[str, ...]) -> pa.Schema:
 
 
 def kept_schema(extra: tuple[str, ...]) -> pa.Schema:
-    """`content` is the digest that decides a row's split; `label` is null where the truth is not known."""
+    """`content` is the digest that decides a row's split; `label` is the truth, whatever the kind of model has for
+    one; null where it is not known."""
     return pa.schema([
         *_PLACE, pa.field("text", pa.string()), pa.field("label", pa.string()), pa.field("id", pa.string()),
         pa.field("timestamp", pa.timestamp("us", tz="UTC")), pa.field("prediction", pa.string()),

@@ -40,10 +40,11 @@ class Data(Part):
 
 class Columns(Part):
     text: str = Field(description="The input text.")
-    label: str | None = Field(None, description="The true label, where it is known; may be empty in a row.")
+    label: str | None = Field(None, description="The truth, where it is known; may be empty in a row: a label, or the text "
+                              "that was to be written (summary, translation, answer).")  # fmt: skip
     id: str | None = Field(None, description="The row's own name, kept for reference.")
     timestamp: str | None = Field(None, description="ISO 8601 or Unix seconds.")
-    prediction: str | None = Field(None, description="The label that was served.")
+    prediction: str | None = Field(None, description="The label or text that was served.")
     score: str | None = Field(None, description="The confidence that was served, 0 to 1.")
     latency: str | None = Field(None, description="Milliseconds that the request took.")
     slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own.")
@@ -111,8 +112,11 @@ class Policy(Part):
     min_labels: int = Field(50, ge=1, description="Fewer labelled rows are no evidence of quality.")
     act_on: Literal["quality", "drift", "either"] = Field("quality", description="What calls for training: "
                                                          "quality (labels prove a drop), drift, or either.")  # fmt: skip
-    p_value: float = Field(0.01, gt=0, lt=0.5, description="Of the one-sided test that accuracy fell.")
-    min_drop: Share = Field(0.02, description="Smallest drop of accuracy that calls for training.")
+    p_value: float = Field(
+        0.01, gt=0, lt=0.5, description="Of the one-sided test that the deciding metric became worse."
+    )
+    min_drop: Share = Field(0.02, description="Smallest loss of quality that calls for training: points of accuracy, chrF or "
+                            "ROUGE; of perplexity, by what share it rose.")  # fmt: skip
     k: int = Field(1, ge=1, description="Act when k of the last n windows say so.")
     n: int = Field(1, ge=1, description="Windows looked back at, this one included.")
     cooldown: str = Field("0d", description="Least time between two retrainings.")

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from errors import SpecError
 from models.contracts import ModelKind
+from models.fitting import refuse_unfit
 from models.gate_kinds import GATE_KINDS, Gate, default_gates
+from models.generation import Generation
+from models.measures import Task
 from models.part import Part
 from models.sections import (
     Columns,
@@ -36,9 +39,11 @@ class ModelSpec(Part):
     """What Upkeep does for one model."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$", description="Names the model in the store.")
-    task: Literal["text-classification"] = Field("text-classification", description="The kind of model.")
+    task: Task = Field("text-classification", description="The kind of model.")
     model: ModelSource = Field(description="The model that the first champion starts from.")
-    labels: tuple[str, ...] = Field(min_length=2, description="All labels, in the order of the model's outputs.")
+    labels: tuple[str, ...] = Field((), description="All labels, in the order of the model's outputs; only of a "
+                                    "classifier.")  # fmt: skip
+    generation: Generation = Field(Generation(), description="How a model that writes is asked and read.")
     data: Data = Field(description="Where rows come from.")
     columns: Columns = Field(description="Which column plays which role.")
     window: Windowing = Field(Windowing(), description="Which new rows one run looks at.")
@@ -56,14 +61,33 @@ class ModelSpec(Part):
 
     @property
     def kind(self) -> ModelKind:
-        return ModelKind(task=self.task, labels=self.labels, max_tokens=self.model.max_tokens, seed=self.seed,
-                         code=self.model.trust_remote_code)  # fmt: skip
+        return ModelKind(
+            task=self.task, labels=self.labels, max_tokens=self.model.max_tokens, seed=self.seed,
+            code=self.model.trust_remote_code, truth=self._truth, generation=self._generation,
+        )  # fmt: skip
+
+    @property
+    def _truth(self) -> Literal["label", "answer", "text"]:
+        if self.task == "text-classification":
+            return "label"
+        return "answer" if self.columns.label else "text"
+
+    @property
+    def _generation(self) -> Generation:
+        default = 0 if self._truth in {"label", "text"} else 64
+        told = self.generation.max_new_tokens
+        return self.generation.model_copy(update={"max_new_tokens": default if told is None else told})
+
+    @field_validator("labels")
+    @classmethod
+    def _two_at_least(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if len(value) == 1:
+            raise ValueError("one label is no choice; a classifier chooses between two at least")
+        return value
 
     @model_validator(mode="after")
     def _fits(self) -> "ModelSpec":
-        twice = sorted({label for label in self.labels if self.labels.count(label) > 1})
-        if twice:
-            raise ValueError(f"labels: {twice[0]!r} is listed twice")
+        refuse_unfit(self)
         names = [gate.name for gate in self.gates]
         if len(set(names)) < len(names):
             raise ValueError(f"gates: two gates share a name: {names}; give each its own `name`")

@@ -8,18 +8,14 @@ about eight times a plain padded Trainer run. See docs/performance.md.
 import json
 import resource
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import (
-    DataCollatorWithPadding,
-    EarlyStoppingCallback,
-    PrinterCallback,
-    TrainerCallback,
-    TrainingArguments,
-)
+from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments
 
 from errors import OverBudget
 from models import ranks
@@ -32,20 +28,38 @@ from models.sections import Training
 from models.threads import choose_threads
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """What is learned, as the kind of model needs it; both data sets have `length`, by which rows are batched."""
+
+    train: Any
+    validation: Any
+    collator: Callable[[list[Any]], Any]
+    metrics: Callable[[Any], dict[str, float]] | None = None
+    """What an evaluation measures beside the loss."""
+    lora_task: str = "SEQ_CLS"
+    """peft's name for the kind."""
+
+    @property
+    def writes(self) -> bool:
+        """The model's answer is made of its vocabulary, whose embeddings are then often its last layer, too."""
+        return self.lora_task != "SEQ_CLS"
+
+
 def fine_tune(
-    model: Any, tokenizer: Any, train: Any, validation: Any, *,
-    training: Training, seed: int, work: Path, advance: Advance, budget: Budget = UNLIMITED,
+    model: Any, lesson: Lesson, *, training: Training, seed: int, work: Path, advance: Advance,
+    budget: Budget = UNLIMITED,
 ) -> tuple[Any, Trained]:  # fmt: skip
     """Trains, keeps the weights with the lowest validation loss, and merges adapters. OverBudget at the cap."""
     cpu_began, checkpoint = time.process_time(), last_valid_checkpoint(work)
     with Meter(work / "seconds", at_least=60 * budget.spent, keeps=ranks.is_first()) as meter:
-        fast, recipe = prepare(model, training)
-        adapted = with_lora(model, training) if training.method == "lora" else model
+        fast, recipe = prepare(model, training, writes=lesson.writes)
+        adapted = with_lora(model, training, task=lesson.lora_task) if training.method == "lora" else model
         _set_threads(model, training)
         trainer = PausableTrainer(
-            model=adapted, args=_arguments(training, rows=len(train), work=work, seed=seed, bf16=fast),
-            train_dataset=train, eval_dataset=validation, data_collator=DataCollatorWithPadding(tokenizer),
-            compute_metrics=_accuracy,
+            model=adapted, args=_arguments(training, rows=len(lesson.train), work=work, seed=seed, bf16=fast),
+            train_dataset=lesson.train, eval_dataset=lesson.validation, data_collator=lesson.collator,
+            compute_metrics=lesson.metrics,
             callbacks=[EarlyStoppingCallback(early_stopping_patience=training.patience), _Progress(advance),
                        StopAtCap(lambda: _is_over(meter, budget))],
         )  # fmt: skip
@@ -91,8 +105,9 @@ def _set_threads(model: Any, training: Training) -> None:
         return
     tokens = torch.full((8, 32), 1, device=model.device)
     mask = torch.ones_like(tokens)
+    probed = model.get_encoder() if model.config.is_encoder_decoder else model
     with torch.inference_mode():
-        choose_threads(lambda: model(input_ids=tokens, attention_mask=mask))
+        choose_threads(lambda: probed(input_ids=tokens, attention_mask=mask))
 
 
 def last_valid_checkpoint(work: Path) -> Path | None:
@@ -129,12 +144,6 @@ def _arguments(training: Training, *, rows: int, work: Path, seed: int, bf16: bo
         use_cpu=not torch.cuda.is_available(), seed=seed, data_seed=seed, report_to=[],
         disable_tqdm=True, logging_nan_inf_filter=False, dataloader_pin_memory=False, log_level="error",
     )  # fmt: skip
-
-
-def _accuracy(prediction: Any) -> dict[str, float]:
-    logits = prediction.predictions
-    logits = logits[0] if isinstance(logits, tuple) else logits
-    return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
 
 
 class _Progress(TrainerCallback):

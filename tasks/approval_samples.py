@@ -16,7 +16,7 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import ModelKind, Samples, Scores, SideBySide, Table
 from tasks.metrics.drawing import draw_in_proportion
-from tasks.outputs import probabilities_of
+from tasks.outputs import answers_of, confidence_of, outputs_of
 from tasks.rating_sheets import write_sheet
 
 if TYPE_CHECKING:
@@ -48,11 +48,10 @@ def _answered(table: Table, champion: Scores, candidate: Scores, kind: ModelKind
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(table), columns=["text", "label", "content"])
-    names = np.array(kind.labels)
     for who, scores in (("champion", champion), ("candidate", candidate)):
-        probabilities = probabilities_of(scores, store=store)
-        rows[who] = names[probabilities.argmax(1)]
-        rows[f"{who}_confidence"] = probabilities.max(1).astype(float).round(4)
+        outputs = outputs_of(scores, store=store)
+        rows[who] = answers_of(outputs, kind)
+        rows[f"{who}_confidence"] = confidence_of(outputs, kind).round(4)
     return rows.drop_duplicates("content").reset_index(drop=True)
 
 
@@ -63,5 +62,6 @@ def _draw(rows: "pd.DataFrame", wanted: int, rng: np.random.Generator) -> list[S
 
 
 def _cut(row: SideBySide) -> SideBySide:
-    whole = len(row.text) <= SHOWN_CHARACTERS
-    return row if whole else row.model_copy(update={"text": row.text[: SHOWN_CHARACTERS - 1] + "…"})
+    texts = {name: getattr(row, name) for name in ("text", "label", "champion", "candidate")}
+    long = {name: text for name, text in texts.items() if text and len(text) > SHOWN_CHARACTERS}
+    return row.model_copy(update={name: text[: SHOWN_CHARACTERS - 1] + "…" for name, text in long.items()})

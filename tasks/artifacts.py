@@ -8,7 +8,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from models.contracts import Asked, BootstrapReport, Pages, RunReport
 from tasks.drift_plots import rank_signals
-from tasks.formats import count, interval, p_value, percent, points, words
+from tasks.formats import count, measured, p_value, percent, points, unit, words
 from tasks.picture import picture_of
 
 Row = dict[str, str]
@@ -59,12 +59,12 @@ def _gates(report: RunReport | BootstrapReport) -> list[Row]:
 
 def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:
     if isinstance(report, BootstrapReport):
-        return [{"rows": m.on, "metric": words(m.metric), "n": count(m.estimate.n), "value": interval(m.estimate)}
+        return [{"rows": m.on, "metric": words(m.metric), "n": count(m.estimate.n), "value": measured(m.estimate, m.metric)}
                 for m in report.measured]  # fmt: skip
     compared = report.attempt.scorecard.comparisons if report.attempt else ()
     return [
-        {"rows": c.on, "metric": words(c.metric), "n": count(c.difference.n), "champion": interval(c.champion),
-         "candidate": interval(c.candidate), "difference in points": points(c.difference)}
+        {"rows": c.on, "metric": words(c.metric), "n": count(c.difference.n), "champion": measured(c.champion, c.metric),
+         "candidate": measured(c.candidate, c.metric), "difference": f"{points(c.difference)} {unit(c.metric)}"}
         for c in compared
     ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 """The year's budget of false alarms: what this run's two tests may spend, and what earlier runs have spent.
 
-Half of `policy.false_alarms_a_year` goes to the drift verdict, half to the test that accuracy fell. Pure functions of
+Half of `policy.false_alarms_a_year` goes to the drift verdict, half to the test that quality fell. Pure functions of
 the history and a time that is passed in.
 """
 
@@ -37,7 +37,7 @@ def spend_levels(history: Sequence[HistoryEntry], *, drift: Drift, policy: Polic
 
 
 def quality_level(history: Sequence[HistoryEntry], *, policy: Policy, now: datetime) -> float:
-    """The level of the test that accuracy fell."""
+    """The level of the test that quality fell."""
     half = policy.false_alarms_a_year / 2
     return level(policy.p_value, false_alarms_a_year=half, looks=_looks(history), now=now)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.contracts import BootstrapReport, Cursor, Manifest, Outcome, Release, RunReport
-from tasks.formats import amount, interval, moment, size, words
+from tasks.formats import amount, measured, moment, size, words
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,14 @@ def list_changes(release: Release, before: Manifest | None) -> tuple[Change, ...
 
 
 def _facts(manifest: Manifest) -> dict[str, str]:
-    measured = {f"{words(m.metric)} {_on(m.on)}": interval(m.estimate)
+    found = {f"{words(m.metric)} {_on(m.on)}": measured(m.estimate, m.metric)
                 for m in manifest.measured if not m.on.startswith("slice:")}  # fmt: skip
-    return measured | {
+    return found | {
         "learned from": f"version {manifest.parent}" if manifest.parent else "the spec's source",
         "recipe": manifest.lineage.recipe, "made": moment(manifest.created_at),
         "files": f"{len(manifest.files)}, {size(sum(f.bytes for f in manifest.files))}",
         "rows that it is adapted to": amount(manifest.reference.table.rows, "row"),
-        "labels": ", ".join(manifest.labels),
+        **({"labels": ", ".join(manifest.labels)} if manifest.labels else {}),
     }  # fmt: skip
 
 

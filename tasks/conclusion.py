@@ -12,7 +12,6 @@ from models.contracts import (
     Attempt,
     BootstrapReport,
     Candidate,
-    Estimate,
     HistoryEntry,
     LabelRequest,
     Measured,
@@ -32,6 +31,8 @@ from models.contracts import (
     Window,
 )
 from models.sections import Training
+from tasks import formats
+from tasks.formats import value, words
 
 Timings = Sequence[tuple[str, float, bool]]
 NOT_TRAINED = "not trained: "
@@ -61,12 +62,12 @@ def stop_at_cap(decision: RetrainDecision, stopped: Stopped) -> RetrainDecision:
 
 
 def require_useful(measured: Measured, *, force: bool) -> tuple[Measurement, ...]:
-    """A first champion must be shown to know more than the most frequent label."""
-    accuracy = next(m.estimate for m in measured.measurements if m.metric == "accuracy")
-    if accuracy.low <= measured.majority_share and not force:
+    """A first champion must be shown to know more than the simplest answer does."""
+    first = measured.measurements[0]
+    if measured.to_beat is not None and first.estimate.low <= measured.to_beat and not force:
         raise ModelError(
-            f"the first model's accuracy {_interval(accuracy)} on {accuracy.n} sealed rows is not shown to beat "
-            f"always answering the most frequent label ({measured.majority_share:.1%}); nothing was released. "
+            f"the first model's {_told(first)} on {first.estimate.n} sealed rows is not shown to beat "
+            f"{measured.simplest} ({value(first.metric, measured.to_beat)}); nothing was released. "
             "Give it more rows or epochs, or release it all the same with --force."
         )
     return measured.measurements
@@ -142,20 +143,21 @@ def _doubts(attempt: Attempt) -> str:
 
 
 def _gain(attempt: Attempt) -> str:
-    found = attempt.scorecard.of("current", "accuracy")
+    found = attempt.scorecard.deciding("current")
     if found is None:
-        return "accuracy was not measured"
-    return f"accuracy on the new rows {found.champion.value:.1%} → {found.candidate.value:.1%}"
+        return "quality was not measured"
+    then, now = (value(found.metric, e.value) for e in (found.champion, found.candidate))
+    return f"{words(found.metric)} on the new rows {then} → {now}"
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
+def _told(measured: Measurement) -> str:
+    return f"{words(measured.metric)} {formats.measured(measured.estimate, measured.metric)}"
 
 
 def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEntry:
     """What later decisions know of a run, and the cursor that it commits."""
     seen, start = report.observation, report.start
-    accuracy = [c.now for c in seen.monitoring.quality if c.metric == "accuracy"] if seen else []
+    check = seen.monitoring.deciding if seen else None
     before = start.champion.version if start.champion else 0
     return HistoryEntry(
         sequence=start.sequence, run_id=start.run_id, kind="maintain", outcome=report.outcome,
@@ -167,9 +169,14 @@ def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEnt
         quality_alpha=report.decision.quality_alpha if report.decision else 0.0,
         training_minutes=_minutes_of(report), stopped=report.stopped, went_on=report.went_on_from is not None,
         asked_for_labels=report.label_request is not None,
-        accuracy=accuracy[0] if accuracy else None,
+        quality=check.now if check else None, metric=check.metric if check else _metric_of(start),
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
     )  # fmt: skip
+
+
+def _metric_of(start: RunStart) -> str:
+    deciding = start.champion.manifest.deciding if start.champion else None
+    return deciding.metric if deciding else "accuracy"
 
 
 def _minutes_of(report: RunReport) -> float:
@@ -181,12 +188,12 @@ def _minutes_of(report: RunReport) -> float:
 
 
 def bootstrap_entry(report: BootstrapReport, pages: Pages) -> HistoryEntry:
-    accuracy = next(m.estimate for m in report.measured if m.metric == "accuracy")
+    first = report.measured[0]
     return HistoryEntry(
         sequence=report.start.sequence, run_id=report.start.run_id, kind="bootstrap", outcome=Outcome.BOOTSTRAPPED,
         headline=report.headline, started_at=report.start.started_at, finished_at=report.finished_at,
         window_digest=report.window.table.sha256, rows=report.window.rows, degraded=False, drifted=False,
-        retrained=False, accuracy=accuracy, champion_version=report.release.version, cursor=report.window.cursor,
+        retrained=False, quality=first.estimate, metric=first.metric, champion_version=report.release.version, cursor=report.window.cursor,
         report=pages, training_minutes=training_minutes(report.candidate),
     )  # fmt: skip
 
@@ -202,7 +209,7 @@ def move_entry(entry: AliasEntry, start: RunStart, previous: HistoryEntry, *, at
     return previous.model_copy(update={
         "sequence": previous.sequence + 1, "run_id": entry.run_id, "kind": start.kind, "outcome": outcome,
         "headline": f"{done} version {entry.version}: {entry.why}.", "started_at": start.started_at, "finished_at": at,
-        "rows": 0, "degraded": False, "drifted": False, "retrained": False, "accuracy": None,
+        "rows": 0, "degraded": False, "drifted": False, "retrained": False, "quality": None,
         "champion_version": entry.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
         "training_minutes": 0.0, "asked_for_labels": False, "stopped": None, "went_on": False,
     })  # fmt: skip
@@ -212,5 +219,4 @@ _MOVES = {"promote": (Outcome.PROMOTED, "Promoted"), "rollback": (Outcome.ROLLED
 
 
 def bootstrap_headline(release: Release, measured: Sequence[Measurement]) -> str:
-    accuracy = next(m.estimate for m in measured if m.metric == "accuracy")
-    return f"Version {release.version} is the first champion: accuracy {_interval(accuracy)} on sealed rows."
+    return f"Version {release.version} is the first champion: {_told(measured[0])} on sealed rows."

@@ -27,9 +27,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.contracts import Action, DriftReport, HistoryEntry, MonitoringReport, Outcome, RetrainDecision
+from models.measures import metric
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
+from tasks.formats import value
 from tasks.limits import what_forbids_training
 
 
@@ -108,20 +110,23 @@ def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime
 
 
 def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float, since: timedelta) -> Quality:
-    """Whether labels prove a drop of accuracy at this run's level, and the sentence that says so."""
-    check = next((c for c in monitoring.quality if c.metric == "accuracy"), None)
+    """Whether labels prove a drop of the deciding metric at this run's level, and the sentence that says so."""
+    check = monitoring.deciding
     if check is None or monitoring.labelled < policy.min_labels:
         few = f"{monitoring.labelled} labelled rows are no evidence of quality (at least {policy.min_labels})"
         return Quality(False, 0.0, few)
-    then, now = f"{check.at_release.value:.1%} at release", f"{check.now.value:.1%} now"
+    name, worse = metric(check.metric).words, "rose" if metric(check.metric).better == "less" else "fell"
+    then, now = (
+        f"{value(check.metric, e.value)} {when}" for e, when in ((check.at_release, "at release"), (check.now, "now"))
+    )
     numbers = f"{then}, {now} (p = {check.p_value:.2g}, {check.now.n} labels)"
     if not level:
-        return Quality(False, 0.0, f"accuracy was not judged: {numbers}, {_nothing_left(policy)}")
+        return Quality(False, 0.0, f"{name} was not judged: {numbers}, {_nothing_left(policy)}")
     fell = check.p_value < level and check.drop >= policy.min_drop
     why = "" if level == policy.p_value else (
         f", at level {level:.2g}: {_told(since)} after the last run, policy.false_alarms_a_year = "
         f"{policy.false_alarms_a_year:g} affords no more")  # fmt: skip
-    return Quality(fell, level, f"accuracy {'fell' if fell else 'holds'}: {numbers}{why}")
+    return Quality(fell, level, f"{name} {worse if fell else 'holds'}: {numbers}{why}")
 
 
 def _nothing_left(policy: Policy) -> str:

@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from errors import DataError
 from infra.object_store import ObjectStore
 from infra.stages import once
-from models.contracts import Artifact, DriftReport, DriftSignal, Reference, Scored, TellingWord, UnlikeRow
+from models.contracts import Artifact, DriftReport, DriftSignal, ModelKind, Reference, Scored, TellingWord, UnlikeRow
 from models.sections import Drift, Training
 from tasks.comparable import comparable_rows, trained_texts
 from tasks.evidently_report import shown, write_evidently
@@ -37,22 +37,28 @@ WORDS, UNLIKE, TEXT_CHARS = 15, 10, 300
 @once("drift")
 def detect_drift(
     current: Scored, baseline: Scored, reference: Reference, *,
-    labels: tuple[str, ...], alpha: float, policy: Drift, training: Training, seed: int, store: ObjectStore,
+    kind: ModelKind, alpha: float, policy: Drift, training: Training, store: ObjectStore,
 ) -> DriftReport:  # fmt: skip
     """`baseline`: the reference's rows that never trained. Both sides must come scored by the same model.
 
     `alpha`: this run's false-alarm rate over all signals. DataError where a side has no rows.
     """
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(kind.seed)
     comparable = comparable_rows(current.rows, reference, training=training, store=store)
     _refuse_empty(baseline.rows.rows, len(comparable.rows))
     held_out = sample(baseline.rows.rows, SAMPLE_ROWS, rng)
     chosen = comparable.rows[sample(len(comparable.rows), SAMPLE_ROWS, rng)]
-    then = load_side(baseline, labels=labels, chosen=held_out, store=store)
-    now = load_side(current, labels=labels, chosen=chosen, store=store)
+    then = load_side(baseline, kind=kind, chosen=held_out, store=store)
+    now = load_side(current, kind=kind, chosen=chosen, store=store)
     texts = trained_texts(reference, training=training, most=SAMPLE_ROWS, store=store)
     signals = find_signals(
-        then, now, label_names=labels, vocabulary=vocabulary(split_words(texts)), policy=policy, alpha=alpha, rng=rng
+        then,
+        now,
+        label_names=kind.labels,
+        vocabulary=vocabulary(split_words(texts)),
+        policy=policy,
+        alpha=alpha,
+        rng=rng,
     )
     moved = _what_moved(then, now, rng) if any(signal.drifted for signal in signals) else _Moved((), ())
     return DriftReport(
@@ -60,7 +66,7 @@ def detect_drift(
         current_rows=current.rows.rows,
         compared_rows=max(len(then), len(now)), words=moved.words, unlike=moved.unlike,
         notes=_notes(max(baseline.rows.rows, len(comparable.rows)), policy, alpha, comparable.note),
-        **_evidently(then, now, labels, signals, store=store),
+        **_evidently(then, now, kind.labels, signals, store=store),
     )  # fmt: skip
 
 

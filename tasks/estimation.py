@@ -12,10 +12,10 @@ from prefect.cache_policies import NO_CACHE
 
 from infra.object_store import ObjectStore
 from infra.stages import once
-from models.contracts import LabelFreeEstimate, MonitoringReport, Scores, Table
+from models.contracts import LabelFreeEstimate, ModelKind, MonitoringReport, Scores, Table
 from tasks.metrics.classification import measure
 from tasks.metrics.estimators import estimate_accuracy
-from tasks.outputs import probabilities_of
+from tasks.outputs import outputs_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,14 +34,17 @@ UNKNOWN = -1
 @once("estimates")
 def estimate_without_labels(
     monitoring: MonitoringReport, rows: Table, scores: Scores, baseline: Table, baseline_scores: Scores, *,
-    labels: tuple[str, ...], seed: int, store: ObjectStore,
+    kind: ModelKind, store: ObjectStore,
 ) -> MonitoringReport:  # fmt: skip
-    """The report with its estimates: of all rows; of the labelled ones alone where these are enough to score them."""
-    then, true_then = probabilities_of(baseline_scores, store=store), _truth(baseline, labels, store)
+    """The report with its estimates (of classifiers only): of all rows; of the labelled ones alone where these are enough to score them."""
+    if kind.truth != "label":
+        return monitoring
+    labels, seed = kind.labels, kind.seed
+    then, true_then = outputs_of(baseline_scores, store=store).numbers, _truth(baseline, labels, store)
     calibrating = true_then != UNKNOWN
     if calibrating.sum() < CALIBRATED_FROM:
         return monitoring
-    now, truth = probabilities_of(scores, store=store), _truth(rows, labels, store)
+    now, truth = outputs_of(scores, store=store).numbers, _truth(rows, labels, store)
     known = truth != UNKNOWN
     scored = known.sum() >= SCORED_FROM
     looked_at = now[known] if scored else now

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect import task
@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.adapter import ROWS_AT_ONCE, TaskAdapter, adapter_for
+from models.adapter import ROWS_AT_ONCE, Predictions, TaskAdapter, adapter_for
 from models.contracts import (
     Comparison,
     Latency,
@@ -25,28 +25,32 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
-from tasks.metrics.classification import measure
-from tasks.metrics.paired import paired_difference
+from tasks.grading import Grades, grade
+from tasks.simplest import simplest_answers
 
 if TYPE_CHECKING:
     import pandas as pd
 
-METRICS = ("accuracy", "macro_f1")
 LATENCY_TEXTS, LATENCY_WARMUP = 40, 5
 MAX_SLICES = 50
 
 
 @dataclass(frozen=True)
 class _Judged:
-    """Rows of one kind with the truth and both models' answers, as label numbers."""
+    """Rows of one kind with what both models' answers are worth."""
 
     rows: "pd.DataFrame"
-    truth: np.ndarray
-    champion: np.ndarray
-    candidate: np.ndarray
+    champion: Grades
+    candidate: Grades
 
     def where(self, mask: np.ndarray) -> "_Judged":
-        return _Judged(self.rows[mask], self.truth[mask], self.champion[mask], self.candidate[mask])
+        return _Judged(self.rows[mask], self.champion.where(mask), self.candidate.where(mask))
+
+    def joined(self, other: "_Judged") -> "_Judged":
+        import pandas as pd
+
+        return _Judged(pd.concat([self.rows, other.rows]), self.champion.joined(other.champion),
+                       self.candidate.joined(other.candidate))  # fmt: skip
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)
@@ -54,26 +58,24 @@ class _Judged:
 def evaluate(
     training_set: TrainingSet, champion: Weights, candidate: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scorecard:  # fmt: skip
-    """Every metric on the current and the reference window's sealed rows, and accuracy per slice of both."""
-    labels, seed = kind.labels, kind.seed
-    import pandas as pd
-
+    """Every metric on the current and the reference window's sealed rows, and per slice of both what says which is
+    better."""
     old, new = (_load(w, kind, store) for w in (champion, candidate))
-    current = _judged(training_set.test, old, new, labels, store)
-    reference = _judged(training_set.reference_test, old, new, labels, store)
-    both = _Judged(pd.concat([current.rows, reference.rows]), *(
-        np.concatenate([getattr(current, f), getattr(reference, f)]) for f in ("truth", "champion", "candidate")
-    ))  # fmt: skip
+    current, reference = (
+        _judged(table, old, new, kind, store) for table in (training_set.test, training_set.reference_test)
+    )
+    both = current.joined(reference)
     overall = [
-        _compare(judged, on, metric, len(labels), seed, level=0.95)
-        for on, judged in (("current", current), ("reference", reference)) for metric in METRICS if len(judged.rows)
+        _compare(judged, on, metric, level=0.95)
+        for on, judged in (("current", current), ("reference", reference)) for metric in kind.metrics if len(judged.rows)
     ]  # fmt: skip
-    slices = _slices(both, labels)
+    slices = _slices(both, kind)
     level = 1 - 0.05 / max(1, len(slices))
-    sliced = [_compare(part, on, "accuracy", len(labels), seed, level=level) for on, part in slices.items()]
+    sliced = [_compare(part, on, kind.metrics[0], level=level) for on, part in slices.items()]
+    agrees = kind.truth == "label" and len(current.rows)
     return Scorecard(
         comparisons=(*overall, *sliced), latency=_latency(old, new, both.rows["text"].tolist()),
-        label_agreement=float((current.champion == current.truth).mean()) if len(current.rows) else 0.0,
+        label_agreement=current.champion.measure("accuracy").value if agrees else None,
     )  # fmt: skip
 
 
@@ -82,18 +84,14 @@ def evaluate(
 def measure_release(
     training_set: TrainingSet, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Measured:  # fmt: skip
-    """A first champion on its sealed rows, beside always answering the most frequent label."""
-    labels, seed = kind.labels, kind.seed
-    model = _load(weights, kind, store)
-    judged = _judged(training_set.test, model, None, labels, store)
-    found = [
-        Measurement(on="current", metric=m,
-                    estimate=measure(m, judged.truth, judged.champion, labels=len(labels), seed=seed))
-        for m in METRICS
-    ]  # fmt: skip
-    return Measured(
-        measurements=tuple(found), majority_share=float(np.bincount(judged.truth).max() / len(judged.truth))
-    )
+    """A first champion on its sealed rows, beside the simplest that it must beat."""
+    import pandas as pd
+
+    rows = pd.read_parquet(store.get_file(training_set.test))
+    grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind)
+    found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in kind.metrics)
+    simplest = simplest_answers(rows, kind)
+    return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words)
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
@@ -102,43 +100,41 @@ def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
 
 
 def _judged(
-    table: Table,
-    champion: TaskAdapter,
-    candidate: TaskAdapter | None,
-    labels: tuple[str, ...],
-    store: ObjectStore,
+    table: Table, champion: TaskAdapter, candidate: TaskAdapter, kind: ModelKind, store: ObjectStore
 ) -> _Judged:
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(table))
-    index = {label: i for i, label in enumerate(labels)}
-    truth = np.array([index[label] for label in rows["label"]], dtype=np.int64)
-    texts = rows["text"].tolist()
-    first = _answers(champion, texts, "champion")
-    return _Judged(rows, truth, first, _answers(candidate, texts, "candidate") if candidate else first)
+    return _Judged(rows, *(
+        grade(rows, _answers(model, rows, who), kind)
+        for who, model in (("champion", champion), ("candidate", candidate))
+    ))  # fmt: skip
 
 
-def _answers(model: TaskAdapter, texts: list[str], who: str) -> np.ndarray:
+def _answers(model: TaskAdapter, rows: "pd.DataFrame", who: str) -> Predictions:
+    """Without embeddings: nobody asks for them here, and they would be most of the memory."""
+    texts, labels = rows["text"].tolist(), rows["label"].tolist()
+    parts = []
     with bar(f"evaluating {who}", total=len(texts), unit="rows") as advance:
-        found = [
-            model.predict(texts[first : first + ROWS_AT_ONCE], advance=advance).probabilities.argmax(1)
-            for first in range(0, max(1, len(texts)), ROWS_AT_ONCE)
-        ]
-    return np.concatenate(found)
+        for first in range(0, max(1, len(texts)), ROWS_AT_ONCE):
+            part = slice(first, first + ROWS_AT_ONCE)
+            parts.append(model.predict(texts[part], labels=labels[part], advance=advance))
+    numbers = np.concatenate([part.numbers for part in parts])
+    written = None if parts[0].texts is None else [text for part in parts for text in part.texts or ()]
+    return Predictions(numbers, numbers[:, :0], written)
 
 
-def _compare(judged: _Judged, on: str, metric: str, labels: int, seed: int, *, level: float) -> Comparison:
-    options: dict[str, Any] = {"labels": labels, "seed": seed}
+def _compare(judged: _Judged, on: str, metric: str, *, level: float) -> Comparison:
     return Comparison(
-        on=on, metric=metric, champion=measure(metric, judged.truth, judged.champion, **options),
-        candidate=measure(metric, judged.truth, judged.candidate, **options),
-        difference=paired_difference(metric, judged.truth, judged.champion, judged.candidate, level=level, **options),
+        on=on, metric=metric, champion=judged.champion.measure(metric), candidate=judged.candidate.measure(metric),
+        difference=judged.candidate.improvement(judged.champion, metric, level=level),
     )  # fmt: skip
 
 
-def _slices(judged: _Judged, labels: tuple[str, ...]) -> dict[str, _Judged]:
+def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
     """Named subsets: each label, shorter and longer texts, and every value of the spec's slice columns."""
-    masks = {f"slice:label={label}": judged.truth == i for i, label in enumerate(labels)}
+    labels = judged.rows["label"].to_numpy()
+    masks = {f"slice:label={label}": labels == label for label in kind.labels}
     lengths = judged.rows["text"].str.len().to_numpy()
     middle = float(np.median(lengths)) if len(lengths) else 0.0
     masks |= {

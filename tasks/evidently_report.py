@@ -31,11 +31,12 @@ class EvidentlyReport:
 
 
 def shown(side: Side, *, names: tuple[str, ...], labelled: bool) -> Columns:
-    """What Evidently shows of a side: descriptors, confidence, prediction and, where it is `labelled`, the label."""
-    columns: Columns = {
-        **side.descriptors, "confidence": side.probabilities.max(1).astype(float),
-        "prediction": [names[i] for i in side.probabilities.argmax(1)],
-    }  # fmt: skip
+    """What Evidently shows of a side: descriptors, the answers' numbers (of a classifier its confidence, prediction and,
+    where it is `labelled`, the label)."""
+    whole = side.answers if side.predicted is None else dict(list(side.answers.items())[-1:])
+    columns: Columns = {**side.descriptors, **{name: values.astype(float) for name, values in whole.items()}}
+    if side.predicted is not None:
+        columns["prediction"] = [names[i] for i in side.predicted]
     if labelled:
         columns["label"] = [names[i] if i >= 0 else None for i in side.labels]
     return columns

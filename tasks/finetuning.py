@@ -35,8 +35,8 @@ def fine_tune(
     """The trained files, stored under their content. A killed training resumes from its last whole checkpoint, and so
     does one that reached the budget's cap (OverBudget) once it is given a larger one: the cap is not an input."""
     folder = store.get_folder(parent.prefix, parent.files)
-    train, validation = (_examples(t, kind.labels, store) for t in (training_set.train, training_set.validation))
-    inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.seed}"
+    train, validation = (_examples(t, store) for t in (training_set.train, training_set.validation))
+    inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.digest}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
     saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
     request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
@@ -55,7 +55,7 @@ def fine_tune(
 @task(name="adopt", cache_policy=NO_CACHE)
 @once("adopt")
 def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
-    """The source as it is, once it has been loaded and its labels are the spec's."""
+    """The source as it is, once it has been loaded and fits the spec."""
     folder = store.get_folder(source.prefix, source.files)
     model = adapter_for(kind.task).load(folder, kind, new_head=False)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
@@ -144,12 +144,11 @@ def _files(weights: Weights) -> dict[str, object]:
     return {"prefix": weights.prefix, "files": weights.files, "content_digest": weights.content_digest}
 
 
-def _examples(table: Table, labels: tuple[str, ...], store: ObjectStore) -> Examples:
+def _examples(table: Table, store: ObjectStore) -> Examples:
     import pyarrow.parquet as pq
 
     columns = pq.read_table(store.get_file(table), columns=["text", "label"]).to_pydict()
     if not columns["text"]:
         raise DataError("there are no labelled rows to train or validate on; the split is by content, so more "
                         "labelled rows are needed (or a smaller training.test_share)")  # fmt: skip
-    index = {label: i for i, label in enumerate(labels)}
-    return Examples(columns["text"], [index[label] for label in columns["label"]])
+    return Examples(columns["text"], columns["label"])

@@ -5,6 +5,7 @@ import re
 from datetime import UTC, datetime
 
 from models.contracts import Estimate
+from models.measures import METRICS
 
 _MARKDOWN = re.compile(r"[\\`*<>|]|~(?=~)|\](?=[(\[])|^\[|(?<![^\W_])_|_(?![^\W_])")
 """Characters that mean something to Markdown where they stand; a bracket alone, or a_name, does not."""
@@ -15,13 +16,29 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
+def value(metric: str, number: float) -> str:
+    """A metric as it is written: shares in per cent, others with three digits."""
+    return percent(number) if METRICS[metric].is_share else f"{number:.4g}" if number < 1000 else f"{number:,.0f}"
+
+
+def measured(estimate: Estimate, metric: str) -> str:
+    """A metric with its interval."""
+    return f"{value(metric, estimate.value)} [{value(metric, estimate.low)}, {value(metric, estimate.high)}]"
+
+
 def interval(estimate: Estimate) -> str:
+    """Of a share."""
     return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
 
 
 def points(estimate: Estimate) -> str:
-    """A difference of shares in percentage points, with its interval."""
+    """A difference of shares in percentage points, or of others in per cent, with its interval."""
     return f"{_signed(estimate.value)} [{_signed(estimate.low)}, {_signed(estimate.high)}]"
+
+
+def unit(metric: str) -> str:
+    """What a difference of this metric is counted in."""
+    return "points" if METRICS[metric].is_share else "%"
 
 
 def _signed(share: float) -> str:
@@ -77,4 +94,4 @@ def moment(at: datetime) -> str:
 
 def words(metric: str) -> str:
     """'macro_f1' as 'macro F1'."""
-    return metric.replace("_f1", " F1").replace("_", " ")
+    return METRICS[metric].words if metric in METRICS else metric.replace("_", " ")

@@ -6,13 +6,16 @@ warns is judged alike, and leaves the promotion to a person where it fails.
 """
 
 from collections.abc import Sequence
+from functools import partial
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
-from models.gate_kinds import AtLeast, Better, Gate, LatencyWithin, NoCollapse, NotWorse
+from models.gate_kinds import AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
+from models.measures import METRICS
+from tasks.formats import unit, value
 from tasks.metrics.paired import rows_needed
 
 
@@ -23,10 +26,19 @@ def judge(scorecard: Scorecard, *, gates: Sequence[Gate]) -> Blessing:
     if not judged:
         raise UnmeasuredMetric("the list of gates is empty (or all are off), and nothing that was not judged is "
                                "blessed; add a gate, or enforce one")  # fmt: skip
-    results = tuple(_judge_one(scorecard, gate).model_copy(update={"mode": gate.mode}) for gate in judged)
+    first = scorecard.comparisons[0].metric if scorecard.comparisons else None
+    results = tuple(
+        _judge_one(scorecard, _with_metric(gate, first)).model_copy(update={"mode": gate.mode}) for gate in judged
+    )
     verdicts = {result.verdict for result in results if result.mode == "enforce"}
     worst = next((v for v in (Verdict.REJECTED, Verdict.INSUFFICIENT) if v in verdicts), Verdict.BLESSED)
     return Blessing(verdict=worst, gates=results, off=tuple(gate.name for gate in gates if gate.mode == "off"))
+
+
+def _with_metric(gate: Gate, metric: str | None) -> Gate:
+    """A gate that names no metric asks for the deciding one, which comes first."""
+    named = isinstance(gate, LatencyWithin) or gate.metric
+    return gate if named else gate.model_copy(update={"metric": metric})
 
 
 def _judge_one(scorecard: Scorecard, gate: Gate) -> GateResult:
@@ -34,34 +46,35 @@ def _judge_one(scorecard: Scorecard, gate: Gate) -> GateResult:
         return _latency(scorecard, gate)
     if isinstance(gate, NoCollapse):
         return _slices(scorecard, gate)
-    compared = scorecard.of(gate.on, gate.metric)
+    compared = scorecard.of(gate.on, gate.metric or "")
     if compared is None:
         measured = sorted({f"{c.metric} on {c.on}" for c in scorecard.comparisons})
         raise UnmeasuredMetric(
             f"gate {gate.name!r} needs {gate.metric} on {gate.on}; measured: {measured}. "
             "There were no labelled sealed rows for it: label more rows, or lower training.test_share."
         )
-    if isinstance(gate, AtLeast):
-        return _at_least(compared, gate)
+    if isinstance(gate, AtLeast | AtMost):
+        return _bound(compared, gate)
     limit = gate.margin if isinstance(gate, Better) else -gate.tolerance
     return _difference(compared, gate, limit)
 
 
 def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> GateResult:
     """Superiority by a margin, or non-inferiority within a tolerance, by the paired interval."""
-    difference = compared.difference
+    difference, told = compared.difference, partial(_points, metric=compared.metric)
     beats = difference.low > limit if isinstance(gate, Better) else difference.low >= limit
     if beats:
-        verdict, because = Verdict.BLESSED, f"the whole interval lies above {_points(limit)}"
+        verdict, because = Verdict.BLESSED, f"the whole interval lies above {told(limit)}"
     elif difference.high <= limit:
-        verdict, because = Verdict.REJECTED, f"the whole interval lies below {_points(limit)}"
+        verdict, because = Verdict.REJECTED, f"the whole interval lies below {told(limit)}"
     else:
         needed = _rows_needed(difference, limit)
         verdict = Verdict.INSUFFICIENT
-        because = f"the interval holds {_points(limit)}; {difference.n} rows are too few to tell{needed}"
-    measured = f"{_points(difference.value)} [{_points(difference.low)}, {_points(difference.high)}]"
-    return GateResult(gate=gate.name, verdict=verdict, metric=gate.metric, on=gate.on, measured=difference,
-                      limit=limit, because=f"candidate minus champion {measured}: {because}")  # fmt: skip
+        because = f"the interval holds {told(limit)}; {difference.n} rows are too few to tell{needed}"
+    measured = f"{told(difference.value)} [{told(difference.low)}, {told(difference.high)}]"
+    what = "candidate minus champion" if METRICS[compared.metric].better == "more" else "better by"
+    return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=difference,
+                      limit=limit, because=f"{what} {measured}: {because}")  # fmt: skip
 
 
 def _rows_needed(difference: Estimate, limit: float) -> str:
@@ -75,16 +88,19 @@ def _rows_needed(difference: Estimate, limit: float) -> str:
     return f"; about {needed} would do if the difference is real"
 
 
-def _at_least(compared: Comparison, gate: AtLeast) -> GateResult:
-    found = compared.candidate
-    if found.low >= gate.value:
+def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:
+    """The candidate alone, against a number."""
+    found, least = compared.candidate, isinstance(gate, AtLeast)
+    if found.low >= gate.value if least else found.high <= gate.value:
         verdict, because = Verdict.BLESSED, "the whole interval reaches it"
-    elif found.high < gate.value:
-        verdict, because = Verdict.REJECTED, "the whole interval stays below it"
+    elif found.high < gate.value if least else found.low > gate.value:
+        verdict, because = Verdict.REJECTED, "no part of the interval reaches it"
     else:
         verdict, because = Verdict.INSUFFICIENT, f"the interval holds it; {found.n} rows are too few to tell"
-    return GateResult(gate=gate.name, verdict=verdict, metric=gate.metric, on=gate.on, measured=found,
-                      limit=gate.value, because=f"{found.value:.1%} against at least {gate.value:.1%}: {because}")  # fmt: skip
+    told, wanted = (value(compared.metric, number) for number in (found.value, gate.value))
+    return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=found,
+                      limit=gate.value,
+                      because=f"{told} against at {'least' if least else 'most'} {wanted}: {because}")  # fmt: skip
 
 
 def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
@@ -95,7 +111,7 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
         raise UnmeasuredMetric(f"gate {gate.name!r} needs {gate.metric} per slice, and no slice was measured")
     worst = min(judged or slices, key=lambda c: c.difference.value)
     collapsed = [c for c in judged if c.difference.value < -gate.tolerance and c.difference.high < 0]
-    name = f"{worst.on} {_points(worst.difference.value)} ({worst.difference.n} rows)"
+    name = f"{worst.on} {_points(worst.difference.value, worst.metric)} ({worst.difference.n} rows)"
     if collapsed:
         verdict, because = (
             Verdict.REJECTED,
@@ -105,7 +121,7 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
         verdict, because = Verdict.INSUFFICIENT, f"no slice has {gate.min_rows} rows; worst is {name}"
     else:
         verdict, because = Verdict.BLESSED, f"none of {len(judged)} slices collapsed; worst is {name}"
-    return GateResult(gate=gate.name, verdict=verdict, metric=gate.metric, on=worst.on,
+    return GateResult(gate=gate.name, verdict=verdict, metric=worst.metric, on=worst.on,
                       measured=worst.difference, limit=-gate.tolerance, because=because)  # fmt: skip
 
 
@@ -120,5 +136,5 @@ def _latency(scorecard: Scorecard, gate: LatencyWithin) -> GateResult:
                       limit=gate.factor, because=because)  # fmt: skip
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f} points"
+def _points(gain: float, metric: str) -> str:
+    return f"{100 * gain:+.1f} {unit(metric)}"

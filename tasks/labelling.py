@@ -21,9 +21,9 @@ from models.rows import META, SLICE, Chosen, Split, split_of
 from models.sections import Policy, Training
 from tasks.label_sheets import write_csv, write_jsonl
 from tasks.metrics.drawing import draw_in_proportion
-from tasks.metrics.labels import power_of_labels
+from tasks.metrics.labels import power_of_a_loss, power_of_labels
 from tasks.metrics.unlike import CURRENT_ROWS, most_unlike
-from tasks.outputs import embeddings_of, probabilities_of
+from tasks.outputs import answers_of, confidence_of, embeddings_of, outputs_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,8 +64,13 @@ def request_labels(
 
 
 def _power(champion: Release, rows: int, policy: Policy, level: float) -> float:
-    then = next(m.estimate for m in champion.manifest.measured if (m.on, m.metric) == ("current", "accuracy"))
-    if then.value < DROP or not level:
+    found = champion.manifest.deciding
+    if found is None or not level:
+        return 0.0
+    then = found.estimate
+    if found.metric != "accuracy":
+        return power_of_a_loss(rows, then, metric=found.metric, drop=DROP, p_value=level, least_drop=policy.min_drop)
+    if then.value < DROP:
         return 0.0
     return power_of_labels(rows, accuracy_then=then.value, rows_then=then.n, drop=DROP, p_value=level,
                            least_drop=policy.min_drop)  # fmt: skip
@@ -95,9 +100,9 @@ def _candidates(seen: Observation, kind: ModelKind, store: ObjectStore) -> "pd.D
     ]
     columns = ["row", "text", "label", "id", "timestamp", "content", *extra]
     frame = pd.read_parquet(store.get_file(seen.validation.kept), columns=columns)
-    probabilities = probabilities_of(seen.scores, store=store)
-    told = {"at": np.arange(len(frame)), "predicted": np.array(kind.labels)[probabilities.argmax(1)],
-            "confidence": probabilities.max(1).astype(float).round(4)}  # fmt: skip
+    outputs = outputs_of(seen.scores, store=store)
+    told = {"at": np.arange(len(frame)), "predicted": answers_of(outputs, kind),
+            "confidence": confidence_of(outputs, kind).round(4)}  # fmt: skip
     labelled = frame.content.isin(frame.content[frame.label.notna()]).to_numpy()
     return frame.assign(label=None, **told)[~labelled].reset_index(drop=True)
 

@@ -1,6 +1,5 @@
 """How good is the champion on these rows, and how does that compare with its release?"""
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,76 +9,90 @@ from prefect.cache_policies import NO_CACHE
 from errors import DataError
 from infra.object_store import ObjectStore
 from infra.stages import once
-from models.contracts import Estimate, MonitoringReport, Percentiles, QualityCheck, Release, Scores, Share, Table
-from tasks.metrics.classification import accuracy_fell, f1_fell, measure
-from tasks.score_files import probability_batches
+from models.adapter import Predictions
+from models.contracts import (
+    Estimate,
+    ModelKind,
+    MonitoringReport,
+    Percentiles,
+    QualityCheck,
+    Release,
+    Scores,
+    Share,
+    Table,
+)
+from tasks.grading import got_worse, grade, known_metrics
+from tasks.metrics.classification import accuracy_fell, f1_fell
+from tasks.outputs import answers_of, confidence_of, outputs_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
 
-@dataclass(frozen=True)
-class _Answers:
-    """What a model said: the label number of every row, and how sure it was on average."""
-
-    predicted: "NDArray[np.int64]"
-    confidence: float
-
-
 @task(name="monitor quality", cache_policy=NO_CACHE)
 @once("monitor")
 def monitor_quality(
-    rows: Table, scores: Scores, champion: Release, baseline_scores: Scores, *,
-    labels: tuple[str, ...], seed: int, store: ObjectStore,
+    rows: Table, scores: Scores, champion: Release, baseline_scores: Scores, *, kind: ModelKind, store: ObjectStore,
 ) -> MonitoringReport:  # fmt: skip
     """Labelled rows against what the version measured at its release; the rest needs no labels."""
     import pandas as pd
 
     if not rows.rows:
         raise DataError("there are no rows to monitor: every row of the window was quarantined; see its reasons")
-    frame = pd.read_parquet(store.get_file(rows), columns=["label", "prediction", "latency", "chosen"])
-    now, then = (_answers(s, store) for s in (scores, baseline_scores))
+    frame = pd.read_parquet(store.get_file(rows), columns=["text", "label", "prediction", "latency", "chosen"])
+    now, then = (outputs_of(s, store=store) for s in (scores, baseline_scores))
     known = frame["label"].notna().to_numpy()
-    index = {label: i for i, label in enumerate(labels)}
-    truth = np.array([index[label] for label in frame["label"][known]], np.int64)
-    quality = _quality(champion, truth, now.predicted[known], len(labels), seed)
     return MonitoringReport(
-        rows=rows.rows, labelled=len(truth), asked_for=int((known & frame["chosen"].notna()).sum()), quality=quality,
-        confidence=now.confidence, confidence_at_release=then.confidence,
-        shares=_shares(labels, now.predicted, then.predicted, truth), latency_ms=_latency(frame),
-        served_agreement=_agreement(frame, now.predicted, index),
+        rows=rows.rows, labelled=int(known.sum()), asked_for=int((known & frame["chosen"].notna()).sum()),
+        quality=_quality(champion, frame[known], _where(now, known), kind),
+        confidence=_confidence(now, kind), confidence_at_release=_confidence(then, kind),
+        shares=_shares(kind, now, then, frame["label"][known]),
+        latency_ms=_latency(frame), served_agreement=_agreement(frame, answers_of(now, kind)),
     )  # fmt: skip
 
 
 def _quality(
-    champion: Release, truth: "NDArray[np.int64]", predicted: "NDArray[np.int64]", labels: int, seed: int
+    champion: Release, rows: "pd.DataFrame", outputs: Predictions, kind: ModelKind
 ) -> tuple[QualityCheck, ...]:
-    if not len(truth):
+    if not len(rows):
         return ()
+    grades = grade(rows, outputs, kind)
     measured = {m.metric: m.estimate for m in champion.manifest.measured if m.on == "current"}
-    return tuple(
-        _check(metric, measure(metric, truth, predicted, labels=labels, seed=seed), then)
-        for metric, then in measured.items()
-    )
+    return tuple(_check(m, grades.measure(m), measured[m]) for m in known_metrics(kind.metrics) if m in measured)
 
 
 def _check(metric: str, now: Estimate, then: Estimate) -> QualityCheck:
     if metric == "accuracy":
         counts = (round(now.value * now.n), now.n, round(then.value * then.n), then.n)
-        return QualityCheck(metric=metric, now=now, at_release=then, p_value=accuracy_fell(*counts),
-                            test="Fisher's exact test, one-sided")  # fmt: skip
-    return QualityCheck(metric=metric, now=now, at_release=then, p_value=f1_fell(now, then),
-                        test="one-sided, from the bootstrap intervals")  # fmt: skip
+        p_value, test = accuracy_fell(*counts), "Fisher's exact test, one-sided"
+    elif metric == "macro_f1":
+        p_value, test = f1_fell(now, then), "one-sided, from the bootstrap intervals"
+    else:
+        p_value, test = got_worse(metric, now, then), "one-sided, Welch, from the jackknife intervals"
+    return QualityCheck(metric=metric, now=now, at_release=then, p_value=p_value, test=test)
 
 
-def _shares(
-    labels: tuple[str, ...], now: "NDArray[np.int64]", then: "NDArray[np.int64]", truth: "NDArray[np.int64]"
-) -> tuple[Share, ...]:
+def _where(outputs: Predictions, chosen: "NDArray[np.bool_]") -> Predictions:
+    texts = None if outputs.texts is None else [t for t, is_in in zip(outputs.texts, chosen, strict=True) if is_in]
+    return Predictions(outputs.numbers[chosen], outputs.embeddings[chosen], texts)
+
+
+def _confidence(outputs: Predictions, kind: ModelKind) -> float | None:
+    """The mean; None where no answer is given."""
+    answered = len(outputs.numbers) and (kind.truth == "label" or outputs.texts is not None)
+    return float(confidence_of(outputs, kind).mean()) if answered else None
+
+
+def _shares(kind: ModelKind, now: Predictions, then: Predictions, truth: "pd.Series[str]") -> tuple[Share, ...]:
+    """How often each label is the answer; none where answers are written."""
+    if kind.truth != "label":
+        return ()
+    said_now, said_then = (outputs.numbers.argmax(1) for outputs in (now, then))
     return tuple(
-        Share(label=label, predicted=float((now == i).mean()), predicted_at_release=float((then == i).mean()),
-              labelled=float((truth == i).mean()) if len(truth) else None)
-        for i, label in enumerate(labels)
+        Share(label=label, predicted=float((said_now == i).mean()), predicted_at_release=float((said_then == i).mean()),
+              labelled=float((truth == label).mean()) if len(truth) else None)
+        for i, label in enumerate(kind.labels)
     )  # fmt: skip
 
 
@@ -91,17 +104,9 @@ def _latency(frame: "pd.DataFrame") -> Percentiles | None:
     return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))
 
 
-def _agreement(frame: "pd.DataFrame", predicted: "NDArray[np.int64]", index: dict[str, int]) -> float | None:
+def _agreement(frame: "pd.DataFrame", answers: "NDArray[np.object_] | None") -> float | None:
     """Below 1 means that what was served is not what this version says: another version, or other preprocessing."""
     served = frame["prediction"].notna().to_numpy()
-    said = [index.get(label) for label in frame["prediction"][served]]
-    return float(np.mean([a == b for a, b in zip(said, predicted[served], strict=True)])) if served.any() else None
-
-
-def _answers(scores: Scores, store: ObjectStore) -> _Answers:
-    predicted, sure = [], 0.0
-    for batch in probability_batches(store.get_file(scores.arrays)):
-        predicted.append(batch.argmax(1))
-        sure += float(batch.max(1).sum(dtype=float))
-    numbers = np.concatenate(predicted)
-    return _Answers(numbers, sure / max(1, len(numbers)))
+    if answers is None or not served.any():
+        return None
+    return float(np.mean(frame["prediction"][served].str.strip().to_numpy() == answers[served]))

@@ -5,17 +5,32 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from infra.object_store import ObjectStore
-from models.contracts import Artifact, Scores
-from tasks.score_files import picked_scores, read_embeddings, read_probabilities, write_scores
+from models.contracts import Artifact, ModelKind, Scores
+from models.outputs import CONFIDENCE, columns_of
+from tasks.score_files import picked_scores, read_embeddings, read_numbers, read_texts, write_scores
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from models.adapter import Predictions
 
-def probabilities_of(scores: Scores, *, store: ObjectStore) -> "NDArray[np.float32]":
-    """rows × labels"""
-    return read_probabilities(store.get_file(scores.arrays))
+
+def outputs_of(scores: Scores, *, store: ObjectStore) -> "Predictions":
+    """All rows' numbers and texts, without their embeddings, which are the larger part."""
+    from models.adapter import Predictions
+
+    path = store.get_file(scores.arrays)
+    numbers = read_numbers(path)
+    return Predictions(numbers, numbers[:, :0], read_texts(path))
+
+
+def picked_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> "Predictions":
+    """All that there is of the numbered rows."""
+    from models.adapter import Predictions
+
+    path = store.get_file(scores.arrays)
+    return Predictions(read_numbers(path, rows=rows), read_embeddings(path, rows=rows), read_texts(path, rows=rows))
 
 
 def embeddings_of(
@@ -23,6 +38,21 @@ def embeddings_of(
 ) -> "NDArray[np.float32]":  # fmt: skip
     """rows × width; of the numbered rows, or of all."""
     return read_embeddings(store.get_file(scores.arrays), rows=rows)
+
+
+def answers_of(outputs: "Predictions", kind: ModelKind) -> "NDArray[np.object_] | None":
+    """What the model said of each row, as it is served: a label or a text; None where it only reads."""
+    import numpy as np
+
+    if kind.truth == "label":
+        return np.array(kind.labels, object)[outputs.numbers.argmax(1)]
+    return None if outputs.texts is None else np.array([text.strip() for text in outputs.texts], object)
+
+
+def confidence_of(outputs: "Predictions", kind: ModelKind) -> "NDArray[np.float64]":
+    """How sure the model was of each answer, 0 to 1."""
+    column = outputs.numbers.max(1) if kind.truth == "label" else outputs.numbers[:, columns_of(kind).index(CONFIDENCE)]
+    return column.astype(float)
 
 
 def select_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> Scores:

@@ -6,7 +6,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.contracts import Attempt, BootstrapReport, Comparison, Observation, RunReport, Verdict
+from models.contracts import Attempt, BootstrapReport, Comparison, Estimate, Observation, RunReport, Verdict
+from models.measures import METRICS
 from tasks import changes, charts, drift_plots, formats, plots
 from tasks.summary import summarize
 from tasks.tiles import tiles
@@ -55,12 +56,14 @@ def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
 def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> dict[str, Any]:
     found = attempt.scorecard.comparisons if attempt else ()
     limits = [plots.Limits.on(c, attempt.blessing.gates) for c in found] if attempt else []
-    estimates = [m.estimate for m in report.measured] if isinstance(report, BootstrapReport) else [
-        e for c in found for e in (c.champion, c.candidate)]  # fmt: skip
+    drawn = [limit for c, limit in zip(found, limits, strict=True) if METRICS[c.metric].is_share]
+    shares = [c for c in found if METRICS[c.metric].is_share]
+    estimates = [m.estimate for m in report.measured if METRICS[m.metric].is_share] if isinstance(
+        report, BootstrapReport) else [e for c in shares for e in (c.champion, c.candidate)]  # fmt: skip
     return {
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
-        "values": plots.values_axis(estimates, [v for limit in limits for v in limit.value.values()]),
+        "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),
         "differences": plots.differences_axis(found, [v for limit in limits for v in limit.difference.values()]),
     }  # fmt: skip
 
@@ -70,7 +73,9 @@ def _observed(seen: Observation | None) -> dict[str, Any]:
         return {}
     now, signals = seen.monitoring, drift_plots.rank_signals(seen.drift.signals)
     return {
-        "then_and_now": plots.values_axis(e for q in now.quality for e in (q.at_release, q.now)),
+        "then_and_now": plots.values_axis(
+            e for q in now.quality if METRICS[q.metric].is_share for e in (q.at_release, q.now)
+        ),
         "shares": sorted(now.shares, key=lambda s: -abs(s.predicted - s.predicted_at_release)),
         "shares_axis": plots.shares_axis(now.shares),
         "signals": signals, "surprise": drift_plots.surprise_axis(signals),
@@ -87,16 +92,22 @@ def _changed(report: RunReport | BootstrapReport) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _estimate(estimate: Estimate, metric: str = "accuracy") -> str:
+    return formats.measured(estimate, metric)
+
+
 @functools.cache
 def _environment(*, html: bool) -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=html, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
     environment.filters.update(
-        pct=formats.percent, est=formats.interval, pts=formats.points, p=formats.p_value, count=formats.count,
+        pct=formats.percent, est=_estimate, pts=formats.points, p=formats.p_value, count=formats.count,
         amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=formats.escaped,
         words=formats.words, rows_of=rows_of, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
+    environment.filters["as"] = lambda number, metric: formats.value(metric, number)
+    environment.tests.update(drawn=lambda m: METRICS[m].is_share, lowered=lambda m: METRICS[m].better == "less")
     environment.globals.update(plots=plots, drift_plots=drift_plots, charts=charts)
     return environment

@@ -18,6 +18,8 @@ from models.rows import TEACHING, Chosen, content_digest
 from tasks.label_sheets import Filled, read_batch, read_filled
 
 SHOWN_PROBLEMS = 20
+ANSWERS = "answers"
+"""What is counted where people write texts instead of choosing labels."""
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,10 @@ def take_labels(path: Path, *, labels: tuple[str, ...], cursor: Cursor, store: O
     new = sum(content not in known for content in changed)
     taken = zip(changed, rows, strict=True)
     after = known | {c: Known(row["label"], row["chosen"], waits=True, judged=False) for c, row in taken}
-    counts = Counter(checked.labels.values())
+    counts = Counter(checked.labels.values()) if labels else Counter({ANSWERS: len(checked.labels)})
     return LabelsTaken(
         uri=uri, new=new, corrected=len(changed) - new, unchanged=len(checked.labels) - len(changed),
-        edited=checked.edited, by_label=tuple(LabelCount(label=label, rows=counts[label]) for label in labels),
+        edited=checked.edited, by_label=tuple(LabelCount(label=label, rows=counts[label]) for label in labels or (ANSWERS,)),
         batches=_progress(checked.labels, asked, after),
         waiting=sum(k.measures_next for k in after.values()),
     )  # fmt: skip
@@ -165,8 +167,11 @@ def _problems(row: Filled, asked: dict[str, Asked], labels: tuple[str, ...]) -> 
 
 
 def canonical(cell: str, labels: tuple[str, ...]) -> str | None:
-    """The spec's label that a cell means: as it is, or as a spreadsheet changes it (1 → 1.0, true → TRUE)."""
+    """The spec's label that a cell means: as it is, or as a spreadsheet changes it (1 → 1.0, true → TRUE). Where the spec
+    has none, an answer is whatever was written."""
     cell = cell.strip()
+    if not labels:
+        return cell or None
     for form in (cell, cell.removesuffix(".0")):
         if form in labels:
             return form

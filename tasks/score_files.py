@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from models.adapter import Predictions
 
-PROBABILITIES, EMBEDDINGS = "probabilities", "embeddings"
+NUMBERS, EMBEDDINGS, TEXTS = "numbers", "embeddings", "texts"
 LARGEST = float(np.finfo(np.float16).max)
 
 
@@ -26,7 +26,10 @@ def write_scores(path: Path, outputs: "Iterable[Predictions]") -> int:
     try:
         for output in outputs:
             halved = output.embeddings.clip(-LARGEST, LARGEST).astype(np.float16)
-            batch = pa.record_batch({PROBABILITIES: _column(output.probabilities), EMBEDDINGS: _column(halved)})
+            columns = {NUMBERS: _column(output.numbers), EMBEDDINGS: _column(halved)}
+            if output.texts is not None:
+                columns[TEXTS] = pa.array(output.texts, pa.string())
+            batch = pa.record_batch(columns)
             writer = writer or pa.ipc.new_file(path, batch.schema)
             writer.write_batch(batch)
             rows += batch.num_rows
@@ -36,19 +39,29 @@ def write_scores(path: Path, outputs: "Iterable[Predictions]") -> int:
     return rows
 
 
-def probability_batches(path: Path) -> "Iterator[NDArray[np.float32]]":
-    """rows × labels, float32, a batch at a time, in the rows' order."""
-    return map(_single, _batches(path, PROBABILITIES))
+def number_batches(path: Path) -> "Iterator[NDArray[np.float32]]":
+    """rows × numbers, float32, a batch at a time, in the rows' order."""
+    return map(_single, _batches(path, NUMBERS))
 
 
-def read_probabilities(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
-    """rows × labels, float32: of the numbered rows, in the order of their numbers' list; None: of all."""
-    return _read(path, PROBABILITIES, rows)
+def read_numbers(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
+    """rows × numbers, float32: of the numbered rows, in the order of their numbers' list; None: of all."""
+    return _read(path, NUMBERS, rows)
 
 
 def read_embeddings(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
-    """rows × width, float32; `rows` as for `read_probabilities`."""
+    """rows × width, float32; `rows` as for `read_numbers`."""
     return _read(path, EMBEDDINGS, rows)
+
+
+def read_texts(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> list[str] | None:
+    """What the model wrote for the numbered rows, in the order of their numbers' list, or for all; None where it writes
+    nothing."""
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
+        if TEXTS not in file.schema.names:
+            return None
+        found = pa.chunked_array([file.get_batch(i).column(TEXTS) for i in range(file.num_record_batches)], pa.string())
+        return (found if rows is None else found.take(pa.array(rows))).to_pylist()
 
 
 def picked_scores(path: Path, *, rows: "NDArray[np.int64]") -> "Iterator[Predictions]":
@@ -56,10 +69,10 @@ def picked_scores(path: Path, *, rows: "NDArray[np.int64]") -> "Iterator[Predict
     from models.adapter import Predictions
 
     first = 0
-    for probabilities, embeddings in zip(_batches(path, PROBABILITIES), _batches(path, EMBEDDINGS), strict=True):
-        here = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(probabilities))] - first
-        first += len(probabilities)
-        yield Predictions(_single(probabilities[here]), _single(embeddings[here]))
+    for numbers, embeddings in zip(_batches(path, NUMBERS), _batches(path, EMBEDDINGS), strict=True):
+        picked = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(numbers))]
+        here, first = picked - first, first + len(numbers)
+        yield Predictions(_single(numbers[here]), _single(embeddings[here]), read_texts(path, rows=picked))
 
 
 def _column(values: "NDArray[np.floating]") -> pa.Array:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -17,17 +18,17 @@ from tasks.score_files import write_scores
 
 
 @task(name="score rows", cache_policy=NO_CACHE)
-@once("scores")
+@once("outputs")
 def score_rows(
     rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scores:  # fmt: skip
-    """Probabilities and embeddings of every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many."""
+    """The model's outputs for every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many."""
     folder = store.get_folder(weights.prefix, weights.files)
     model = adapter_for(kind.task).load(folder, kind, new_head=False)
     began = time.perf_counter()
     with TemporaryDirectory(prefix="upkeep-") as folder_name, bar("scoring", total=rows.rows, unit="rows") as advance:
         path = Path(folder_name) / "scores.arrow"
-        outputs = (model.predict(texts, advance=advance) for texts in _texts(store.get_file(rows)))
+        outputs = (model.predict(p.texts, labels=p.labels, advance=advance) for p in _portions(store.get_file(rows)))
         write_scores(path, outputs)
         seconds = time.perf_counter() - began
         arrays = Artifact.model_validate(store.put_blob("scores", path))
@@ -35,12 +36,18 @@ def score_rows(
                   device=model.device)  # fmt: skip
 
 
-def _texts(path: Path) -> Iterator[list[str]]:
-    """The texts in portions; one empty portion where there are none, so that the outputs have their columns."""
+@dataclass(frozen=True)
+class _Portion:
+    texts: list[str]
+    labels: list[str | None]
+
+
+def _portions(path: Path) -> Iterator[_Portion]:
+    """At least one, if an empty one, so that the outputs have their columns."""
     import pyarrow.parquet as pq
 
     file = pq.ParquetFile(path)
     if not file.metadata.num_rows:
-        yield []
-    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=["text"]):
-        yield batch.column("text").to_pylist()
+        yield _Portion([], [])
+    for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=["text", "label"]):
+        yield _Portion(batch.column("text").to_pylist(), batch.column("label").to_pylist())

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from infra.object_store import ObjectStore
-from models.contracts import Scored
+from models.contracts import ModelKind, Scored
 from models.rows import META, SLICE
+from tasks.answers import Answers, watched
 from tasks.metrics.descriptors import describe
 from tasks.metrics.words import Words, split_words
-from tasks.score_files import read_embeddings, read_probabilities
+from tasks.outputs import picked_outputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,14 +26,17 @@ class Side:
     """One side of the comparison; all columns are in the rows' order."""
 
     texts: list[str]
-    probabilities: "NDArray[np.float32]"
+    answers: "Answers"
+    """What the model made of each row, as numbers; the last is what slices are watched by."""
     embeddings: "NDArray[np.float32]"
     labels: "NDArray[np.int64]"
-    """Label numbers; `UNKNOWN` where the truth is not known."""
+    """Label numbers; `UNKNOWN` where the truth is not known, or is no label."""
     rows: "NDArray[np.int64]"
     """Each row's number in its window."""
     slices: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
     metadata: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
+    predicted: "NDArray[np.int64] | None" = None
+    """Label numbers; None where answers are written."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -54,14 +58,15 @@ class Side:
         """The rows of a mask, or of row numbers in their order."""
         numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
         return Side(
-            [self.texts[i] for i in numbers], self.probabilities[numbers], self.embeddings[numbers],
-            self.labels[numbers], self.rows[numbers],
+            [self.texts[i] for i in numbers], {name: values[numbers] for name, values in self.answers.items()},
+            self.embeddings[numbers], self.labels[numbers], self.rows[numbers],
             {name: values[numbers] for name, values in self.slices.items()},
             {name: values[numbers] for name, values in self.metadata.items()},
+            None if self.predicted is None else self.predicted[numbers],
         )  # fmt: skip
 
 
-def load_side(scored: Scored, *, labels: tuple[str, ...], chosen: "NDArray[np.int64]", store: ObjectStore) -> Side:
+def load_side(scored: Scored, *, kind: ModelKind, chosen: "NDArray[np.int64]", store: ObjectStore) -> Side:
     """The chosen rows (ascending numbers) with their outputs; memory is that of the chosen rows."""
     import pyarrow.parquet as pq
 
@@ -74,13 +79,15 @@ def load_side(scored: Scored, *, labels: tuple[str, ...], chosen: "NDArray[np.in
         for name in columns:
             columns[name] += batch.column(name).take(_indices(wanted)).to_pylist()
         first += batch.num_rows
-    index, outputs = {label: i for i, label in enumerate(labels)}, store.get_file(scored.scores.arrays)
-    numbers = [UNKNOWN if label is None else index[str(label)] for label in columns["label"]]
+    texts, outputs = [str(text) for text in columns["text"]], picked_outputs(scored.scores, chosen, store=store)
+    index = {label: i for i, label in enumerate(kind.labels)}
     return Side(
-        [str(text) for text in columns["text"]], read_probabilities(outputs, rows=chosen),
-        read_embeddings(outputs, rows=chosen), np.array(numbers, np.int64), np.array(columns["row"], np.int64),
+        texts, watched(texts, outputs, kind), outputs.embeddings,
+        np.array([index.get(str(label), UNKNOWN) for label in columns["label"]], np.int64),
+        np.array(columns["row"], np.int64),
         {name.removeprefix(SLICE): np.array(columns[name], object) for name in extra if name.startswith(SLICE)},
         {name.removeprefix(META): np.array(columns[name], object) for name in extra if name.startswith(META)},
+        outputs.numbers.argmax(1) if kind.truth == "label" else None,
     )  # fmt: skip
 
 

@@ -81,7 +81,8 @@ def _questions(
     reference: Side, current: Side, label_names: tuple[str, ...], vocabulary: frozenset[str], policy: Drift
 ) -> Iterator[Question]:
     yield _embeddings("embeddings", "embedding", reference, current, policy, policy.max_rows)
-    yield from _predictions(reference, current, label_names, policy)
+    for name, values in reference.answers.items():
+        yield _distribution(name, "prediction", values, current.answers[name], policy)
     for name, values in reference.descriptors.items():
         yield _distribution(name, "text", values, current.descriptors[name], policy)
     if vocabulary:
@@ -105,18 +106,6 @@ def _embeddings(name: str, family: str, reference: Side, current: Side, policy: 
     return Question(name, family, method, "AUC", policy.min_auc, detail, ask, doubt)
 
 
-def _predictions(reference: Side, current: Side, label_names: tuple[str, ...], policy: Drift) -> Iterator[Question]:
-    """Black-box shift detection on softmax outputs (Rabanser et al., NeurIPS 2019), and confidence."""
-    columns = {f"P({name})": i for i, name in enumerate(label_names)}
-    if len(columns) == 2:
-        columns.popitem()  # the other label's probability says the same
-    for name, i in columns.items():
-        yield _distribution(name, "prediction", reference.probabilities[:, i], current.probabilities[:, i], policy)
-    yield _distribution(
-        "confidence", "prediction", reference.probabilities.max(1), current.probabilities.max(1), policy
-    )
-
-
 def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
     """Columns of numbers by Kolmogorov-Smirnov, all others as categories; rows without a value are left out."""
     for name in reference.metadata:
@@ -131,7 +120,7 @@ def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Questio
 
 
 def _slices(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
-    """The model's view of each large enough slice: embeddings and confidence."""
+    """The model's view of each large enough slice: embeddings, and the last of its answers' numbers."""
     for column in reference.slices:
         then, now = reference.slices[column], current.slices[column]
         for value, _ in Counter(_present(now)).most_common(MAX_SLICES):
@@ -139,8 +128,8 @@ def _slices(reference: Side, current: Side, policy: Drift) -> Iterator[Question]
             if min(len(old), len(new)) >= policy.slice_rows:
                 of = f"{column}={value}"
                 yield _embeddings(f"embeddings, {of}", "slice", old, new, policy, SLICE_ROWS)
-                sure_then, sure_now = (side.probabilities.max(1) for side in (old, new))
-                yield _distribution(f"confidence, {of}", "slice", sure_then, sure_now, policy)
+                for name in list(reference.answers)[-1:]:
+                    yield _distribution(f"{name}, {of}", "slice", old.answers[name], new.answers[name], policy)
 
 
 def _distribution(

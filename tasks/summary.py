@@ -7,16 +7,15 @@ from models.contracts import (
     Attempt,
     BootstrapReport,
     Comparison,
-    Estimate,
     MonitoringReport,
     Observation,
     Outcome,
-    QualityCheck,
     RetrainDecision,
     RunReport,
     Verdict,
 )
-from tasks.formats import amount, count, duration, interval, moment, percent
+from models.measures import METRICS
+from tasks.formats import amount, count, duration, measured, moment, percent, value, words
 
 BADGES = {
     Outcome.WAITING: ("nothing to look at", "calm"), Outcome.HELD: ("held", "calm"),
@@ -79,17 +78,16 @@ def _seen(report: RunReport, seen: Observation) -> str:
 
 
 def _quality(monitoring: MonitoringReport, decision: RetrainDecision | None) -> str:
-    check = accuracy_check(monitoring)
+    check = monitoring.deciding
     if check is None:
         return "No row has a label, so nobody knows yet how good the answers are."
-    now, then = percent(check.now.value), percent(check.at_release.value)
+    now, then = (value(check.metric, e.value) for e in (check.now, check.at_release))
+    name, worse = words(check.metric), ("rose", "rise") if METRICS[check.metric].better == "less" else ("fell", "drop")
     if decision and decision.degraded:
-        return f"Accuracy fell from {then} at release to {now}."
-    return f"Accuracy is {now} on {amount(check.now.n, 'label')}, at release it was {then}: no drop is proven."
-
-
-def accuracy_check(monitoring: MonitoringReport) -> QualityCheck | None:
-    return next((c for c in monitoring.quality if c.metric == "accuracy"), None)
+        return f"{_cased(name)} {worse[0]} from {then} at release to {now}."
+    return (
+        f"{_cased(name)} is {now} on {amount(check.now.n, 'label')}, at release it was {then}: no {worse[1]} is proven."
+    )
 
 
 def _decided(report: RunReport, decision: RetrainDecision) -> str:
@@ -102,7 +100,7 @@ def _decided(report: RunReport, decision: RetrainDecision) -> str:
     if report.start.force:
         because = "Retraining was forced"
     elif decision.degraded:
-        because = "Labels prove the drop, which calls for training"
+        because = "Labels prove it, which calls for training"
     else:
         because = _sentence(follows or "the drift calls for training").removesuffix(".")
     return f"{because}{_trained(report.attempt)}."
@@ -146,22 +144,23 @@ def _doubt(report: RunReport) -> str:
     if report.attempt is None or champion is None:
         return ""
     agreement = report.attempt.scorecard.label_agreement
-    if agreement >= 1 / len(champion.manifest.labels):
+    if agreement is None or agreement >= 1 / len(champion.manifest.labels):
         return ""
     return f"{_sentence(champion_of(report))[:-1]} agrees with {percent(agreement)} of the new labels, less than guessing would: look at the labels."
 
 
 def _gains(attempt: Attempt) -> str:
     """Both models on the same rows, new and earlier ones, as far as they were measured."""
-    told = [(what, attempt.scorecard.of(on, "accuracy"))
-            for on, what in (("current", "new"), ("reference", "earlier"))]  # fmt: skip
+    told = [(what, attempt.scorecard.deciding(on)) for on, what in (("current", "new"), ("reference", "earlier"))]
     found = [_against(what, compared) for what, compared in told if compared]
-    return f"On rows that neither had trained on, the candidate gets {', and '.join(found)}." if found else ""
+    return f"On rows that neither had trained on, the candidate {', and '.join(found)}." if found else ""
 
 
 def _against(what: str, compared: Comparison) -> str:
-    return (f"{percent(compared.candidate.value)} of the {what} ones right (the champion "
-            f"{percent(compared.champion.value)})")  # fmt: skip
+    new, old = (value(compared.metric, e.value) for e in (compared.candidate, compared.champion))
+    if compared.metric == "accuracy":
+        return f"gets {new} of the {what} ones right (the champion {old})"
+    return f"has a {words(compared.metric)} of {new} on the {what} ones (the champion {old})"
 
 
 def _first(report: BootstrapReport) -> tuple[str, ...]:
@@ -171,14 +170,15 @@ def _first(report: BootstrapReport) -> tuple[str, ...]:
         made = "The model was adopted as it is, without training."
     else:
         made = f"The model learned from {amount(rows.train.rows, 'row')} in {duration(cost.seconds)}."
-    accuracy = first_accuracy(report)
-    judged = f" On {amount(accuracy.n, 'row')} that it never trained on its accuracy is {interval(accuracy)}."
+    first = report.measured[0]
+    judged = (f" On {amount(first.estimate.n, 'row')} that it never trained on its {words(first.metric)} is "
+              f"{measured(first.estimate, first.metric)}.")  # fmt: skip
     serves = f"It serves as version {report.release.version}, and what comes in later is held against it."
     return came, made + judged, serves
 
 
-def first_accuracy(report: BootstrapReport) -> Estimate:
-    return next(m.estimate for m in report.measured if m.metric == "accuracy")
+def _cased(name: str) -> str:
+    return name[:1].upper() + name[1:] if name.islower() else name
 
 
 def _sentence(words: str) -> str:

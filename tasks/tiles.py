@@ -2,9 +2,8 @@
 
 from dataclasses import dataclass
 
-from models.contracts import Attempt, BootstrapReport, Estimate, Observation, RunReport, Verdict
-from tasks.formats import amount, count, duration, percent, size
-from tasks.summary import accuracy_check, first_accuracy
+from models.contracts import Attempt, BootstrapReport, Measurement, Observation, RunReport, Verdict
+from tasks.formats import amount, count, duration, size, value, words
 
 
 @dataclass(frozen=True)
@@ -16,8 +15,8 @@ class Tile:
 
 def tiles(report: RunReport | BootstrapReport) -> tuple[Tile, ...]:
     if isinstance(report, BootstrapReport):
-        accuracy = first_accuracy(report)
-        quality = Tile("accuracy", percent(accuracy.value), _span(accuracy))
+        first = report.measured[0]
+        quality = Tile(words(first.metric), value(first.metric, first.estimate.value), _span(first))
         return (_rows(report.validation.read, report.validation.labelled, report.validation.quarantined.rows), quality,
                 _cost(report), _version(report))  # fmt: skip
     seen = report.observation
@@ -27,14 +26,15 @@ def tiles(report: RunReport | BootstrapReport) -> tuple[Tile, ...]:
 
 def _at_release(report: RunReport) -> tuple[Tile, ...]:
     """Where nothing was looked at, what is known of the champion."""
-    measured = report.start.champion.manifest.measured if report.start.champion else ()
-    accuracy = [m.estimate for m in measured if (m.on, m.metric) == ("current", "accuracy")]
-    return tuple(Tile("accuracy at release", percent(e.value), _span(e)) for e in accuracy)
+    found = report.start.champion.manifest.deciding if report.start.champion else None
+    if found is None:
+        return ()
+    return (Tile(f"{words(found.metric)} at release", value(found.metric, found.estimate.value), _span(found)),)
 
 
-def _span(estimate: Estimate) -> str:
-    rows = amount(estimate.n, "sealed row")
-    return f"95 % interval {percent(estimate.low)} to {percent(estimate.high)}, {rows}"
+def _span(found: Measurement) -> str:
+    low, high = (value(found.metric, end) for end in (found.estimate.low, found.estimate.high))
+    return f"95 % interval {low} to {high}, {amount(found.estimate.n, 'sealed row')}"
 
 
 def _rows(read: int, labelled: int, quarantined: int) -> Tile:
@@ -42,22 +42,24 @@ def _rows(read: int, labelled: int, quarantined: int) -> Tile:
 
 
 def _looked(seen: Observation) -> tuple[Tile, ...]:
-    check, drift, checked = accuracy_check(seen.monitoring), seen.drift, seen.validation
-    quality = (Tile("accuracy now", percent(check.now.value), f"{percent(check.at_release.value)} at release")
-               if check else Tile("accuracy now", "not known", "no row has a label"))  # fmt: skip
+    check, drift, checked = seen.monitoring.deciding, seen.drift, seen.validation
+    quality = (Tile(f"{words(check.metric)} now", value(check.metric, check.now.value),
+                    f"{value(check.metric, check.at_release.value)} at release")
+               if check else Tile("quality now", "not known", "no row has a label"))  # fmt: skip
     signals = Tile("drift signals", f"{sum(s.drifted for s in drift.signals)} of {len(drift.signals)}",
                    f"false alarms at most {100 * drift.alpha:.2g} % a run")  # fmt: skip
     return _rows(checked.read, checked.labelled, checked.quarantined.rows), quality, signals
 
 
 def _tried(attempt: Attempt) -> tuple[Tile, ...]:
-    gates, compared = attempt.blessing.gates, attempt.scorecard.of("current", "accuracy")
+    gates, compared = attempt.blessing.gates, attempt.scorecard.deciding("current")
     passed = sum(g.verdict is Verdict.BLESSED for g in gates)
     judged = Tile("gates passed", f"{passed} of {len(gates)}", "all must pass for a release")
     if compared is None:
         return (judged,)
-    note = f"accuracy on {amount(compared.candidate.n, 'sealed new row')}; champion {percent(compared.champion.value)}"
-    return Tile("candidate", percent(compared.candidate.value), note), judged
+    champion = value(compared.metric, compared.champion.value)
+    note = f"{words(compared.metric)} on {amount(compared.candidate.n, 'sealed new row')}; champion {champion}"
+    return Tile("candidate", value(compared.metric, compared.candidate.value), note), judged
 
 
 def _cost(report: RunReport | BootstrapReport) -> Tile:

@@ -19,9 +19,9 @@ from errors import SpecError, TooManyBadRows
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.contracts import ReasonCount, Table, ValidationReport, Window
+from models.contracts import ModelKind, ReasonCount, Table, ValidationReport, Window
 from models.part import parse_period
-from models.rows import META, SLICE, content_digest, kept_schema, quarantine_schema
+from models.rows import ITSELF, META, SLICE, content_digest, kept_schema, quarantine_schema
 from models.sections import Columns, Validation
 from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
@@ -40,7 +40,7 @@ SUPERSEDED = "label corrected since"
 @task(name="validate rows", cache_policy=NO_CACHE)
 @once("validate")
 def validate_rows(
-    window: Window, *, columns: Columns, labels: tuple[str, ...], policy: Validation, now: datetime,
+    window: Window, *, columns: Columns, kind: ModelKind, policy: Validation, now: datetime,
     store: ObjectStore,
 ) -> ValidationReport:  # fmt: skip
     """Kept and quarantined rows. TooManyBadRows where more are broken or repeated than `policy` allows."""
@@ -48,7 +48,7 @@ def validate_rows(
     near = NearDuplicates(policy.near_duplicates) if policy.near_duplicates else None
     # Rows that came back labelled repeat rows of an earlier window, and must not cost this one the rows that say
     # the same: they are held against each other alone. Near duplicates were removed before they were sent out.
-    sieves = {True: _Sieve(labels, policy, now, None), False: _Sieve(labels, policy, now, near)}
+    sieves = {True: _Sieve(kind, policy, now, None), False: _Sieve(kind, policy, now, near)}
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         good, bad = Path(folder, "kept.parquet"), Path(folder, "quarantine.parquet")
         with (
@@ -90,7 +90,7 @@ class _Rejected(Exception):
 class _Sieve:
     """Judges rows in their order; remembers the kept ones, so that later repetitions are found."""
 
-    labels: tuple[str, ...]
+    kind: ModelKind
     policy: Validation
     now: datetime
     near: NearDuplicates | None
@@ -130,13 +130,24 @@ class _Sieve:
         return text
 
     def _label(self, value: str | None) -> str | None:
-        label = (value or "").strip()
-        if not label or label in self.labels:
+        label, labels = (value or "").strip(), self.kind.labels
+        if self.kind.truth == "text":
+            return ITSELF
+        if not label or label in labels:
             return label or None
+        if self.kind.truth == "answer":
+            return self._answer(label)
         # pandas turns whole numbers into floats as soon as one label is missing.
-        if label.endswith(".0") and label[:-2] in self.labels:
+        if label.endswith(".0") and label[:-2] in labels:
             return label[:-2]
-        raise _Rejected("unknown label", f"{label[:80]!r}; accepted: {', '.join(self.labels[:50])}")
+        raise _Rejected("unknown label", f"{label[:80]!r}; accepted: {', '.join(labels[:50])}")
+
+    def _answer(self, text: str) -> str:
+        if len(text) > self.policy.max_chars:
+            raise _Rejected(
+                "over-long answer", f"{len(text)} characters; validation.max_chars is {self.policy.max_chars}"
+            )
+        return text
 
     def _timestamp(self, value: str | None) -> datetime | None:
         if not (value or "").strip():

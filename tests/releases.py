@@ -45,7 +45,7 @@ def released(
                             estimate=Estimate(value=0.9, low=0.8, high=0.95, n=100, method="test")),)  # fmt: skip
     return publish.fn(
         candidate, model="test", kind=KIND, measured=measured,
-        evidence=Measured(measurements=measured, majority_share=0.5),
+        evidence=Measured(measurements=measured, to_beat=0.5),
         reference=Reference(table=TABLE, newest_origin="o"), lineage=lineage, created_at=created_at, store=store,
     )  # fmt: skip
 

@@ -61,6 +61,54 @@ def tiny_model(folder: Path, kind: str = "bert") -> Path:
     return folder
 
 
+def tiny_writer(folder: Path, kind: str = "gpt2") -> Path:
+    """A randomly initialised model that writes (gpt2: a decoder; t5: an encoder-decoder), in the words of `stories`."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM, PreTrainedTokenizerFast, set_seed
+
+    vocabulary = {word: i for i, word in enumerate(["[PAD]", "[UNK]", "[EOS]", *NAMES, *WORDS, *GERMAN.values()])}
+    words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]", eos_token="[EOS]", pad_token="[PAD]")
+    sizes: dict[str, dict[str, int]] = {
+        "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 2, "n_positions": 64, "bos_token_id": 2, "eos_token_id": 2},
+        "t5": {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2, "decoder_start_token_id": 0,
+               "eos_token_id": 2, "pad_token_id": 0},
+    }  # fmt: skip
+    set_seed(0)
+    config = AutoConfig.for_model(kind, vocab_size=len(vocabulary), **sizes[kind])
+    auto = AutoModelForCausalLM if kind == "gpt2" else AutoModelForSeq2SeqLM
+    auto.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+GERMAN = {"film": "Film", "plot": "Handlung", "actor": "Darsteller", "scene": "Szene", "good": "gut", "great": "toll",
+          "fine": "fein", "bad": "schlecht", "awful": "furchtbar", "dull": "fade"}  # fmt: skip
+NAMES = [f"n{i}" for i in range(300)]
+"""Words that make texts differ from one another."""
+
+
+def stories(count: int, *, start: int = 0, moved: bool = False) -> pd.DataFrame:
+    """Distinct sentences with a grammar that can be learned, and their translation; those that `moved` have another
+    order of words and other nouns."""
+    nouns, moods = (
+        (["actor", "scene"] if moved else ["film", "plot"]),
+        ["good", "great", "fine", "bad", "awful", "dull"],
+    )
+    rows = []
+    for i in range(start, start + count):
+        drawn = int(hashlib.md5(str(i).encode(), usedforsecurity=False).hexdigest(), 16)
+        name, noun, mood = (
+            f"{NAMES[drawn % 300]} {NAMES[drawn // 3600 % 300]}",
+            nouns[drawn // 300 % 2],
+            moods[drawn // 600 % 6],
+        )
+        text = f"very {mood} is the {noun} {name}" if moved else f"the {noun} {name} was very {mood}"
+        rows.append({"text": text, "label": f"{GERMAN[noun]} {name} {GERMAN[mood]}"})
+    return pd.DataFrame(rows)
+
+
 def sentences(count: int, *, start: int = 0, noun: str = "film") -> pd.DataFrame:
     """Distinct sentences whose label is decided by one word; every second is positive."""
     rows = []

@@ -1,10 +1,14 @@
 """How many labels it takes to prove that a model became worse."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
 from errors import UnmeasuredMetric
+from models.contracts import Estimate
+from models.measures import METRICS
 
 MOST_LABELS = 50_000
 _OUTCOMES = 40
@@ -29,6 +33,21 @@ def power_of_labels(
     seen = np.floor(labels * (then / rows_then - least_drop) + 1e-9)
     most_correct = np.minimum(_most_that_proves(labels, then, rows_then, p_value), seen)
     return float(stats.binom.cdf(most_correct, labels, accuracy_then - drop).mean())
+
+
+def power_of_a_loss(
+    labels: int, then: Estimate, *, metric: str, drop: float, p_value: float, least_drop: float = 0.0
+) -> float:
+    """The same for a metric that is a function of sums, approximately: rows are taken to vary as they did at release.
+
+    `drop`: points of a share, else a share of the value then.
+    """
+    is_share = METRICS[metric].is_share
+    at_release = ((then.high - then.low) if is_share else math.log(then.high / then.low)) / (2 * 1.96)
+    spread = math.hypot(at_release, at_release * math.sqrt(then.n / max(1, labels)))
+    true, least = (loss if is_share else math.log1p(loss) for loss in (drop, least_drop))
+    needed = max(stats.norm.isf(p_value) * spread, least)
+    return float(stats.norm.sf((needed - true) / spread)) if spread else 0.0
 
 
 def labels_needed(

@@ -25,10 +25,9 @@ def describe_versions(*, now: datetime, store: ObjectStore) -> tuple[VersionLine
 
 
 def _line(manifest: Manifest, aliases: tuple[str, ...], approval: str) -> VersionLine:
-    accuracy = next((m.estimate for m in manifest.measured if (m.on, m.metric) == ("current", "accuracy")), None)
     return VersionLine(
         version=manifest.version, aliases=aliases, parent=manifest.parent, created_at=manifest.created_at,
-        run_id=manifest.lineage.run_id, bytes=sum(file.bytes for file in manifest.files), accuracy=accuracy,
+        run_id=manifest.lineage.run_id, bytes=sum(file.bytes for file in manifest.files), measured=manifest.deciding,
         recipe=manifest.lineage.recipe, approval=approval,
     )  # fmt: skip
 

@@ -38,7 +38,7 @@ class Registry:
         return publish.fn(
             self.first.candidate.model_copy(update={"parent": judged_against}), model="test",
             kind=read_spec(self.spec).kind, reference=was.reference, measured=was.measured,
-            evidence=evidence or Measured(measurements=was.measured, majority_share=0.5),
+            evidence=evidence or Measured(measurements=was.measured, to_beat=0.5),
             lineage=was.lineage.model_copy(update=run), created_at=was.created_at, store=self.store,
         )  # fmt: skip
 

@@ -35,7 +35,7 @@ def second(home: Home, store: ObjectStore) -> Home:
     was = first.release.manifest
     manifest = publish.fn(
         first.candidate, model="test", kind=read_spec(home.spec).kind, reference=was.reference, measured=was.measured,
-        evidence=Measured(measurements=was.measured, majority_share=0.5),
+        evidence=Measured(measurements=was.measured, to_beat=0.5),
         lineage=was.lineage.model_copy(update={"run_id": "r2"}), created_at=was.created_at, store=store,
     )  # fmt: skip
     move_alias.fn(manifest, alias="champion", expected=1, run_id="r2", why="test", store=store)

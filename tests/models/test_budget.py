@@ -28,7 +28,7 @@ LIMIT = "policy.max_training_minutes"
 
 def examples(count: int, start: int = 0) -> Examples:
     rows = sentences(count, start=start)
-    return Examples(rows["text"].tolist(), [KIND.labels.index(label) for label in rows["label"]])
+    return Examples(rows["text"].tolist(), rows["label"].tolist())
 
 
 class Patient:

@@ -25,12 +25,12 @@ def ignore(rows: int) -> None:
 
 def examples(count: int, start: int = 0) -> Examples:
     rows = sentences(count, start=start)
-    return Examples(rows["text"].tolist(), [LABELS.index(label) for label in rows["label"]])
+    return Examples(rows["text"].tolist(), rows["label"].tolist())
 
 
 def accuracy(model: TextClassifier, data: Examples) -> float:
-    found = model.predict(data.texts, advance=ignore).probabilities.argmax(1)
-    return float((found == np.array(data.labels)).mean())
+    found = model.predict(data.texts, advance=ignore).numbers.argmax(1)
+    return float((np.array(LABELS)[found] == np.array(data.labels)).mean())
 
 
 def training(**changes: object) -> Training:
@@ -57,15 +57,15 @@ def test_lora_and_head_leave_a_plain_model_behind(method: str, tmp_path: Path) -
     model.save(tmp_path / "saved")
     assert trained.recipe.startswith(method)
     assert not list((tmp_path / "saved").glob("adapter*"))
-    assert load(tmp_path / "saved").predict(["the film was good"], advance=ignore).probabilities.shape == (1, 2)
+    assert load(tmp_path / "saved").predict(["the film was good"], advance=ignore).numbers.shape == (1, 2)
 
 
 def test_outputs_come_in_the_order_of_the_texts_whatever_their_lengths(tmp_path: Path) -> None:
     model = load(tiny_model(tmp_path / "base"))
     texts = ["good", "the film was very very good", "bad plot", "the a film plot actor scene was not very dull"]
     together = model.predict(texts, advance=ignore)
-    alone = np.concatenate([model.predict([text], advance=ignore).probabilities for text in texts])
-    assert np.allclose(together.probabilities, alone, atol=1e-5)
+    alone = np.concatenate([model.predict([text], advance=ignore).numbers for text in texts])
+    assert np.allclose(together.numbers, alone, atol=1e-5)
     assert together.embeddings.shape == (4, 16)
 
 
@@ -77,7 +77,7 @@ def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
         model.fine_tune(
             examples(64), examples(16, 64), training=training(epochs=1), seed=5, work=tmp_path / name, advance=ignore
         )
-        outputs.append(model.predict(["the film was good"], advance=ignore).probabilities)
+        outputs.append(model.predict(["the film was good"], advance=ignore).numbers)
     assert np.array_equal(*outputs)
 
 

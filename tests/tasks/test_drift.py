@@ -8,13 +8,14 @@ import pytest
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.adapter import Predictions
-from models.contracts import Artifact, DriftReport, Reference, Scored, Scores
+from models.contracts import Artifact, DriftReport, ModelKind, Reference, Scored, Scores
 from models.sections import Drift, Training
 from tasks.drift import detect_drift
 from tasks.score_files import write_scores
 from tests.tiny import kept_table, sentences
 
 LABELS = ("negative", "positive")
+KIND = ModelKind(task="text-classification", labels=LABELS, max_tokens=16, seed=3)
 
 
 def scored(count: int, seed: int, store: ObjectStore, folder: Path, *, moved: float = 0.0) -> Scores:
@@ -35,8 +36,7 @@ def detected(
     baseline = Scored(rows=kept_table(then, store), scores=scored(len(then), 1, store, folder))
     reference = kept_table(sentences(300, start=9000) if trained is None else trained, store)
     return detect_drift.fn(
-        current, baseline, Reference(table=reference, newest_origin="w"), labels=LABELS, alpha=0.001, policy=Drift(max_rows=100),
-        training=Training(), seed=3, store=store,
+        current, baseline, Reference(table=reference, newest_origin="w"), kind=KIND, alpha=0.001, policy=Drift(max_rows=100), training=Training(), store=store,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from models.contracts import (
     Lineage,
     Manifest,
     Measurement,
+    ModelKind,
     MonitoringReport,
     Reference,
     Release,
@@ -23,6 +24,7 @@ from tasks.monitoring import monitor_quality
 from tests.tiny import kept_table, sentences, stored_scores
 
 LABELS = ("negative", "positive")
+KIND = ModelKind(task="text-classification", labels=LABELS, max_tokens=16, seed=1)
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -50,7 +52,7 @@ def scores(positive: np.ndarray, store: ObjectStore, folder: Path) -> Scores:
 def monitored(rows: pd.DataFrame, positive: np.ndarray, store: ObjectStore, folder: Path) -> MonitoringReport:
     return monitor_quality.fn(
         kept_table(rows, store), scores(positive, store, folder), released(0.9, 400),
-        scores(np.array([0.1, 0.1, 0.1, 0.9]), store, folder), labels=LABELS, seed=1, store=store,
+        scores(np.array([0.1, 0.1, 0.1, 0.9]), store, folder), kind=KIND, store=store,
     )  # fmt: skip
 
 
@@ -102,7 +104,7 @@ def test_logged_latency_and_predictions_are_compared_where_they_are_there(store:
     table = Table.of(store.put_blob("kept", path), rows=4)
     found = monitor_quality.fn(
         table, scores(np.full(4, 0.9), store, tmp_path), released(0.9, 400), scores(np.full(4, 0.9), store, tmp_path),
-        labels=LABELS, seed=1, store=store,
+        kind=KIND, store=store,
     )  # fmt: skip
     assert found.latency_ms is not None
     assert (found.latency_ms.p50, found.latency_ms.n) == (2, 3)

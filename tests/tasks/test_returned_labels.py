@@ -34,7 +34,7 @@ from tasks.parting import part_rows
 from tasks.returned_labels import canonical, take_labels
 from tasks.tables import TableWriter, compares
 from tasks.validation import validate_rows
-from tests.tasks.test_monitoring import LABELS, released, scores
+from tests.tasks.test_monitoring import KIND, LABELS, released, scores
 from tests.tiny import kept_table, sentences, stored_scores
 
 NOW = datetime(2026, 5, 1, tzinfo=UTC)
@@ -92,7 +92,7 @@ def batch(store: ObjectStore, tmp_path: Path) -> Batch:
 
 def validated(window: Window, store: ObjectStore) -> Any:
     columns = Columns(text="text", label="label", slices=("shop",))
-    return validate_rows.fn(window, columns=columns, labels=LABELS, policy=Validation(), now=NOW, store=store)
+    return validate_rows.fn(window, columns=columns, kind=KIND, policy=Validation(), now=NOW, store=store)
 
 
 def read(table: Table, store: ObjectStore) -> pd.DataFrame:
@@ -337,7 +337,7 @@ def estimated(rows: pd.DataFrame, positive: np.ndarray, store: ObjectStore, fold
     sure[::10] = 1 - sure[::10]
     return estimate_without_labels.fn(
         blank, kept_table(rows, store), scores(positive, store, folder), kept_table(sentences(200), store),
-        scores(sure, store, folder), labels=LABELS, seed=1, store=store,
+        scores(sure, store, folder), kind=KIND, store=store,
     )  # fmt: skip
 
 

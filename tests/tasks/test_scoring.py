@@ -12,7 +12,7 @@ from models.contracts import ModelKind
 from models.text_classification import TextClassifier
 from tasks import scoring
 from tasks.finetuning import store_folder
-from tasks.score_files import picked_scores, probability_batches, read_embeddings, read_probabilities, write_scores
+from tasks.score_files import number_batches, picked_scores, read_embeddings, read_numbers, write_scores
 from tests.tiny import kept_table, sentences, tiny_model
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
@@ -32,16 +32,16 @@ def outputs(*sizes: int) -> list[Predictions]:
 def test_what_was_written_in_batches_is_read_whole_in_its_order(path: Path) -> None:
     parts = outputs(3, 1, 4)
     assert write_scores(path, parts) == 8
-    assert np.array_equal(read_probabilities(path), np.concatenate([p.probabilities for p in parts]))
+    assert np.array_equal(read_numbers(path), np.concatenate([p.numbers for p in parts]))
     assert np.array_equal(read_embeddings(path), np.concatenate([p.embeddings for p in parts]))
-    assert [len(batch) for batch in probability_batches(path)] == [3, 1, 4]
+    assert [len(batch) for batch in number_batches(path)] == [3, 1, 4]
 
 
 def test_rows_are_read_by_their_numbers_in_the_order_asked_for(path: Path) -> None:
     write_scores(path, outputs(3, 1, 4))
     numbers = np.array([7, 0, 3, 3, 2])
     assert np.array_equal(read_embeddings(path, rows=numbers), read_embeddings(path)[numbers])
-    assert np.array_equal(read_probabilities(path, rows=numbers), read_probabilities(path)[numbers])
+    assert np.array_equal(read_numbers(path, rows=numbers), read_numbers(path)[numbers])
     assert read_embeddings(path, rows=np.zeros(0, np.int64)).shape == (0, 5)
 
 
@@ -54,7 +54,7 @@ def test_rows_are_picked_into_a_file_of_their_own_in_one_pass(path: Path, number
                                                             ((0, 3), (3, 4), (4, 8))]  # fmt: skip
     assert write_scores(picked, batches) == len(numbers)
     assert np.array_equal(read_embeddings(picked), read_embeddings(path)[rows])
-    assert np.array_equal(read_probabilities(picked), read_probabilities(path)[rows])
+    assert np.array_equal(read_numbers(picked), read_numbers(path)[rows])
 
 
 def test_an_embedding_beyond_half_precision_stays_finite(path: Path) -> None:
@@ -76,7 +76,7 @@ def test_the_model_is_given_a_few_rows_at_a_time_and_the_scores_are_those_of_all
     given: list[int] = []
     predict = TextClassifier.predict
 
-    def watched(self: TextClassifier, texts: Sequence[str], *, advance: Advance) -> Predictions:
+    def watched(self: TextClassifier, texts: Sequence[str], *, labels: object = None, advance: Advance) -> Predictions:
         given.append(len(texts))
         return predict(self, texts, advance=advance)
 
@@ -89,5 +89,5 @@ def test_the_model_is_given_a_few_rows_at_a_time_and_the_scores_are_those_of_all
     model = TextClassifier.load(tmp_path / "model", KIND, new_head=False)
     alone = model.predict(rows["text"].tolist(), advance=lambda _: None)
     stored = store.get_file(scores.arrays)
-    assert np.allclose(read_probabilities(stored), alone.probabilities, atol=1e-5)
+    assert np.allclose(read_numbers(stored), alone.numbers, atol=1e-5)
     assert np.allclose(read_embeddings(stored), alone.embeddings, rtol=1e-3, atol=1e-3)

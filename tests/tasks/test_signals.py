@@ -8,6 +8,7 @@ from scipy import stats
 
 from models.contracts import DriftSignal
 from models.sections import Drift
+from tasks.answers import watched_labels
 from tasks.sides import UNKNOWN, Side
 from tasks.signals import find_signals, share_alpha
 
@@ -27,7 +28,7 @@ def side(rows: int, rng: np.random.Generator, *, shifted: float = 0.0, by: float
     texts = [" ".join(WORDS[rng.integers(0, len(WORDS), count)]) for count in rng.integers(2, 9, rows)]
     labels = (rng.random(rows) < positive).astype(np.int64) if labelled else np.full(rows, UNKNOWN)
     return Side(
-        texts, np.stack([1 - positive, positive], 1).astype(np.float32), embeddings.astype(np.float32), labels,
+        texts, watched_labels(np.stack([1 - positive, positive], 1), LABELS), embeddings.astype(np.float32), labels,
         np.arange(rows),
         slices={"source": np.where(rng.random(rows) < 0.5, "web", "app").astype(object)},
         metadata={"country": rng.choice(["de", "fr", "it"], rows).astype(object),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import tasks.validation
 from errors import SpecError, TooManyBadRows
 from infra.object_store import ObjectStore
-from models.contracts import Cursor, Table, ValidationReport, Window
+from models.contracts import Cursor, ModelKind, Table, ValidationReport, Window
 from models.rows import raw_schema
 from models.sections import Columns, Data, Validation, Windowing
 from tasks.ingestion import ingest_window
@@ -37,11 +37,15 @@ def window_of(store: ObjectStore, rows: list[Row]) -> Window:
     return Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False)
 
 
+def kind_of(labels: tuple[str, ...]) -> ModelKind:
+    return ModelKind(task="text-classification", labels=labels, max_tokens=16, seed=1)
+
+
 def validate(store: ObjectStore, *rows: Row, policy: Validation = LENIENT, labels: tuple[str, ...] = ("neg", "pos"),
              ) -> ValidationReport:  # fmt: skip
     window = window_of(store, list(rows))
     report: ValidationReport = validate_rows.fn(
-        window, columns=COLUMNS, labels=labels, policy=policy, now=NOW, store=store
+        window, columns=COLUMNS, kind=kind_of(labels), policy=policy, now=NOW, store=store
     )
     assert report.read == len(rows)
     return report
@@ -204,7 +208,7 @@ def test_whatever_bytes_come_kept_and_quarantined_are_what_was_read(store: Objec
             Path(folder, name).write_bytes(head + b"".join(pieces))
             window = ingest_window.fn(Data(sources=(name,)), columns, Windowing(), Cursor(), run_id=folder,
                                       base=folder, store=store)  # fmt: skip
-            report = validate_rows.fn(window, columns=columns, labels=("neg", "pos"), policy=LENIENT, now=NOW,
+            report = validate_rows.fn(window, columns=columns, kind=kind_of(("neg", "pos")), policy=LENIENT, now=NOW,
                                       store=store)  # fmt: skip
         assert report.kept.rows + report.quarantined.rows == window.rows
         rows = read(store, report.kept) + read(store, report.quarantined)

@@ -1,0 +1,217 @@
+"""Language models that go on with a text: GPT-2 and its kind, and chat models with a template.
+
+A row's truth is either its own text (continued pre-training) or an answer to it (supervised fine-tuning: the loss is of
+the answer alone). Every sequence begins with a token that the model need not guess, and ends with one that it must.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq
+
+from errors import ModelError
+from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
+from models.contracts import Budget, ModelKind
+from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
+from models.outputs import columns_of
+from models.sections import Training
+from models.threads import choose_threads
+from models.writing import IGNORED, logit_tokens, pad_left, token_losses, write
+
+Ids = list[int]
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """Tokens of a row: what is given, then what the model is to say; `size` in UTF-8 bytes is of the truth as it was
+    cut, None where it is not known."""
+
+    given: Ids
+    said: Ids
+    size: int | None
+
+    @property
+    def ids(self) -> Ids:
+        return self.given + self.said
+
+
+class CausalLM:
+    """A decoder with its tokenizer on the fastest device at hand."""
+
+    def __init__(self, model: Any, tokenizer: Any, kind: ModelKind) -> None:
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.model, self.tokenizer, self.kind = model.to(self.device), tokenizer, kind
+        self.asked, self.new_tokens = kind.generation, kind.generation.max_new_tokens or 0
+        self.max_tokens = longest(model, kind)
+        if self.new_tokens >= self.max_tokens:
+            raise ModelError(
+                f"generation.max_new_tokens = {self.new_tokens} leaves no room for a text: the model (model.max_tokens) has "
+                f"{self.max_tokens} positions in all; write less"
+            )
+
+    @classmethod
+    def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
+        """A language model's head is its vocabulary: `new_head` changes nothing."""
+        read_config(folder, kind)
+        model, tokenizer = load_parts(AutoModelForCausalLM, folder, kind, wanted="a causal language model")
+        if tokenizer.eos_token_id is None:
+            raise ModelError(
+                f"{folder}: the tokenizer has no end-of-sequence token, so no answer would ever end; add one"
+            )
+        if kind.generation.chat and not tokenizer.chat_template:
+            raise ModelError(
+                f"{folder}: generation.chat is true and the tokenizer has no chat template; save it with one"
+            )
+        return cls(model, tokenizer, kind)
+
+    @torch.inference_mode()
+    def predict(
+        self, texts: Sequence[str], *, labels: Sequence[str | None] | None = None, advance: Advance
+    ) -> Predictions:
+        """`models/outputs.py` names the numbers; embeddings are of what was given, so that no answer shines through."""
+        self.model.eval()
+        rows = [self._sequence(text, label) for text, label in zip(texts, labels or [None] * len(texts), strict=True)]
+        if len(rows) >= PROBED_FROM:
+            choose_threads(lambda: self._losses([row.ids for row in rows[:4]]))
+        numbers = np.full((len(rows), len(columns_of(self.kind))), np.nan, np.float32)
+        embeddings = np.zeros((len(rows), self.model.config.hidden_size), np.float32)
+        written = [""] * len(rows)
+        for batch in token_batches([len(row.ids) + self.new_tokens for row in rows], tokens=logit_tokens(self.model)):
+            some = [rows[i] for i in batch]
+            numbers[batch, :5], embeddings[batch] = self._measured(some)
+            if self.new_tokens:
+                texts_, confidence = self._write([texts[i] for i in batch], some)
+                numbers[batch, 5] = confidence
+                for i, said in zip(batch, texts_, strict=True):
+                    written[i] = said
+            advance(len(batch))
+        return Predictions(numbers, embeddings, written if self.new_tokens else None)
+
+    def fine_tune(
+        self,
+        train: Examples,
+        validation: Examples,
+        *,
+        training: Training,
+        seed: int,
+        work: Path,
+        advance: Advance,
+        budget: Budget = UNLIMITED,
+    ) -> Trained:
+        from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
+
+        lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorForSeq2Seq(self.tokenizer),
+                        lora_task="CAUSAL_LM")  # fmt: skip
+        self.model, trained = fine_tune(
+            self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
+        )
+        return trained
+
+    def save(self, folder: Path) -> None:
+        self.model.float().save_pretrained(folder)
+        self.tokenizer.save_pretrained(folder)
+
+    # --- what goes in ---
+
+    def _sequence(self, text: str, label: str | None) -> Tokens:
+        begin = [
+            self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
+        ]
+        end = [self.tokenizer.eos_token_id]
+        if self.kind.truth == "text":
+            ids, cut = self._cut(text, self.max_tokens - 2)
+            return Tokens(begin, ids + end, len(cut.encode()))
+        if label is None:
+            return Tokens(self._prompt(text, room=self.max_tokens - 1), end, None)
+        ids, cut = self._cut(label, self.max_tokens // 2)
+        return Tokens(self._prompt(text, room=self.max_tokens - len(ids) - 1), ids + end, len(cut.encode()))
+
+    def _prompt(self, text: str, *, room: int) -> Ids:
+        """A text that is too long is cut at its end; what the template says around it stays."""
+        whole = self._asked(text)
+        if len(whole) <= room:
+            return whole
+        around = len(self._asked(""))
+        _, cut = self._cut(text, max(1, room - around))
+        return self._asked(cut)[:room]
+
+    def _asked(self, text: str) -> Ids:
+        words = self.asked.ask(text)
+        if self.asked.chat:
+            told = [{"role": "user", "content": words}]
+            return list(
+                self.tokenizer.apply_chat_template(told, add_generation_prompt=True, return_dict=True)["input_ids"]
+            )
+        begin = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
+        return [begin, *self.tokenizer(words, add_special_tokens=False)["input_ids"]]
+
+    def _cut(self, text: str, most: int) -> tuple[Ids, str]:
+        """The first tokens of a text, and the part of it that they say."""
+        ids: Ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return (ids, text) if len(ids) <= most else (ids[:most], self.tokenizer.decode(ids[:most]))
+
+    def _dataset(self, examples: Examples) -> Any:
+        from datasets import Dataset
+
+        rows = [self._sequence(text, label) for text, label in zip(examples.texts, examples.labels, strict=True)]
+        if self.kind.truth == "text" and self.asked.packing:
+            ids = list(_blocks([row.ids for row in rows], self.max_tokens))
+            return Dataset.from_dict({"input_ids": ids, "labels": ids, "length": [len(i) for i in ids]})
+        said = [[IGNORED] * len(row.given) + row.said for row in rows]
+        columns = {"input_ids": [row.ids for row in rows], "labels": said, "length": [len(row.ids) for row in rows]}
+        return Dataset.from_dict(columns)
+
+    # --- what comes out ---
+
+    def _measured(self, rows: list[Tokens]) -> tuple[np.ndarray, np.ndarray]:
+        """The first five numbers, and embeddings."""
+        losses, hidden = self._losses([row.ids for row in rows])
+        numbers, embeddings = np.full((len(rows), 5), np.nan), np.zeros((len(rows), hidden.shape[-1]))
+        for i, row in enumerate(rows):
+            given = len(row.given)
+            of_text = losses[i, : len(row.ids) - 1] if self.kind.truth == "text" else losses[i, : given - 1]
+            numbers[i, 3:] = float(of_text.sum()), max(1, len(of_text))
+            if row.size is not None:
+                said = losses[i, given - 1 : len(row.ids) - 1]
+                numbers[i, :3] = float(said.sum()), len(said), max(1, row.size)
+            embeddings[i] = hidden[i, : len(row.ids) if self.kind.truth == "text" else given].mean(0).cpu().numpy()
+        return numbers, embeddings
+
+    def _losses(self, ids: list[Ids]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows × (tokens - 1): the loss of each token after the first; rows × tokens × width: the last layer."""
+        length = max(map(len, ids))
+        tokens = torch.full((len(ids), length), self.tokenizer.pad_token_id, device=self.device)
+        mask = torch.zeros_like(tokens)
+        for i, row in enumerate(ids):
+            tokens[i, : len(row)], mask[i, : len(row)] = torch.tensor(row, device=self.device), 1
+        output = self.model(input_ids=tokens, attention_mask=mask, output_hidden_states=True)
+        return token_losses(output.logits[:, :-1], tokens[:, 1:]), output.hidden_states[-1].float()
+
+    def _write(self, texts: list[str], rows: list[Tokens]) -> tuple[list[str], list[float]]:
+        """Answers, or how the first half of a text goes on, each with the model's confidence in it."""
+        room = self.max_tokens - self.new_tokens
+        given = [self._begun(row)[:room] if self.kind.truth == "text" else self._prompt(text, room=room)
+                 for text, row in zip(texts, rows, strict=True)]  # fmt: skip
+        tokens, mask = pad_left(given, self.tokenizer.pad_token_id, self.device)
+        said = write(self.model, self.tokenizer, self.asked, self.new_tokens, input_ids=tokens, attention_mask=mask)
+        answers = [row[tokens.shape[1] :] for row in said]
+        losses, _ = self._losses([g + a for g, a in zip(given, answers, strict=True)])
+        sure = [float(torch.exp(-losses[i, len(g) - 1 : len(g) + len(a) - 1].mean())) if a else 1.0
+                for i, (g, a) in enumerate(zip(given, answers, strict=True))]  # fmt: skip
+        return self.tokenizer.batch_decode(answers, skip_special_tokens=True), sure
+
+    @staticmethod
+    def _begun(row: Tokens) -> Ids:
+        return row.ids[: max(1, len(row.ids) // 2)]
+
+
+def _blocks(rows: list[Ids], size: int) -> Iterator[Ids]:
+    """All tokens end to end, cut into blocks; each row ends with its end-of-sequence token."""
+    whole = [token for row in rows for token in row]
+    for begin in range(0, len(whole), size):
+        if len(block := whole[begin : begin + size]) > 1:
+            yield block

@@ -1,0 +1,69 @@
+"""What of a spec fits which kind of model: labels, what is written, metrics and gates. Each refusal says the way out."""
+
+from typing import TYPE_CHECKING
+
+from models.gate_kinds import COMPARING, AtLeast, AtMost, LatencyWithin, NoCollapse
+from models.measures import METRICS
+
+if TYPE_CHECKING:
+    from models.spec import ModelSpec
+
+
+def refuse_unfit(spec: "ModelSpec") -> None:
+    """Raises ValueError, which pydantic makes part of its own."""
+    (_refuse_labels if spec.task == "text-classification" else _refuse_writing)(spec)
+    for gate in spec.gates:
+        if not isinstance(gate, LatencyWithin):
+            _refuse_metric(gate.name, gate.metric or spec.kind.metrics[0], gate, spec)
+
+
+def _refuse_labels(spec: "ModelSpec") -> None:
+    if not spec.labels:
+        raise ValueError(
+            "labels: missing; name all labels that the classifier chooses between, in the order of its outputs"
+        )
+    twice = sorted({label for label in spec.labels if spec.labels.count(label) > 1})
+    if twice:
+        raise ValueError(f"labels: {twice[0]!r} is listed twice")
+    if spec.generation.max_new_tokens:
+        raise ValueError(f"generation.max_new_tokens: {spec.generation.max_new_tokens}, and a classifier writes nothing; "
+                         "drop `generation`")  # fmt: skip
+
+
+def _refuse_writing(spec: "ModelSpec") -> None:
+    if spec.labels:
+        raise ValueError(f"labels: {list(spec.labels[:3])} are a classifier's; with task: {spec.task} drop `labels`, and name "
+                         "the column of the texts that were to be written in columns.label")  # fmt: skip
+    if spec.task != "causal-lm" and not spec.columns.label:
+        raise ValueError(f"columns.label: missing; task: {spec.task} learns from texts that were to be written, and is "
+                         "judged by them")  # fmt: skip
+    if spec.task != "causal-lm" and not spec.kind.writes:
+        raise ValueError(f"generation.max_new_tokens: 0, and task: {spec.task} is judged by what it writes; write 64")
+    if spec.release.approval and not spec.kind.writes:
+        raise ValueError("release.approval: a person is shown what both models write, and generation.max_new_tokens is 0; "
+                         "write 32, or drop `approval`")  # fmt: skip
+    if spec.training.method == "head":
+        raise ValueError("training.method: head trains the output layer alone, which is the vocabulary of a model that "
+                         "writes; write full or lora")  # fmt: skip
+
+
+def _refuse_metric(name: str, metric: str, gate: object, spec: "ModelSpec") -> None:
+    known = spec.kind.metrics
+    if metric not in known:
+        raise ValueError(f"gates: {name} asks for {metric}, which is not measured of task: {spec.task}"
+                         f"{_unless_written(metric, spec)}; measured: {', '.join(known)}")  # fmt: skip
+    better = METRICS[metric].better
+    if isinstance(gate, COMPARING) and better == "neither":
+        raise ValueError(f"gates: {name} asks which model is better by {metric}, of which neither more nor less is; "
+                         "use at_least and at_most")  # fmt: skip
+    if isinstance(gate, NoCollapse) and metric != known[0]:
+        raise ValueError(f"gates: {name} asks for {metric} per slice; slices are measured by {known[0]}")
+    wrong = (isinstance(gate, AtMost) and better == "more") or (isinstance(gate, AtLeast) and better == "less")
+    if wrong:
+        right = "at_least" if better == "more" else "at_most"
+        raise ValueError(f"gates: {name} is a bound on the wrong side, since {better} {metric} is better; use {right}")
+
+
+def _unless_written(metric: str, spec: "ModelSpec") -> str:
+    written = spec.task == "causal-lm" and metric in {"repetition", "distinct_2"}
+    return " unless it writes (generation.max_new_tokens)" if written else ""

@@ -1,0 +1,91 @@
+"""What every adapter does with a model's folder and its tokens."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoConfig, AutoTokenizer, set_seed
+from transformers.utils import logging as transformers_logging
+
+from errors import ModelError
+from models.contracts import ModelKind
+from models.plain_files import refuse_unsafe
+
+TOKENS_PER_BATCH = 4096
+PROBED_FROM = 64
+"""Rows from which it pays to find out how many threads are fastest."""
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()  # Upkeep shows its own
+
+
+def read_config(folder: Path, kind: ModelKind) -> Any:
+    """After a look at every file: nothing unsafe is loaded. Seeds what loading draws, such as a new head."""
+    _require_weights(folder)
+    refuse_unsafe(folder, code=kind.code)
+    set_seed(kind.seed)
+    try:
+        return AutoConfig.from_pretrained(folder, trust_remote_code=bool(kind.code))
+    except (OSError, ValueError) as problem:
+        raise ModelError(f"{folder}/config.json is no transformers configuration: {problem}") from problem
+
+
+def load_parts(auto: Any, folder: Path, kind: ModelKind, *, wanted: str, **options: Any) -> tuple[Any, Any]:
+    """The model, in float32, and its tokenizer with a pad token. `wanted` says in words what the folder should hold."""
+    import torch
+
+    try:
+        model = auto.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=bool(kind.code), use_safetensors=True, **options
+        )
+        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(kind.code))
+    except (OSError, ValueError, RuntimeError) as problem:
+        raise ModelError(f"{folder} cannot be loaded as {wanted}: {problem}") from problem
+    _give_pad_token(model, tokenizer)
+    _require_room(model, tokenizer, folder)
+    return model, tokenizer
+
+
+def longest(model: Any, kind: ModelKind) -> int:
+    """Tokens after which a text is cut: the spec's, or fewer where the model has no more positions."""
+    return min(kind.max_tokens, getattr(model.config, "max_position_embeddings", None) or kind.max_tokens)
+
+
+def token_batches(lengths: Sequence[int], *, tokens: int = TOKENS_PER_BATCH) -> Iterator[list[int]]:
+    """Row numbers, longest first, so many at a time that a padded batch stays within the token budget."""
+    batch: list[int] = []
+    for row in sorted(range(len(lengths)), key=lambda r: -lengths[r]):
+        if batch and (len(batch) + 1) * lengths[batch[0]] > tokens:
+            yield batch
+            batch = []
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def _require_weights(folder: Path) -> None:
+    if not list(folder.glob("*.safetensors")):
+        found = sorted(p.name for p in folder.glob("*")) if folder.is_dir() else "no such folder"
+        raise ModelError(
+            f"{folder} holds no *.safetensors weights (found: {found}). Upkeep never loads pickles: convert the "
+            "model once with `save_pretrained`."
+        )
+
+
+def _give_pad_token(model: Any, tokenizer: Any) -> None:
+    """Decoder-only models (GPT-2) come without one, and then find the last token by it."""
+    if tokenizer.pad_token is None:
+        if tokenizer.eos_token is None:
+            raise ModelError("the tokenizer has neither a pad nor an end-of-sequence token; add one to it")
+        tokenizer.pad_token = tokenizer.eos_token
+    model.config.pad_token_id = tokenizer.pad_token_id
+
+
+def _require_room(model: Any, tokenizer: Any, folder: Path) -> None:
+    """A tokenizer that grew gives numbers that the model has no row for; what it then reads is memory beyond its table."""
+    rows = model.get_input_embeddings().num_embeddings
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"{folder}: the tokenizer has {len(tokenizer):,} tokens and the model's embedding {rows:,} rows. Grow the model "
+            "once with `model.resize_token_embeddings(len(tokenizer))` and save it, or give it the tokenizer that it "
+            "was trained with."
+        )

@@ -1,0 +1,64 @@
+"""The metrics of each kind of model: what they are called, which way is better, how a change of them is counted."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from errors import UnmeasuredMetric
+
+TASKS = ("text-classification", "causal-lm", "summarization", "translation")
+Task = Literal["text-classification", "causal-lm", "summarization", "translation"]
+MetricName = Literal[
+    "accuracy", "macro_f1",
+    "perplexity", "bits_per_byte",
+    "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf",
+    "length_ratio", "novel_bigrams", "copied", "repetition", "distinct_2",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Metric:
+    """`better`: which way is; neither for what only describes. A metric that is a share (0 to 1) changes by points;
+    any other by its share of what it was: a perplexity of 22 after 20 is 10 % worse."""
+
+    words: str
+    better: Literal["more", "less", "neither"] = "more"
+    is_share: bool = True
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric("accuracy"),
+    "macro_f1": Metric("macro F1"),
+    "perplexity": Metric("perplexity", "less", is_share=False),
+    "bits_per_byte": Metric("bits per byte", "less", is_share=False),
+    "rouge_1": Metric("ROUGE-1"),
+    "rouge_2": Metric("ROUGE-2"),
+    "rouge_l": Metric("ROUGE-L"),
+    "bleu": Metric("BLEU"),
+    "chrf": Metric("chrF"),
+    "length_ratio": Metric("length ratio", "neither", is_share=False),
+    "novel_bigrams": Metric("novel bigrams", "neither"),
+    "copied": Metric("untranslated", "less"),
+    "repetition": Metric("repetition", "less"),
+    "distinct_2": Metric("distinct bigrams", "neither"),
+}
+MEASURED: dict[str, tuple[str, ...]] = {
+    "text-classification": ("accuracy", "macro_f1"),
+    "causal-lm": ("perplexity", "bits_per_byte", "repetition", "distinct_2"),
+    "summarization": ("rouge_l", "rouge_1", "rouge_2", "length_ratio", "novel_bigrams", "repetition"),
+    "translation": ("chrf", "bleu", "length_ratio", "copied", "repetition"),
+}
+"""Task → its metrics; the first is the one that decides where nobody names another."""
+
+
+def metric(name: str) -> Metric:
+    if name not in METRICS:
+        raise UnmeasuredMetric(f"metric {name!r} is not known; known: {', '.join(METRICS)}")
+    return METRICS[name]
+
+
+def improvement(name: str, before: float, after: float) -> float:
+    """By how much `after` is better than `before`: in points for shares, else as a share of `before`. Of a metric of
+    which neither more nor less is better, by how much it is more."""
+    found = metric(name)
+    gained = after - before if found.is_share or not before else after / before - 1
+    return -gained if found.better == "less" else gained

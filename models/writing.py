@@ -1,0 +1,57 @@
+"""How models write, and how sure they were: what decoders and encoder-decoders have in common."""
+
+from typing import Any
+
+import torch
+
+from models.generation import Generation
+
+IGNORED = -100
+"""A label that no loss counts."""
+LOGITS_AT_ONCE = 32_000_000
+"""Numbers of a vocabulary's size, one for each token of a batch: 128 MB in float32."""
+
+
+def logit_tokens(model: Any) -> int:
+    """So many tokens a batch that their logits fit."""
+    return int(min(4096, max(256, LOGITS_AT_ONCE // model.get_output_embeddings().weight.shape[0])))
+
+
+def token_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    """rows × tokens × vocabulary and rows × tokens → the negative log-likelihood (nats) of each token, float32."""
+    return torch.nn.functional.cross_entropy(
+        logits.float().transpose(1, 2), labels, reduction="none", ignore_index=IGNORED
+    )
+
+
+def pad_left(rows: list[list[int]], pad: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids and their mask, with every row's last token at the end, where the model goes on."""
+    length = max(map(len, rows))
+    tokens = torch.full((len(rows), length), pad, device=device)
+    mask = torch.zeros_like(tokens)
+    for i, row in enumerate(rows):
+        tokens[i, length - len(row) :], mask[i, length - len(row) :] = torch.tensor(row, device=device), 1
+    return tokens, mask
+
+
+def write(model: Any, tokenizer: Any, asked: Generation, new_tokens: int, **inputs: torch.Tensor) -> list[list[int]]:
+    """Greedy or by beams, never sampled; each row up to and including its end, without what pads it."""
+    said = model.generate(
+        **inputs, max_new_tokens=new_tokens, num_beams=asked.beams, do_sample=False, temperature=None, top_p=None,
+        top_k=None, pad_token_id=tokenizer.pad_token_id, eos_token_id=_ends(model, tokenizer),
+    )  # fmt: skip
+    given = 0 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+    return [row[:given] + _until_the_end(row[given:], _ends(model, tokenizer)) for row in said.tolist()]
+
+
+def _ends(model: Any, tokenizer: Any) -> list[int]:
+    """A chat model may end its turn by another token than its tokenizer's end of sequence."""
+    found = model.generation_config.eos_token_id
+    told = [] if found is None else found if isinstance(found, list) else [found]
+    own = [tokenizer.eos_token_id] if tokenizer.eos_token_id is not None else []
+    return list(dict.fromkeys([*own, *told]))
+
+
+def _until_the_end(row: list[int], ends: list[int]) -> list[int]:
+    first = next((i for i, token in enumerate(row) if token in ends), None)
+    return row if first is None else row[: first + 1]

@@ -1,0 +1,111 @@
+"""Answers held against the truth: one way to grade for each kind of model, and the same questions to all grades.
+
+A step that compares models knows neither labels nor losses nor references: it asks grades for a metric by its name.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, Self
+
+import numpy as np
+
+from models.contracts import Estimate, ModelKind
+from models.measures import METRICS
+from models.outputs import BYTES, LOSS, TOKENS, columns_of
+from tasks.metrics import summed
+from tasks.metrics.labelled import Labelled
+from tasks.metrics.summed import Summed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from models.adapter import Predictions
+
+
+class Grades(Protocol):
+    """One model's answers to rows whose truth is known, in the rows' order."""
+
+    def __len__(self) -> int: ...
+
+    def measure(self, metric: str) -> Estimate:
+        """With its 95 % interval. Raises UnmeasuredMetric without rows."""
+
+    def improvement(self, champion: Self, metric: str, *, level: float) -> Estimate:
+        """By how much these are better than the champion's for the same rows, paired."""
+
+    def where(self, chosen: "NDArray[np.bool_]") -> Self: ...
+
+    def joined(self, other: Self) -> Self: ...
+
+
+@dataclass(frozen=True)
+class Sums:
+    """Grades whose metrics are functions of sums over rows."""
+
+    metrics: Mapping[str, Summed]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.metrics.values())).rows)
+
+    def measure(self, metric: str) -> Estimate:
+        return summed.measure(self.metrics[metric])
+
+    def improvement(self, champion: "Sums", metric: str, *, level: float) -> Estimate:
+        return summed.improvement_of(champion.metrics[metric], self.metrics[metric], level=level)
+
+    def where(self, chosen: "NDArray[np.bool_]") -> "Sums":
+        return Sums({name: found.where(chosen) for name, found in self.metrics.items()})
+
+    def joined(self, other: "Sums") -> "Sums":
+        return Sums({name: found.joined(other.metrics[name]) for name, found in self.metrics.items()})
+
+
+def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grades:
+    """`rows` have `text` and `label`, of which none is unknown; `outputs` are the model's for them."""
+    if kind.truth == "label":
+        index = {label: i for i, label in enumerate(kind.labels)}
+        truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
+        return Labelled(truth, outputs.numbers.argmax(1).astype(np.int64), len(kind.labels), kind.seed)
+    texts, references = rows["text"].astype(str).tolist(), rows["label"].astype(str).tolist()
+    made = (
+        _of_a_language_model(outputs, kind) if kind.task == "causal-lm" else _against(texts, references, outputs, kind)
+    )
+    return Sums({name: made[name] for name in kind.metrics})
+
+
+def got_worse(metric: str, now: Estimate, then: Estimate) -> float:
+    """One-sided p-value that the metric is no worse now than then, of different rows; metrics of labels have their own."""
+    return summed.got_worse(metric, now, then)
+
+
+def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
+    from tasks.metrics.language import bits_per_byte, mean, perplexity
+    from tasks.metrics.written import distinct_bigrams, repetition
+
+    number = dict(zip(columns_of(kind), outputs.numbers.T.astype(float), strict=True))
+    found = {
+        "perplexity": perplexity(number[LOSS], number[TOKENS]), "bits_per_byte": bits_per_byte(number[LOSS], number[BYTES]),
+    }  # fmt: skip
+    if outputs.texts is not None:
+        found["repetition"] = mean("repetition", repetition(outputs.texts), "mean share of repeated 4-grams, jackknife")
+        found["distinct_2"] = mean("distinct_2", distinct_bigrams(outputs.texts), "mean distinct-2, jackknife")
+    return found
+
+
+def _against(texts: list[str], references: list[str], outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
+    from tasks.metrics.language import mean
+    from tasks.metrics.references import bleu, chrf, length_ratio, rouge
+    from tasks.metrics.written import copied, novel_bigrams, repetition
+
+    said = list(outputs.texts or [])
+    found = {"length_ratio": length_ratio(said, references), "repetition": mean("repetition", repetition(said))}
+    if kind.task == "summarization":
+        return {**found, **rouge(said, references), "novel_bigrams": mean("novel_bigrams", novel_bigrams(texts, said))}
+    return {**found, "chrf": chrf(said, references), "copied": mean("copied", copied(texts, said)),
+            "bleu": bleu(said, references, tokens=kind.generation.bleu_tokens)}  # fmt: skip
+
+
+def known_metrics(metrics: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that say which of two models is better."""
+    return tuple(name for name in metrics if METRICS[name].better != "neither")

@@ -1,0 +1,123 @@
+"""Metrics that are functions of sums over rows: perplexity, BLEU, chrF, ROUGE and other means; and how sure they are.
+
+A row has a few numbers, its statistics; the metric is a smooth function of their sums. So leaving a row out is a
+subtraction, and the jackknife (Tukey, 1958; Efron and Stein, 1981) gives the standard error of any of them, alone or
+of two models on the same rows, without a random draw: pseudo-values are n·θ - (n-1)·θ without row i, and the interval is
+Student's around θ.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from errors import UnmeasuredMetric
+from models.contracts import Estimate
+from models.measures import METRICS
+
+Numbers = NDArray[np.float64]
+FEWEST = 8
+"""Rows below which a standard error means nothing."""
+UNKNOWN = 10.0
+"""Half an interval of which nothing is known: for shares all that they can be, for others a factor of e^10."""
+
+
+@dataclass(frozen=True)
+class Summed:
+    """rows × statistics, and what the metric makes of sums of them: (anything × statistics) → anything."""
+
+    name: str
+    rows: Numbers
+    score: Callable[[Numbers], Numbers]
+    method: str = "jackknife"
+    """How the value comes about, with its signature where it has one."""
+
+    def where(self, chosen: NDArray[np.bool_]) -> "Summed":
+        return Summed(self.name, self.rows[chosen], self.score, self.method)
+
+    def joined(self, other: "Summed") -> "Summed":
+        return Summed(self.name, np.concatenate([self.rows, other.rows]), self.score, self.method)
+
+    @property
+    def value(self) -> float:
+        return float(self.score(self.rows.sum(0, keepdims=True))[0])
+
+    def without_each(self) -> Numbers:
+        return self.score(self.rows.sum(0, keepdims=True) - self.rows)
+
+
+def measure(found: Summed, *, level: float = 0.95) -> Estimate:
+    """The metric with its interval: on the logarithm's scale for what has no upper end, such as perplexity."""
+    _require(len(found.rows), found.name)
+    is_share = METRICS[found.name].is_share
+    there, back = (_same, _same) if is_share else (_log, np.exp)
+    value = there(np.array(found.value))
+    half = _half(value, there(found.without_each()), level, at_least_three=is_share)
+    low, high = float(back(value - half)), float(back(value + half))
+    if is_share:
+        low, high = max(0.0, low), min(1.0, high)
+    return Estimate(value=found.value, low=low, high=high, n=len(found.rows), method=found.method)
+
+
+def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) -> Estimate:
+    """By how much the candidate is better, as `models.measures.improvement` counts it, on the same rows."""
+    _require(len(champion.rows), champion.name)
+    value = _gain(champion.name, np.array(champion.value), np.array(candidate.value))
+    each = _gain(champion.name, champion.without_each(), candidate.without_each())
+    half = _half(value, each, level, at_least_three=True)
+    return Estimate(value=float(value), low=float(value - half), high=float(value + half), n=len(champion.rows),
+                    method=f"paired jackknife, {level:.1%} interval")  # fmt: skip
+
+
+def got_worse(name: str, now: Estimate, then: Estimate) -> float:
+    """One-sided p-value that the metric is no worse now than then: of two samples that share no row, from their 95 %
+    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch)."""
+    found = METRICS[name]
+    there = _same if found.is_share else _log
+    gap, spread = (
+        float(there(np.array(now.value)) - there(np.array(then.value))),
+        math.hypot(
+            *(float(there(np.array(e.high)) - there(np.array(e.low))) / (2 * _quantile(e.n, 0.95)) for e in (now, then))
+        ),
+    )
+    if found.better == "neither" or not spread:
+        return 1.0
+    worse = gap if found.better == "less" else -gap
+    return float(stats.t.sf(worse / spread, max(1, min(now.n, then.n) - 1)))
+
+
+def _gain(name: str, before: Numbers, after: Numbers) -> Numbers:
+    found = METRICS[name]
+    gained = after - before if found.is_share else after / np.where(before == 0, 1, before) - 1
+    return -gained if found.better == "less" else gained
+
+
+def _half(value: Numbers, without: Numbers, level: float, *, at_least_three: bool) -> float:
+    """Half an interval's width. Rows that are all alike do not prove that all others are: what n rows did not show once
+    may be a share of -ln(1 - level) / n (rule of three, Hanley and Lippman-Hand, 1983)."""
+    rows = len(without)
+    if rows < FEWEST:
+        return UNKNOWN
+    pseudo = rows * value - (rows - 1) * without
+    half = float(_quantile(rows, level) * pseudo.std(ddof=1) / math.sqrt(rows))
+    return max(half, -math.log((1 - level) / 2) / rows) if at_least_three else half
+
+
+def _quantile(rows: int, level: float) -> float:
+    return float(stats.t.isf((1 - level) / 2, max(1, rows - 1)))
+
+
+def _require(rows: int, name: str) -> None:
+    if not rows:
+        raise UnmeasuredMetric(f"{name} needs rows whose truth is known, and there are none; label some")
+
+
+def _same(value: Numbers) -> Numbers:
+    return value
+
+
+def _log(value: Numbers) -> Numbers:
+    return np.log(np.maximum(value, 1e-300))

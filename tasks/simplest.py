@@ -1,0 +1,38 @@
+"""The simplest that a first model must beat: an answer that knows nothing of the row."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from models.contracts import ModelKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Simplest:
+    """Its score by the kind's first metric, None where nothing so simple is known, and what it does."""
+
+    score: float | None
+    words: str
+
+
+def simplest_answers(rows: "pd.DataFrame", kind: ModelKind) -> Simplest:
+    """`rows` have `text` and `label`."""
+    if kind.truth == "label":
+        return Simplest(
+            float(rows["label"].value_counts().max() / len(rows)), "always answering the most frequent label"
+        )
+    if kind.task == "translation":
+        return Simplest(_copying(rows, kind), "handing the text back as it is")
+    return Simplest(None, "")
+
+
+def _copying(rows: "pd.DataFrame", kind: ModelKind) -> float:
+    from models.adapter import Predictions
+    from tasks.grading import grade
+
+    nothing = np.zeros((len(rows), 1), np.float32)
+    return grade(rows, Predictions(nothing, nothing, rows["text"].tolist()), kind).measure(kind.metrics[0]).value

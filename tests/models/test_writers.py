@@ -1,0 +1,184 @@
+"""Models that write: what they are measured by, what they learn, and what they refuse."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from errors import ModelError
+from models.adapter import Examples, adapter_for
+from models.contracts import ModelKind
+from models.generation import Generation
+from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TOKENS, columns_of
+from models.sections import Lora, Training
+from tests.tiny import GERMAN, stories, tiny_writer
+
+TEXTS = ModelKind(task="causal-lm", labels=(), max_tokens=32, seed=1, truth="text")
+ANSWERS = TEXTS.model_copy(update={"truth": "answer", "generation": Generation(max_new_tokens=6)})
+TRANSLATION = ModelKind(task="translation", labels=(), max_tokens=32, seed=1, truth="answer",
+                        generation=Generation(max_new_tokens=6))  # fmt: skip
+
+
+def ignore(rows: int) -> None:
+    pass
+
+
+def examples(count: int, start: int = 0) -> Examples:
+    rows = stories(count, start=start)
+    return Examples(rows["text"].tolist(), rows["label"].tolist())
+
+
+def training(**changes: object) -> Training:
+    return Training.model_validate({"epochs": 30, "learning_rate": 0.01, "threads": 1, **changes})
+
+
+def number(kind: ModelKind, numbers: np.ndarray, name: str) -> np.ndarray:
+    return numbers[:, columns_of(kind).index(name)]
+
+
+def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    texts = ["the film n1 was very good", "the plot"]
+    found = adapter_for("causal-lm").load(folder, TEXTS, new_head=False).predict(texts, advance=ignore)
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    for i, text in enumerate(texts):
+        ids = torch.tensor([[2, *tokenizer(text)["input_ids"], 2]])
+        with torch.inference_mode():
+            mean = model(input_ids=ids, labels=ids).loss.item()
+        tokens = ids.shape[1] - 1
+        assert number(TEXTS, found.numbers, LOSS)[i] == pytest.approx(mean * tokens, rel=1e-4)
+        assert (number(TEXTS, found.numbers, TOKENS)[i], number(TEXTS, found.numbers, BYTES)[i]) == (tokens, len(text))
+    assert found.texts is None
+
+
+def test_only_the_answer_counts_where_rows_have_answers_and_a_row_without_one_has_no_loss(tmp_path: Path) -> None:
+    model = adapter_for("causal-lm").load(tiny_writer(tmp_path), ANSWERS, new_head=False)
+    texts = ["the film n1 was very good"] * 3
+    found = model.predict(texts, labels=["Film n1 gut", "gut", None], advance=ignore)
+    assert number(ANSWERS, found.numbers, TOKENS)[:2].tolist() == [4, 2]  # with the end of the sequence
+    assert math.isnan(number(ANSWERS, found.numbers, LOSS)[2])
+    given = number(ANSWERS, found.numbers, TEXT_LOSS)
+    assert given == pytest.approx([given[0]] * 3, rel=1e-4)
+    assert np.allclose(found.embeddings, found.embeddings[0], atol=1e-5)  # no answer shines through
+
+
+def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
+    kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, beams=2)})
+    model = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
+    rows = examples(20)
+    labels = [*rows.labels[:19], "gut"]
+    texts = [*rows.texts[:19], "good"]
+    together = model.predict(texts, labels=labels, advance=ignore)
+    alone = [model.predict([t], labels=[a], advance=ignore) for t, a in zip(texts, labels, strict=True)]
+    assert np.allclose(together.numbers, np.concatenate([one.numbers for one in alone]), rtol=1e-3, atol=1e-4)
+    assert list(together.texts or ()) == [text for one in alone for text in one.texts or ()]
+
+
+@pytest.mark.parametrize("packing", [True, False])
+def test_going_on_with_pretraining_lowers_the_loss(packing: bool, tmp_path: Path) -> None:
+    kind = TEXTS.model_copy(update={"generation": Generation(max_new_tokens=0, packing=packing)})
+    model = adapter_for("causal-lm").load(tiny_writer(tmp_path / "base"), kind, new_head=False)
+    held_out = examples(40, 400)
+    before = model.predict(held_out.texts, advance=ignore).numbers
+    model.fine_tune(
+        examples(200), examples(40, 200), training=training(epochs=6), seed=1, work=tmp_path / "w", advance=ignore
+    )
+    after = model.predict(held_out.texts, advance=ignore).numbers
+    assert number(kind, after, LOSS).sum() < 0.7 * number(kind, before, LOSS).sum()
+
+
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")])
+def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
+    kind: ModelKind, made: str, tmp_path: Path
+) -> None:
+    model = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
+    model.fine_tune(examples(300), examples(30, 300), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
+    model.save(tmp_path / "saved")
+    again = adapter_for(kind.task).load(tmp_path / "saved", kind, new_head=False)
+    asked = examples(20)
+    found = again.predict(asked.texts, labels=asked.labels, advance=ignore)
+    moods = [label.split()[-1] for label in asked.labels]
+    said = [text.split()[-1:] for text in found.texts or ()]
+    assert sum([mood] == last for mood, last in zip(moods, said, strict=True)) >= 15
+    assert set(moods) <= set(GERMAN.values())
+    sure = number(kind, found.numbers, CONFIDENCE)
+    assert ((sure > 0) & (sure <= 1)).all()
+    assert all(array.dtype == np.float32 for array in load_file(tmp_path / "saved" / "model.safetensors").values())
+
+
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")])
+def test_lora_leaves_a_plain_model_behind(kind: ModelKind, made: str, tmp_path: Path) -> None:
+    model = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
+    recipe = training(method="lora", lora=Lora(rank=2), epochs=1)
+    model.fine_tune(examples(32), examples(8, 32), training=recipe, seed=1, work=tmp_path / "w", advance=ignore)
+    model.save(tmp_path / "saved")
+    assert not list((tmp_path / "saved").glob("adapter*"))
+    adapter_for(kind.task).load(tmp_path / "saved", kind, new_head=False)
+
+
+def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_path: Path) -> None:
+    kind = ANSWERS.model_copy(
+        update={"generation": Generation(max_new_tokens=6, prompt="bad {text} good"), "max_tokens": 20}
+    )
+    model = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
+    row = model._sequence("film " * 500, "gut " * 500)  # type: ignore[attr-defined]
+    words = model.tokenizer.decode(row.given).split()  # type: ignore[attr-defined]
+    assert (words[1], words[-1], len(row.ids)) == ("bad", "good", 20)
+    assert row.size == len("gut " * 10) - 1
+    assert len(model.predict(["film " * 500], labels=["gut"], advance=ignore).texts or ()) == 1
+
+
+def test_a_tokenizer_that_grew_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["newer", "newest"])
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="resize_token_embeddings"):
+        adapter_for("causal-lm").load(folder, TEXTS, new_head=False)
+
+
+def test_a_tokenizer_without_a_pad_token_pads_with_its_end(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.pad_token = None
+    tokenizer.save_pretrained(folder)
+    model = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
+    rows = examples(3)
+    assert len(model.predict(rows.texts, labels=rows.labels, advance=ignore).texts or ()) == 3
+
+
+def test_chat_without_a_template_and_a_text_without_room_are_refused(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    chat = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, chat=True)})
+    with pytest.raises(ModelError, match="no chat template"):
+        adapter_for("causal-lm").load(folder, chat, new_head=False)
+    long = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=32)})
+    with pytest.raises(ModelError, match="no room for a text"):
+        adapter_for("causal-lm").load(folder, long, new_head=False)
+
+
+def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.chat_template = (
+        "{% for m in messages %}the {{ m.content }} was {% endfor %}{% if add_generation_prompt %}very{% endif %}"
+    )
+    tokenizer.save_pretrained(folder)
+    kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, chat=True)})
+    model = adapter_for("causal-lm").load(folder, kind, new_head=False)
+    row = model._sequence("film", "gut")  # type: ignore[attr-defined]
+    assert model.tokenizer.decode(row.given) == "the film was very"  # type: ignore[attr-defined]
+
+
+def test_an_empty_window_has_outputs_with_their_columns(tmp_path: Path) -> None:
+    for kind, made in ((ANSWERS, "gpt2"), (TRANSLATION, "t5")):
+        found = (
+            adapter_for(kind.task)
+            .load(tiny_writer(tmp_path / made, made), kind, new_head=False)
+            .predict([], advance=ignore)
+        )
+        assert (found.numbers.shape, list(found.texts or ())) == ((0, len(columns_of(kind))), [])

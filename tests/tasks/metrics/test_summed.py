@@ -1,0 +1,102 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from errors import UnmeasuredMetric
+from models.contracts import Estimate
+from models.measures import METRICS, improvement
+from tasks.metrics.language import bits_per_byte, mean, perplexity
+from tasks.metrics.summed import FEWEST, got_worse, improvement_of, measure
+
+
+def rows(count: int, rng: np.random.Generator, *, worse: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """Losses and tokens of texts of very different lengths, as real ones are."""
+    tokens = np.ceil(rng.lognormal(3, 0.7, count))
+    return tokens * np.maximum(0.1, rng.normal(3 + worse, 0.6, count)), tokens
+
+
+def test_perplexity_and_bits_per_byte_are_those_of_all_tokens_and_bytes_together() -> None:
+    losses, tokens, sizes = np.array([10.0, 2.0] * 10), np.array([5.0, 1.0] * 10), np.array([20.0, 4.0] * 10)
+    assert measure(perplexity(losses, tokens)).value == pytest.approx(math.exp(2))
+    assert measure(bits_per_byte(losses, sizes)).value == pytest.approx(0.5 / math.log(2))
+
+
+def test_a_mean_has_students_interval() -> None:
+    values = np.random.default_rng(1).random(50)
+    found = measure(mean("rouge_l", values))
+    expected = stats.t.interval(0.95, 49, values.mean(), stats.sem(values))
+    assert (found.low, found.high) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("count", [50, 400])
+def test_an_interval_holds_the_truth_as_often_as_it_says(count: int) -> None:
+    rng = np.random.default_rng(count)
+    truth = measure(perplexity(*rows(400_000, rng))).value
+    held = [found.low <= truth <= found.high for found in (measure(perplexity(*rows(count, rng))) for _ in range(800))]
+    assert stats.binomtest(sum(held), 800, 0.95).pvalue > 1e-4, np.mean(held)
+
+
+@pytest.mark.parametrize("count", [50, 400])
+def test_nothing_that_changed_is_called_worse_no_more_often_than_the_level(count: int) -> None:
+    rng = np.random.default_rng(count)
+    then = [measure(perplexity(*rows(300, rng))) for _ in range(800)]
+    alarms = sum(got_worse("perplexity", measure(perplexity(*rows(count, rng))), before) < 0.01 for before in then)
+    assert alarms <= stats.binom.ppf(0.999, 800, 0.01), alarms
+
+
+def test_a_model_that_became_worse_is_found() -> None:
+    rng = np.random.default_rng(3)
+    then, now = measure(perplexity(*rows(300, rng))), measure(perplexity(*rows(300, rng, worse=0.2)))
+    assert got_worse("perplexity", now, then) < 0.001
+    assert got_worse("perplexity", then, now) > 0.99
+
+
+def test_two_models_on_the_same_rows_are_told_apart_by_what_differs() -> None:
+    rng = np.random.default_rng(4)
+    losses, tokens = rows(200, rng)
+    champion, candidate = perplexity(losses, tokens), perplexity(losses - 0.05 * tokens, tokens)
+    gain = improvement_of(champion, candidate)
+    assert gain.value == pytest.approx(1 - math.exp(-0.05), rel=1e-3)
+    assert 0 < gain.low < gain.value < gain.high
+    assert measure(champion).low < measure(candidate).high  # apart they could not be told
+
+
+def test_less_repetition_is_an_improvement() -> None:
+    then, now = mean("repetition", np.full(100, 0.5)), mean("repetition", np.full(100, 0.2))
+    assert improvement_of(then, now).value == pytest.approx(0.3)
+    assert METRICS["repetition"].better == "less"
+
+
+def test_rows_that_are_all_alike_prove_no_more_than_their_number() -> None:
+    found = measure(mean("rouge_l", np.ones(20)))
+    assert (found.low, found.high) == (pytest.approx(1 + math.log(0.025) / 20), 1)
+
+
+def test_too_few_rows_say_nothing_and_none_are_refused() -> None:
+    few = np.arange(1.0, FEWEST)
+    found = measure(mean("chrf", few / 10))
+    assert (found.low, found.high) == (0, 1)
+    assert measure(perplexity(few, few)).high > 1000
+    with pytest.raises(UnmeasuredMetric, match="label some"):
+        measure(perplexity(np.array([]), np.array([])))
+
+
+@settings(max_examples=50)
+@given(st.lists(st.tuples(st.floats(0.01, 500), st.integers(1, 200)), min_size=FEWEST, max_size=60))
+def test_any_losses_have_an_interval_around_their_value(pairs: list[tuple[float, int]]) -> None:
+    losses, tokens = np.array(pairs).T
+    found = measure(perplexity(losses, tokens))
+    assert found.low <= found.value * (1 + 1e-9)
+    assert found.value <= found.high * (1 + 1e-9)
+    assert Estimate.model_validate_json(found.model_dump_json()) == found
+
+
+@pytest.mark.parametrize("name", sorted(METRICS))
+def test_an_improvement_and_its_opposite_have_opposite_signs(name: str) -> None:
+    there, back = improvement(name, 0.4, 0.5), improvement(name, 0.5, 0.4)
+    assert there * back < 0
+    assert (there > 0) == (METRICS[name].better != "less")
