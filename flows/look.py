@@ -110,7 +110,7 @@ def look(run: Run, window: Window) -> Looked:
     seen = observe(spec, start, run.champion, window, alpha=levels.drift, work=run.work)
     decision = decide(
         seen.monitoring, seen.drift, history, policy=spec.policy, window_digest=window.table.sha256,
-        force=start.force, now=start.started_at, waiting=run.waiting,
+        force=start.force, now=start.started_at, waiting=run.waiting, new_classes=seen.validation.new_classes,
     )  # fmt: skip
     looked = Looked(window, decision, seen)
     if decision.action is Action.RETRAIN:

@@ -6,6 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
+from errors import ModelError
 from models.contracts import Budget, Cost, CurvePoint, ModelKind
 from models.sections import Training
 
@@ -92,6 +93,10 @@ class TaskAdapter(Protocol):
 
 def adapter_for(task: str) -> type[TaskAdapter]:
     """The adapter of a spec's `task`."""
-    module, name = ADAPTERS[task]
-    found: type[TaskAdapter] = getattr(import_module(module), name)
+    module, name = ADAPTERS.get(task) or task.split(":")
+    try:
+        found: type[TaskAdapter] = getattr(import_module(module), name)
+    except (ImportError, AttributeError) as problem:
+        raise ModelError(f"task: {task} cannot be imported on this machine ({problem}); install the package that holds it, or "
+                         "name its folder in PYTHONPATH, wherever runs and their workers are started") from problem  # fmt: skip
     return found

@@ -105,7 +105,7 @@ class CausalLM:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorForSeq2Seq(self.tokenizer),
-                        lora_task="CAUSAL_LM")  # fmt: skip
+                        lora_task="CAUSAL_LM", embeddings_learn=True, probe=self._probe)  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
         )
@@ -114,6 +114,9 @@ class CausalLM:
     def save(self, folder: Path) -> None:
         self.model.float().save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+    def _probe(self) -> Any:
+        return self._losses([[self.tokenizer.eos_token_id] * 32] * 8)
 
     # --- what goes in ---
 

@@ -13,7 +13,7 @@ from typing import Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from models.generation import Generation
-from models.measures import MEASURED, improvement
+from models.measures import CLASSIFICATION, MEASURED, improvement
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -101,7 +101,7 @@ class ModelKind(Record):
     def metrics(self) -> tuple[str, ...]:
         """What is measured of it; the first decides where nobody names another."""
         written = {"repetition", "distinct_2"}
-        return tuple(m for m in MEASURED[self.task] if self.writes or m not in written)
+        return tuple(m for m in MEASURED.get(self.task, MEASURED[CLASSIFICATION]) if self.writes or m not in written)
 
 
 class Weights(Record):
@@ -268,6 +268,11 @@ class ReasonCount(Record):
     example: str
 
 
+class LabelCount(Record):
+    label: str
+    rows: int
+
+
 class ValidationReport(Record):
     """Every row that was read is in exactly one of `kept` and `quarantined`."""
 
@@ -276,6 +281,8 @@ class ValidationReport(Record):
     reasons: tuple[ReasonCount, ...]
     labelled: int
     notes: tuple[str, ...]
+    new_classes: tuple[LabelCount, ...] = ()
+    """Labels that the spec does not list, each on enough rows to be no slip; the rows are quarantined."""
 
     @property
     def read(self) -> int:
@@ -482,11 +489,6 @@ class LabelRequest(Record):
     @property
     def rows(self) -> int:
         return self.random_rows + self.unlike_rows
-
-
-class LabelCount(Record):
-    label: str
-    rows: int
 
 
 class BatchProgress(Record):

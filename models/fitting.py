@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from models.gate_kinds import COMPARING, AtLeast, AtMost, LatencyWithin, NoCollapse
-from models.measures import METRICS
+from models.measures import METRICS, WRITING
 
 if TYPE_CHECKING:
     from models.spec import ModelSpec
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 def refuse_unfit(spec: "ModelSpec") -> None:
     """Raises ValueError, which pydantic makes part of its own."""
-    (_refuse_labels if spec.task == "text-classification" else _refuse_writing)(spec)
+    (_refuse_writing if spec.task in WRITING else _refuse_labels)(spec)
     for gate in spec.gates:
         if not isinstance(gate, LatencyWithin):
             _refuse_metric(gate.name, gate.metric or spec.kind.metrics[0], gate, spec)

@@ -1,12 +1,30 @@
 """The metrics of each kind of model: what they are called, which way is better, how a change of them is counted."""
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, WithJsonSchema
 
 from errors import UnmeasuredMetric
 
-TASKS = ("text-classification", "causal-lm", "summarization", "translation")
-Task = Literal["text-classification", "causal-lm", "summarization", "translation"]
+CLASSIFICATION = "text-classification"
+TASKS = (CLASSIFICATION, "causal-lm", "summarization", "translation")
+WRITING = frozenset(TASKS) - {CLASSIFICATION}
+_OWN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
+
+
+def _known_task(task: str) -> str:
+    if task in TASKS or re.match(_OWN, task):
+        return task
+    raise ValueError(
+        f"is none of {', '.join(TASKS)}, nor an adapter of one's own (package.module:Class, docs/adapters.md)"
+    )
+
+
+Task = Annotated[
+    str, AfterValidator(_known_task), WithJsonSchema({"anyOf": [{"enum": list(TASKS)}, {"pattern": _OWN}]})
+]
 MetricName = Literal[
     "accuracy", "macro_f1",
     "perplexity", "bits_per_byte",
@@ -47,7 +65,7 @@ MEASURED: dict[str, tuple[str, ...]] = {
     "summarization": ("rouge_l", "rouge_1", "rouge_2", "length_ratio", "novel_bigrams", "repetition"),
     "translation": ("chrf", "bleu", "length_ratio", "copied", "repetition"),
 }
-"""Task → its metrics; the first is the one that decides where nobody names another."""
+"""Task → its metrics; the first is the one that decides where nobody names another. Adapters of one's own classify."""
 
 
 def metric(name: str) -> Metric:

@@ -12,7 +12,7 @@ TEXT_LOSS, TEXT_TOKENS = "text loss", "text tokens"
 
 
 def columns_of(kind: ModelKind) -> tuple[str, ...]:
-    if kind.task == "text-classification":
+    if kind.truth == "label":
         return kind.labels
     if kind.task == "causal-lm":
         return LOSS, TOKENS, BYTES, TEXT_LOSS, TEXT_TOKENS, CONFIDENCE

@@ -15,9 +15,9 @@ EMBEDDING_NAMES = ("embed", "wte", "wpe")
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
-def prepare(model: Any, training: Training, *, writes: bool) -> tuple[bool, str]:
-    """Sets the model up for speed; says whether to use bf16, and the recipe in words. Of one that `writes`, the input
-    embeddings learn, too: they are often its output layer, and new words must be learned to be written."""
+def prepare(model: Any, training: Training, *, embeddings_learn: bool) -> tuple[bool, str]:
+    """Sets the model up for speed; says whether to use bf16, and the recipe in words. `embeddings_learn`:
+    so do the input embeddings."""
     fast = _has_bf16()
     for name in ATTENTION_DROPOUTS:
         if hasattr(model.config, name):
@@ -25,12 +25,9 @@ def prepare(model: Any, training: Training, *, writes: bool) -> tuple[bool, str]
     for module in model.modules():
         _without_attention_dropout(module)
     if training.method == "head":
-        if writes:
-            raise ModelError("training.method: head trains the output layer alone, which is the vocabulary of a model that "
-                             "writes; write method: full or lora")  # fmt: skip
         model.base_model.requires_grad_(False)
     elif training.method == "full":
-        model.get_input_embeddings().requires_grad_(writes)
+        model.get_input_embeddings().requires_grad_(embeddings_learn)
         freeze_layers(model, training.frozen_layers)
     if fast and not torch.cuda.is_available() and getattr(model, "_supports_sdpa", False):
         model.set_attn_implementation("fp32_sdpa")

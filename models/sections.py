@@ -86,6 +86,8 @@ class Validation(Part):
     max_bad_share: Share = Field(0.1, description="A larger share of broken rows stops the run.")
     max_duplicate_share: Share = Field(0.5, description="A larger share of duplicates stops the run.")
     max_chars: int = Field(20_000, ge=1, description="Longer texts are quarantined.")
+    new_class_rows: int = Field(20, ge=1, description="So many rows of a label that the spec does not list are a new class "
+                                "and no slips: they are set apart, and a person is told to add it to `labels`.")  # fmt: skip
     near_duplicates: float | None = Field(0.9, gt=0, le=1, description="Jaccard similarity of word "
                                           "3-shingles from which a row repeats an earlier one; null: off.")  # fmt: skip
     earliest: str | None = Field(None, description="ISO date; earlier timestamps are quarantined.")

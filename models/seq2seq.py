@@ -72,7 +72,8 @@ class Seq2Seq:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation),
-                        DataCollatorForSeq2Seq(self.tokenizer, model=self.model), lora_task="SEQ_2_SEQ_LM")  # fmt: skip
+                        DataCollatorForSeq2Seq(self.tokenizer, model=self.model), lora_task="SEQ_2_SEQ_LM",
+                        embeddings_learn=True, probe=lambda: self._encode([[self._end] * 32] * 8))  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
         )

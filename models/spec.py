@@ -17,7 +17,7 @@ from models.contracts import ModelKind
 from models.fitting import refuse_unfit
 from models.gate_kinds import GATE_KINDS, Gate, default_gates
 from models.generation import Generation
-from models.measures import Task
+from models.measures import WRITING, Task
 from models.part import Part
 from models.sections import (
     Columns,
@@ -68,7 +68,7 @@ class ModelSpec(Part):
 
     @property
     def _truth(self) -> Literal["label", "answer", "text"]:
-        if self.task == "text-classification":
+        if self.task not in WRITING:
             return "label"
         return "answer" if self.columns.label else "text"
 

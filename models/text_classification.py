@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from transformers import AutoModelForSequenceClassification, DataCollatorWithPadding
 
 from errors import ModelError
@@ -22,22 +23,25 @@ _GENERIC_LABEL = re.compile(r"^LABEL_\d+$")
 class TextClassifier:
     """A tokenizer and a sequence-classification model on the fastest device at hand."""
 
-    def __init__(self, model: Any, tokenizer: Any, kind: ModelKind) -> None:
+    def __init__(self, model: Any, tokenizer: Any, kind: ModelKind, *, learned: int) -> None:
+        """`learned`: so many of the labels were trained on; the others are never answered until they were, too."""
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model, self.tokenizer = model.to(self.device), tokenizer
-        self.labels, self.max_tokens = kind.labels, longest(model, kind)
+        self.labels, self.learned, self.max_tokens = kind.labels, learned, longest(model, kind)
 
     @classmethod
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
         config = read_config(folder, kind)
-        if not new_head:
-            _check_labels(config, kind.labels, folder)
+        learned = len(kind.labels) if new_head else _learned_labels(config, kind.labels, folder)
         names = dict(enumerate(kind.labels))
         model, tokenizer = load_parts(
             AutoModelForSequenceClassification, folder, kind, wanted="a sequence classifier", id2label=names,
-            label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels), ignore_mismatched_sizes=new_head,
+            label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
+            ignore_mismatched_sizes=new_head or learned < len(kind.labels),
         )  # fmt: skip
-        return cls(model, tokenizer, kind)
+        if learned < len(kind.labels):
+            keep_old_rows(model, folder, learned)
+        return cls(model, tokenizer, kind, learned=learned)
 
     @torch.inference_mode()
     def predict(
@@ -73,15 +77,20 @@ class TextClassifier:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorWithPadding(self.tokenizer),
-                        metrics=_accuracy)  # fmt: skip
+                        metrics=_accuracy, probe=self._probe)  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
         )
+        self.learned = len(self.labels)
         return trained
 
     def save(self, folder: Path) -> None:
         self.model.float().save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
+
+    def _probe(self) -> Any:
+        tokens = torch.ones((8, 32), dtype=torch.long, device=self.model.device)
+        return self.model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         if not len(texts):
@@ -102,18 +111,34 @@ class TextClassifier:
         hidden = getattr(output, "hidden_states", None) or output.decoder_hidden_states
         mask = batch["attention_mask"].unsqueeze(-1).to(hidden[-1].dtype)
         embedding = (hidden[-1] * mask).sum(1) / mask.sum(1).clamp(min=1)
-        return output.logits.float().softmax(-1).cpu().numpy(), embedding.float().cpu().numpy()
+        logits = output.logits.float()
+        logits[:, self.learned :] = -torch.inf
+        return logits.softmax(-1).cpu().numpy(), embedding.float().cpu().numpy()
 
 
-def _check_labels(config: Any, labels: Sequence[str], folder: Path) -> None:
-    """A classifier whose outputs mean something else would be measured, and served, upside down."""
+def _learned_labels(config: Any, labels: Sequence[str], folder: Path) -> int:
+    """How many of the labels the model has: all, or the first ones, where a class was added since. A classifier whose
+    outputs mean something else would be measured, and served, upside down."""
     named = [str(config.id2label[i]) for i in sorted(config.id2label)]
-    generic = all(_GENERIC_LABEL.match(name) for name in named)
-    if len(named) != len(labels) or not (generic or named == list(labels)):
+    generic = len(named) == len(labels) and all(_GENERIC_LABEL.match(name) for name in named)
+    if not generic and named != list(labels[: len(named)]):
         raise ModelError(
             f"{folder} answers with the labels {named}, the spec says {list(labels)}: the same labels in the "
-            "same order are needed. Mend `labels`, or drop `model.adopt` to train a new head."
+            "same order are needed, and new ones at the end. Mend `labels`, or drop `model.adopt` to train a new head."
         )
+    return len(named)
+
+
+def keep_old_rows(model: Any, folder: Path, learned: int) -> None:
+    """Gives a head that has grown what it had: of each parameter that is longer now, the rows of the old labels."""
+    old: dict[str, torch.Tensor] = {}
+    for file in folder.glob("*.safetensors"):
+        old |= load_file(file)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            before = old.get(name)
+            if before is not None and before.shape != weights.shape and before.shape[0] == learned:
+                weights[:learned] = before.to(weights.dtype)
 
 
 def _accuracy(prediction: Any) -> dict[str, float]:

@@ -39,11 +39,11 @@ class Lesson:
     """What an evaluation measures beside the loss."""
     lora_task: str = "SEQ_CLS"
     """peft's name for the kind."""
-
-    @property
-    def writes(self) -> bool:
-        """The model's answer is made of its vocabulary, whose embeddings are then often its last layer, too."""
-        return self.lora_task != "SEQ_CLS"
+    embeddings_learn: bool = False
+    """False: with method: full the input embeddings stay as they are, which is faster and was measured to cost nothing
+    where a pre-trained classifier is fine-tuned. What a model writes with is often its input embeddings, too."""
+    probe: Callable[[], object] | None = None
+    """A small piece of the model's work, to find out how many threads are fastest; None: as many as there are."""
 
 
 def fine_tune(
@@ -53,9 +53,9 @@ def fine_tune(
     """Trains, keeps the weights with the lowest validation loss, and merges adapters. OverBudget at the cap."""
     cpu_began, checkpoint = time.process_time(), last_valid_checkpoint(work)
     with Meter(work / "seconds", at_least=60 * budget.spent, keeps=ranks.is_first()) as meter:
-        fast, recipe = prepare(model, training, writes=lesson.writes)
+        fast, recipe = prepare(model, training, embeddings_learn=lesson.embeddings_learn)
         adapted = with_lora(model, training, task=lesson.lora_task) if training.method == "lora" else model
-        _set_threads(model, training)
+        _set_threads(lesson, training)
         trainer = PausableTrainer(
             model=adapted, args=_arguments(training, rows=len(lesson.train), work=work, seed=seed, bf16=fast),
             train_dataset=lesson.train, eval_dataset=lesson.validation, data_collator=lesson.collator,
@@ -99,15 +99,12 @@ def _is_over(meter: Meter, budget: Budget) -> bool:
     return budget.cap is not None and ranks.agree(meter.seconds >= 60 * budget.cap)
 
 
-def _set_threads(model: Any, training: Training) -> None:
+def _set_threads(lesson: Lesson, training: Training) -> None:
     if training.threads:
         torch.set_num_threads(training.threads)
-        return
-    tokens = torch.full((8, 32), 1, device=model.device)
-    mask = torch.ones_like(tokens)
-    probed = model.get_encoder() if model.config.is_encoder_decoder else model
-    with torch.inference_mode():
-        choose_threads(lambda: probed(input_ids=tokens, attention_mask=mask))
+    elif lesson.probe:
+        with torch.inference_mode():
+            choose_threads(lesson.probe)
 
 
 def last_valid_checkpoint(work: Path) -> Path | None:

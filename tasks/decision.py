@@ -12,7 +12,7 @@ for training, and drift without labels calls for labels. The first line that fit
 | 5 | seen or due, but `cooldown`, `max_retrains_a_month` or `training_minutes_a_month` forbids, or a training with the same settings waits at its cap | alert, until when |
 | 6 | seen or due | retrain |
 | 7 | drift, and too few labels to tell whether it does harm | alert |
-| 8 | drift or a drop that `act_on` does not name | alert |
+| 8 | drift or a drop that `act_on` does not name, or a class that the spec does not list | alert |
 | 9 | nothing of this | hold |
 
 Where drift meets too few labels in lines 1 and 4 to 8, the decision asks for labels as well, at most once in `ask_every`. What even `--force` cannot
@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from models.contracts import Action, DriftReport, HistoryEntry, MonitoringReport, Outcome, RetrainDecision
+from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, MonitoringReport, Outcome, RetrainDecision
 from models.measures import metric
 from models.part import parse_period
 from models.sections import Policy
@@ -59,6 +59,7 @@ class Evidence:
 def decide(
     monitoring: MonitoringReport, drift: DriftReport, history: Sequence[HistoryEntry], *,
     policy: Policy, window_digest: str, force: bool, now: datetime, waiting: HistoryEntry | None = None,
+    new_classes: Sequence[LabelCount] = (),
 ) -> RetrainDecision:  # fmt: skip
     """`history` is newest first, `now` the run's start, `waiting` a run whose training waits at its cap. The reasons are sentences with the numbers that decided."""
     quality = judge_quality(
@@ -75,6 +76,9 @@ def decide(
     )  # fmt: skip
     if not enough:
         reasons.append(f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}")
+    if new_classes:
+        reasons.append(_describe_new(new_classes))
+        action = Action.ALERT if action is Action.HOLD else action
     unlabelled = monitoring.labelled < policy.min_labels
     wants = seen.drifted and unlabelled and policy.act_on != "drift" and action is not Action.HOLD
     lately = _asked_lately(history, policy, now) if wants else ""
@@ -88,6 +92,12 @@ def decide(
         degraded=seen.degraded, drifted=seen.drifted, asks_for_labels=asks,
         quality_alpha=quality.level if enough else 0.0,
     )  # fmt: skip
+
+
+def _describe_new(classes: Sequence[LabelCount]) -> str:
+    named = ", ".join(f"{found.label[:40]!r} ({found.rows} rows)" for found in classes[:5])
+    return (f"a new class: {named}; its rows are in the quarantine. Add it at the end of `labels` and give the rows again: "
+            "the next training grows the model's head by it")  # fmt: skip
 
 
 def _quality_level(

@@ -140,6 +140,7 @@ def _decide_again(
     decision = decide.fn(
         seen.monitoring, at_level(seen.drift, levels.drift, spec.drift), history, policy=spec.policy,
         window_digest=seen.window.table.sha256, force=report.start.force, now=at,
+        new_classes=seen.validation.new_classes,
     )  # fmt: skip
     if decision.action is Action.RETRAIN:
         decision = _if_enough_rows(decision, report, seen, spec.training)

@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import SpecError, TooManyBadRows
+from errors import SpecError
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.contracts import ModelKind, ReasonCount, Table, ValidationReport, Window
+from models.contracts import ModelKind, Table, ValidationReport, Window
 from models.part import parse_period
 from models.rows import ITSELF, META, SLICE, content_digest, kept_schema, quarantine_schema
 from models.sections import Columns, Validation
@@ -27,14 +27,11 @@ from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.tables import TableWriter
+from tasks.tally import EXACT, NEAR, SUPERSEDED, UNKNOWN_LABEL, Rejected, Tally, refuse_too_many
 
 NEAR_ROWS = 200_000
 BATCH = 2048
 BROKEN_UTF8 = "broken UTF-8"
-EXACT, NEAR = "exact duplicate", "near duplicate"
-DUPLICATES = {EXACT, NEAR}
-SUPERSEDED = "label corrected since"
-"""Of no harm, however many: a corrected label is read before the one that it corrects."""
 
 
 @task(name="validate rows", cache_policy=NO_CACHE)
@@ -44,7 +41,7 @@ def validate_rows(
     store: ObjectStore,
 ) -> ValidationReport:  # fmt: skip
     """Kept and quarantined rows. TooManyBadRows where more are broken or repeated than `policy` allows."""
-    tally = _Tally()
+    tally = Tally()
     near = NearDuplicates(policy.near_duplicates) if policy.near_duplicates else None
     # Rows that came back labelled repeat rows of an earlier window, and must not cost this one the rows that say
     # the same: they are held against each other alone. Near duplicates were removed before they were sent out.
@@ -57,33 +54,28 @@ def validate_rows(
         ):
             _part(store.get_file(window.table), window.rows, sieves, tally, kept, quarantined)
         rejects = Table.of(store.put_blob("quarantine", bad), rows=quarantined.rows)
-        _refuse_too_many(tally, policy, read=kept.rows + quarantined.rows, rejects=rejects)
+        refuse_too_many(tally, policy, read=kept.rows + quarantined.rows, rejects=rejects)
         return ValidationReport(
             kept=Table.of(store.put_blob("kept", good), rows=kept.rows), quarantined=rejects,
             reasons=tally.reasons(), labelled=tally.labelled, notes=_notes(window, policy),
+            new_classes=tally.new_classes(policy.new_class_rows),
         )  # fmt: skip
 
 
-def _part(path: Path, rows: int, sieves: dict[bool, "_Sieve"], tally: "_Tally", kept: TableWriter,
+def _part(path: Path, rows: int, sieves: dict[bool, "_Sieve"], tally: "Tally", kept: TableWriter,
           quarantined: TableWriter) -> None:  # fmt: skip
     with bar("checking", total=rows, unit="row") as advance:
         for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
             for raw in batch.to_pylist():
                 try:
                     row = sieves[raw.get("chosen") is not None].sift(raw)
-                except _Rejected as why:
+                except Rejected as why:
                     tally.count(why, raw)
                     quarantined.add({**raw, "reason": f"{why.reason}: {why.detail}"})
                 else:
                     tally.labelled += row["label"] is not None
                     kept.add(row)
             advance(batch.num_rows)
-
-
-class _Rejected(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
 
 
 @dataclass
@@ -99,7 +91,7 @@ class _Sieve:
     places: dict[int, str] = field(default_factory=dict)
 
     def sift(self, raw: dict[str, Any]) -> dict[str, Any]:
-        """The kept row. Raises _Rejected."""
+        """The kept row. Raises Rejected."""
         text = self._text(raw)
         row = {
             **{name: value for name, value in raw.items() if name.startswith((SLICE, META))},
@@ -115,18 +107,16 @@ class _Sieve:
 
     def _text(self, raw: dict[str, Any]) -> str:
         if raw["problem"] == BROKEN_UTF8:
-            raise _Rejected(BROKEN_UTF8, repr((raw["raw"] or "").strip()[:80]))
+            raise Rejected(BROKEN_UTF8, repr((raw["raw"] or "").strip()[:80]))
         if raw["problem"] is not None:
-            raise _Rejected("unreadable", raw["problem"])
+            raise Rejected("unreadable", raw["problem"])
         text: str | None = raw["text"]
         if text is None:
-            raise _Rejected("missing text", "the row has no text")
+            raise Rejected("missing text", "the row has no text")
         if not text.strip():
-            raise _Rejected("empty text", f"{text[:20]!r} holds nothing but white space")
+            raise Rejected("empty text", f"{text[:20]!r} holds nothing but white space")
         if len(text) > self.policy.max_chars:
-            raise _Rejected(
-                "over-long text", f"{len(text)} characters; validation.max_chars is {self.policy.max_chars}"
-            )
+            raise Rejected("over-long text", f"{len(text)} characters; validation.max_chars is {self.policy.max_chars}")
         return text
 
     def _label(self, value: str | None) -> str | None:
@@ -140,11 +130,11 @@ class _Sieve:
         # pandas turns whole numbers into floats as soon as one label is missing.
         if label.endswith(".0") and label[:-2] in labels:
             return label[:-2]
-        raise _Rejected("unknown label", f"{label[:80]!r}; accepted: {', '.join(labels[:50])}")
+        raise Rejected(UNKNOWN_LABEL, f"{label[:80]!r}; accepted: {', '.join(labels[:50])}", label=label)
 
     def _answer(self, text: str) -> str:
         if len(text) > self.policy.max_chars:
-            raise _Rejected(
+            raise Rejected(
                 "over-long answer", f"{len(text)} characters; validation.max_chars is {self.policy.max_chars}"
             )
         return text
@@ -154,22 +144,22 @@ class _Sieve:
             return None
         moment = parse_timestamp(str(value))
         if moment is None:
-            raise _Rejected("unreadable timestamp", f"{str(value)[:80]!r} is neither ISO 8601 nor Unix seconds")
+            raise Rejected("unreadable timestamp", f"{str(value)[:80]!r} is neither ISO 8601 nor Unix seconds")
         earliest = _earliest(self.policy)
         if earliest and moment < earliest:
-            raise _Rejected("timestamp too early", f"{moment.isoformat()} is before {self.policy.earliest}")
+            raise Rejected("timestamp too early", f"{moment.isoformat()} is before {self.policy.earliest}")
         if moment - self.now > parse_period(self.policy.future):
-            raise _Rejected("timestamp in the future", f"{moment.isoformat()} is more than {self.policy.future} ahead")
+            raise Rejected("timestamp in the future", f"{moment.isoformat()} is more than {self.policy.future} ahead")
         return moment
 
     def _refuse_repetition(self, row: dict[str, Any]) -> None:
         place, label = f"{row['source']}:{row['line']}", row["label"]
         if row["content"] in self.seen:
-            raise _Rejected(SUPERSEDED if row["chosen"] else EXACT, self._repeats(row["content"], label, "repeats"))
+            raise Rejected(SUPERSEDED if row["chosen"] else EXACT, self._repeats(row["content"], label, "repeats"))
         if self.near and row["row"] < NEAR_ROWS:
             match = self.near.find_or_add(row["row"], row["text"])
             if match is not None:
-                raise _Rejected(NEAR, self._repeats(self.places[match], label, "nearly repeats"))
+                raise Rejected(NEAR, self._repeats(self.places[match], label, "nearly repeats"))
             self.places[row["row"]] = row["content"]
         self.seen[row["content"]] = (place, label)
 
@@ -177,22 +167,6 @@ class _Sieve:
         place, first = self.seen[content]
         conflict = f", with another label: {first!r} there, {label!r} here" if first != label else ""
         return f"{verb} {place}{conflict}"
-
-
-@dataclass
-class _Tally:
-    rows: dict[str, int] = field(default_factory=dict)
-    examples: dict[str, str] = field(default_factory=dict)
-    labelled: int = 0
-
-    def count(self, why: _Rejected, raw: dict[str, Any]) -> None:
-        self.rows[why.reason] = self.rows.get(why.reason, 0) + 1
-        self.examples.setdefault(why.reason, f"{raw['source']}:{raw['line']}: {why.detail}")
-
-    def reasons(self) -> tuple[ReasonCount, ...]:
-        """The most frequent first."""
-        ordered = sorted(self.rows.items(), key=lambda item: (-item[1], item[0]))
-        return tuple(ReasonCount(reason=r, rows=n, example=self.examples[r]) for r, n in ordered)
 
 
 def _number(value: str | None, name: str, fits: Callable[[float], bool], range_: str) -> float | None:
@@ -203,9 +177,9 @@ def _number(value: str | None, name: str, fits: Callable[[float], bool], range_:
     except ValueError:
         number = math.nan
     if not math.isfinite(number):
-        raise _Rejected(f"{name} is no number", f"{str(value)[:80]!r}")
+        raise Rejected(f"{name} is no number", f"{str(value)[:80]!r}")
     if not fits(number):
-        raise _Rejected(f"{name} out of range", f"{number:g} is not {range_}")
+        raise Rejected(f"{name} out of range", f"{number:g} is not {range_}")
     return number
 
 
@@ -216,23 +190,6 @@ def _earliest(policy: Validation) -> datetime | None:
     if moment is None:
         raise SpecError(f"validation.earliest: {policy.earliest!r} is no ISO date; write one such as 2024-01-31")
     return moment
-
-
-def _refuse_too_many(tally: _Tally, policy: Validation, *, read: int, rejects: Table) -> None:
-    reasons = tally.reasons()
-    broken = [r for r in reasons if r.reason not in DUPLICATES | {SUPERSEDED}]
-    repeated = [r for r in reasons if r.reason in DUPLICATES]
-    for found, what, limit, name in (
-        (broken, "broken", policy.max_bad_share, "max_bad_share"),
-        (repeated, "duplicates", policy.max_duplicate_share, "max_duplicate_share"),
-    ):
-        bad = sum(r.rows for r in found)
-        if bad > limit * read:
-            top = "; ".join(f"{r.reason} ({r.rows} rows, e.g. {r.example})" for r in found[:3])
-            raise TooManyBadRows(
-                f"{bad} of {read} rows ({bad / read:.1%}) are {what}; validation.{name} allows {limit:.1%}. {top}. "
-                f"The quarantined rows are in {rejects.uri}. Mend the source, or raise validation.{name}."
-            )
 
 
 def _notes(window: Window, policy: Validation) -> tuple[str, ...]:

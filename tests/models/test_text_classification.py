@@ -30,7 +30,7 @@ def examples(count: int, start: int = 0) -> Examples:
 
 def accuracy(model: TextClassifier, data: Examples) -> float:
     found = model.predict(data.texts, advance=ignore).numbers.argmax(1)
-    return float((np.array(LABELS)[found] == np.array(data.labels)).mean())
+    return float((np.array([*LABELS, "neutral"])[found] == np.array(data.labels)).mean())
 
 
 def training(**changes: object) -> Training:
@@ -146,3 +146,25 @@ def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architectu
     assert all(p.grad is None for p in below)
     with pytest.raises(ModelError, match="the model has 3 layers"):
         freeze_layers(model, 3)
+
+
+def test_a_class_that_is_added_grows_the_head_and_keeps_what_the_others_had_learned(tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "base"), new_head=True)
+    model.fine_tune(examples(200), examples(40, 200), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
+    model.save(tmp_path / "two")
+    grown_kind = KIND.model_copy(update={"labels": (*LABELS, "neutral")})
+    grown = TextClassifier.load(tmp_path / "two", grown_kind, new_head=False)
+    texts = examples(30, 300).texts
+    before, after = (m.predict(texts, advance=ignore).numbers for m in (load(tmp_path / "two"), grown))
+    assert np.allclose(after[:, :2], before, atol=1e-6)
+    assert (after[:, 2] == 0).all()  # what was never learned is never answered
+
+    more = examples(200)
+    middling = [text.replace(text.split()[-1], "actor") for text in more.texts[:60]]
+    taught = Examples([*more.texts, *middling], [*more.labels, *["neutral"] * 60])
+    grown.fine_tune(taught, examples(40, 200), training=training(), seed=1, work=tmp_path / "w2", advance=ignore)
+    grown.save(tmp_path / "three")
+    again = TextClassifier.load(tmp_path / "three", grown_kind, new_head=False)
+    held_out = [text.replace(text.split()[-1], "actor") for text in examples(30, 400).texts]
+    assert (again.predict(held_out, advance=ignore).numbers.argmax(1) == 2).mean() > 0.9
+    assert accuracy(again, examples(30, 500)) > 0.9

@@ -91,6 +91,7 @@ def test_going_on_with_pretraining_lowers_the_loss(packing: bool, tmp_path: Path
     assert number(kind, after, LOSS).sum() < 0.7 * number(kind, before, LOSS).sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")])
 def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
     kind: ModelKind, made: str, tmp_path: Path

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contracts import Action, DriftReport, HistoryEntry, MonitoringReport, Outcome, RetrainDecision
+from models.contracts import (
+    Action,
+    DriftReport,
+    HistoryEntry,
+    LabelCount,
+    MonitoringReport,
+    Outcome,
+    RetrainDecision,
+)
 from models.sections import Policy
 from tasks.decision import decide
 from tests.judged import (
@@ -280,3 +288,11 @@ def test_people_are_asked_once_a_week_and_not_every_day_of_a_drift() -> None:
     assert "has asked for labels already; policy.ask_every = 7d lasts until" in said(again)
     assert decided(UNLABELLED, drift("words"), asked, ask_every="1d").asks_for_labels
     assert decided(UNLABELLED, drift("words"), entry(1, outcome=Outcome.RELEASED), asked).asks_for_labels
+
+
+def test_a_class_that_the_spec_does_not_list_asks_for_a_person_and_trains_nothing_by_itself() -> None:
+    found = decide.fn(FINE, drift(), [BOOTSTRAP], policy=Policy(), window_digest="w", force=False, now=NOW,
+                      new_classes=(LabelCount(label="neutral", rows=27),))  # fmt: skip
+    assert found.action is Action.ALERT
+    assert "'neutral' (27 rows)" in found.reasons[-1]
+    assert "end of `labels`" in found.reasons[-1]

@@ -216,3 +216,13 @@ def test_whatever_bytes_come_kept_and_quarantined_are_what_was_read(store: Objec
         assert sum(r.rows for r in report.reasons) == report.quarantined.rows
 
     holds()
+
+
+def test_a_label_on_many_rows_is_a_new_class_and_stops_no_run(store: ObjectStore) -> None:
+    rows: list[Row] = [{"text": f"text {i}", "label": "neutral" if i < 30 else "pos"} for i in range(100)]
+    rows.append({"text": "slip", "label": "pso"})
+    report = validate(store, *rows, policy=Validation(near_duplicates=None))
+    assert [(c.label, c.rows) for c in report.new_classes] == [("neutral", 30)]
+    assert report.kept.rows == 70
+    with pytest.raises(TooManyBadRows, match="unknown label"):
+        validate(store, *rows, policy=Validation(near_duplicates=None, new_class_rows=31))

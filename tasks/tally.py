@@ -1,0 +1,63 @@
+"""Why rows cannot be worked with, counted; and where they are too many."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from errors import TooManyBadRows
+from models.contracts import LabelCount, ReasonCount, Table
+from models.sections import Validation
+
+EXACT, NEAR = "exact duplicate", "near duplicate"
+DUPLICATES = {EXACT, NEAR}
+UNKNOWN_LABEL = "unknown label"
+SUPERSEDED = "label corrected since"
+"""Of no harm, however many: a corrected label is read before the one that it corrects."""
+
+
+class Rejected(Exception):
+    def __init__(self, reason: str, detail: str, *, label: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.detail, self.label = reason, detail, label
+
+
+@dataclass
+class Tally:
+    rows: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, str] = field(default_factory=dict)
+    labelled: int = 0
+    strange: Counter[str] = field(default_factory=Counter)
+    """Labels that the spec does not list, by their rows."""
+
+    def count(self, why: Rejected, raw: dict[str, Any]) -> None:
+        if why.label:
+            self.strange[why.label] += 1
+        self.rows[why.reason] = self.rows.get(why.reason, 0) + 1
+        self.examples.setdefault(why.reason, f"{raw['source']}:{raw['line']}: {why.detail}")
+
+    def new_classes(self, at_least: int) -> tuple[LabelCount, ...]:
+        found = [LabelCount(label=label, rows=rows) for label, rows in self.strange.most_common() if rows >= at_least]
+        return tuple(found)
+
+    def reasons(self) -> tuple[ReasonCount, ...]:
+        """The most frequent first."""
+        ordered = sorted(self.rows.items(), key=lambda item: (-item[1], item[0]))
+        return tuple(ReasonCount(reason=r, rows=n, example=self.examples[r]) for r, n in ordered)
+
+
+def refuse_too_many(tally: Tally, policy: Validation, *, read: int, rejects: Table) -> None:
+    reasons = tally.reasons()
+    broken = [r for r in reasons if r.reason not in DUPLICATES | {SUPERSEDED}]
+    repeated = [r for r in reasons if r.reason in DUPLICATES]
+    for found, what, limit, name in (
+        (broken, "broken", policy.max_bad_share, "max_bad_share"),
+        (repeated, "duplicates", policy.max_duplicate_share, "max_duplicate_share"),
+    ):
+        new = sum(c.rows for c in tally.new_classes(policy.new_class_rows)) if what == "broken" else 0
+        bad = sum(r.rows for r in found) - new
+        if bad > limit * read:
+            top = "; ".join(f"{r.reason} ({r.rows} rows, e.g. {r.example})" for r in found[:3])
+            raise TooManyBadRows(
+                f"{bad} of {read} rows ({bad / read:.1%}) are {what}; validation.{name} allows {limit:.1%}. {top}. "
+                f"The quarantined rows are in {rejects.uri}. Mend the source, or raise validation.{name}."
+            )
