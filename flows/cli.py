@@ -4,11 +4,12 @@ became of it. Large libraries are imported by the command that needs them."""
 import json
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from errors import SpecError, UpkeepError
+from flows.cli_answer import answer
 from flows.cli_approval import Verbose, approving
 from flows.cli_looking import Json, Spec, looking
 from flows.cli_operating import operating
@@ -27,7 +28,6 @@ app.add_typer(operating)
 app.add_typer(approving)
 app.add_typer(registry)
 app.add_typer(signing)
-EXITS = {"alerted": 3, "published": 3, "rejected": 4, "insufficient_evidence": 4}
 
 
 @app.command()
@@ -73,7 +73,7 @@ def bootstrap(
     prepare_environment(verbose=verbose)
     from flows.bootstrap import bootstrap as flow
 
-    _print_run(flow(spec, force=force), as_json)
+    answer(flow(spec, force=force), as_json=as_json)
 
 
 @app.command()
@@ -86,9 +86,7 @@ def run(
     prepare_environment(verbose=verbose)
     from flows.maintain import maintain
 
-    ended = maintain(spec, force=force, dry_run=dry_run)
-    _print_run(ended, as_json)
-    raise typer.Exit(EXITS.get(getattr(ended.report, "outcome", ""), 0))
+    answer(maintain(spec, force=force, dry_run=dry_run), as_json=as_json)
 
 
 @app.command()
@@ -117,12 +115,6 @@ def demo(
     from flows.demo import play
 
     play(folder.resolve(), say=typer.echo)
-
-
-def _print_run(ended: Any, as_json: bool) -> None:
-    from flows.story import tell
-
-    typer.echo(ended.model_dump_json(indent=2) if as_json else "\n".join(tell(ended)))
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_answer import answer
 from flows.cli_looking import Json, Spec
 from flows.cli_registry import Verbose
 from infra.settings import prepare_environment
@@ -27,10 +28,8 @@ def monitor(
     """Look at what came in and tell; a window that calls for training is left to `upkeep run`."""
     prepare_environment(verbose=verbose)
     from flows.monitor import monitor as flow
-    from flows.story import tell
 
-    ended = flow(spec, dry_run=dry_run)
-    typer.echo(ended.model_dump_json(indent=2) if as_json else "\n".join(tell(ended)))
+    answer(flow(spec, dry_run=dry_run), as_json=as_json)
 
 
 @operating.command()

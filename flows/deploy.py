@@ -24,9 +24,12 @@ from models.contracts import Record
 from models.part import parse_period
 from models.spec import ModelSpec, read_spec
 from tasks.automations import find_notification, install_automations
+from tasks.events import post_deployed
 from tasks.pools import CPU_POOL, GPU_POOL, PROCESS, ensure_pool, ensure_queue
 
 TAG = "upkeep"
+LEAST = 10
+"""Seconds: of Prefect, for automations that act when nothing happens."""
 
 
 class Deployed(Record):
@@ -81,6 +84,7 @@ def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, 
         "heartbeats": _seconds(options.stuck_after),
     }
     installed = install_automations({**values, **{k: str(v) for k, v in ids.items()}}, notify=notify, client=client)
+    post_deployed(spec.name, str(ids["maintain"]), client=client)
     names = tuple(f"{flow}/{spec.name}" for flow in ids)
     return Deployed(model=spec.name, deployments=names, automations=tuple(installed))
 
@@ -118,6 +122,9 @@ def _cron(expression: str, spec: ModelSpec) -> Schedule:
 
 def _seconds(period: str) -> str:
     try:
-        return f"{parse_period(period).total_seconds():.0f}"
+        seconds = parse_period(period).total_seconds()
     except ValueError as problem:
         raise SpecError(str(problem)) from problem
+    if seconds < LEAST:
+        raise SpecError(f"{period!r} is too short; Prefect waits {LEAST} seconds at least for what may not come")
+    return f"{seconds:.0f}"

@@ -9,6 +9,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 from models.contracts import Asked, BootstrapReport, Pages, RunReport
 from tasks.drift_plots import rank_signals
 from tasks.formats import count, measured, p_value, percent, points, unit, words
+from tasks.pages import rows_of
 from tasks.picture import picture_of
 
 Row = dict[str, str]
@@ -63,7 +64,7 @@ def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:
                 for m in report.measured]  # fmt: skip
     compared = report.attempt.scorecard.comparisons if report.attempt else ()
     return [
-        {"rows": c.on, "metric": words(c.metric), "n": count(c.difference.n), "champion": measured(c.champion, c.metric),
+        {"rows": rows_of(c), "metric": words(c.metric), "n": count(c.difference.n), "champion": measured(c.champion, c.metric),
          "candidate": measured(c.candidate, c.metric), "difference": f"{points(c.difference)} {unit(c.metric)}"}
         for c in compared
     ]  # fmt: skip

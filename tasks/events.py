@@ -8,8 +8,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.context import FlowRunContext, TaskRunContext
-from prefect.events import emit_event
+from prefect.events import Event, emit_event
 
 from models.contracts import Estimate, Manifest, Outcome, Release, RunReport, Window
 
@@ -20,6 +21,7 @@ WINDOW, DRIFT, QUALITY, LABELS, STOPPED, APPROVAL = (
 PUBLISHED, PROMOTED, ROLLED_BACK = (
     "upkeep.release.published", "upkeep.release.promoted", "upkeep.release.rolled-back",
 )  # fmt: skip
+DEPLOYED = "upkeep.model.deployed"
 CALLS_FOR = {Outcome.WOULD_RETRAIN: "training", Outcome.ALERTED: "a-person", Outcome.PUBLISHED: "a-person"}
 """By what has come of a run: what its events call for, as the label `upkeep.calls-for` of their resource."""
 _IDS = uuid.uuid5(uuid.NAMESPACE_URL, "upkeep/events")
@@ -56,6 +58,16 @@ def emit_move(release: Release, kind: str) -> None:
 def emit_publication(manifest: Manifest, run_id: str) -> None:
     """That there is a new version, whether or not it becomes champion."""
     _emit(publication(manifest, run_id))
+
+
+def post_deployed(model: str, maintain: str, *, client: SyncPrefectClient) -> None:
+    """That a model is under the server's care, in the name of its deployment of `maintain`: from here on a run is waited for."""
+    told = Event(
+        event=DEPLOYED,
+        resource={"prefect.resource.id": f"upkeep.model.{model}", "prefect.resource.name": model},
+        related=[{"prefect.resource.id": f"prefect.deployment.{maintain}", "prefect.resource.role": "deployment"}],
+    )
+    client.request("POST", "/events", json=[told.model_dump(mode="json")])
 
 
 def events_of(report: RunReport, window: Window) -> list[Told]:

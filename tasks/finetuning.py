@@ -42,7 +42,7 @@ def fine_tune(
     request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
                       training=training, work=work, budget=budget, saved=saved)  # fmt: skip
     try:
-        with bar("training", total=1000, unit="‰ of the steps") as advance:
+        with bar("training", total=1000, unit="thousandths of the steps") as advance:
             trained = train_model(request, advance=advance)
         weights = store_folder(saved, store, code=kind.code, parent=parent)
     finally:

@@ -9,28 +9,34 @@ from html import escape
 
 from models.contracts import Comparison, DriftSignal, RunReport
 from tasks.drift_plots import rank_signals
-from tasks.formats import points, words
+from tasks.formats import points, unit, words
+from tasks.pages import rows_of
 
 ROW, LEFT, WIDTH, RIGHT = 24, 190, 360, 210
 GREY, BLUE, RED, GREEN = "#8a8f98", "#4a90d9", "#d9534f", "#3fa34d"
 MOST = 12
 """Rows a panel; the tables beside it hold all."""
+MOVED = "How much moved, against its floor"
+MOVED_KEY = "Red: drift. Blue: none, since it may be chance or is below its floor, the grey tick."
+CHANGED = "By how much the candidate is better, on the same rows"
+CHANGED_KEY = "In points, or in per cent of what it was; paired, at 95 %, slices corrected for their number. Green: better. Red: worse. Blue: either may be."
 
 
 def picture_of(report: RunReport) -> str | None:
     """Markdown that shows it; None where there is nothing to draw."""
     seen, attempt = report.observation, report.attempt
-    panels: list[tuple[str, Sequence[str]]] = []
+    panels: list[tuple[str, str, Sequence[str]]] = []
     if seen and seen.drift.signals:
         signals = rank_signals(seen.drift.signals)[:MOST]
-        panels.append(("How much moved, against its floor", [_signal(s, i) for i, s in enumerate(signals)]))
+        panels.append((MOVED, MOVED_KEY, [_signal(s, i) for i, s in enumerate(signals)]))
     if attempt and attempt.scorecard.comparisons:
         compared = attempt.scorecard.comparisons[:MOST]
         reach = max(0.02, *(abs(end) for c in compared for end in (c.difference.low, c.difference.high)))
         place = _placer(reach)
         rows = [_difference(c, i, place) for i, c in enumerate(compared)]
-        panels.append(("Candidate minus champion, on the same rows", rows))
-    return "\n\n".join(f"**{title}**\n\n![{title}]({_image(rows)})" for title, rows in panels) or None
+        panels.append((CHANGED, CHANGED_KEY, rows))
+    drawn = (f"**{title}**\n\n{key}\n\n![{title}]({_image(rows)})" for title, key, rows in panels)
+    return "\n\n".join(drawn) or None
 
 
 def _placer(reach: float) -> Callable[[float], float]:
@@ -49,10 +55,15 @@ def _signal(signal: DriftSignal, row: int) -> str:
 def _difference(compared: Comparison, row: int, place: Callable[[float], float]) -> str:
     found, y = compared.difference, ROW * row + ROW / 2
     colour = GREEN if found.low > 0 else RED if found.high < 0 else BLUE
-    name = f"{compared.on.removeprefix('slice:')}, {words(compared.metric)}"
+    name = f"{rows_of(compared)}, {words(compared.metric)}"
     mark = f'<circle cx="{place(found.value):.1f}" cy="{y}" r="4.5" fill="{colour}"/>'
     zero = _line(place(0) - 0.5, place(0) + 0.5, y, GREY, ROW)
-    return _told(name, points(found), y) + zero + _line(place(found.low), place(found.high), y, colour, 3) + mark
+    return (
+        _told(name, f"{points(found)} {unit(compared.metric)}", y)
+        + zero
+        + _line(place(found.low), place(found.high), y, colour, 3)
+        + mark
+    )
 
 
 def _told(name: str, numbers: str, y: float) -> str:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
-from models.contracts import BootstrapReport, RunReport
+from flows.cli import app
+from models.contracts import BootstrapReport, Ended, Outcome, RunReport
 from models.yaml12 import load_yaml
 from tests.flows.conftest import Home, moved
+from tests.tasks.reports import report_of
 from tests.tiny import sentences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -46,6 +49,35 @@ def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     done = upkeep("status", home.spec)
     assert done.returncode == 0
     assert "upkeep bootstrap" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("outcome", "code"),
+    [(Outcome.WAITING, 0), (Outcome.HELD, 0), (Outcome.WOULD_RETRAIN, 0), (Outcome.RELEASED, 0), (Outcome.ALERTED, 3),
+     (Outcome.PUBLISHED, 3), (Outcome.REJECTED, 4), (Outcome.INSUFFICIENT, 4)],
+)  # fmt: skip
+def test_what_came_of_a_run_or_of_a_look_is_its_exit_code(
+    outcome: Outcome, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = Ended(report=report_of(outcome), pages=None)
+    for command, flow in (("run", "flows.maintain.maintain"), ("monitor", "flows.monitor.monitor")):
+        monkeypatch.setattr(flow, lambda *given, **options: ended)
+        for form in ([], ["--json"]):
+            done = CliRunner().invoke(app, [command, "spec.yaml", *form])
+            assert (done.exit_code, bool(done.stdout)) == (code, True), command
+
+
+@pytest.mark.slow
+def test_a_look_that_only_a_person_can_answer_ends_with_exit_code_3_and_the_next_with_0(home: Home) -> None:
+    from flows.bootstrap import bootstrap
+
+    home.receive("day-0", sentences(600))
+    bootstrap(home.spec)
+    home.receive("day-1", moved(600, start=2000).assign(label=""))
+    done = CliRunner().invoke(app, ["monitor", str(home.spec)])
+    assert (done.exit_code, "decision  ALERT" in done.stdout) == (3, True), done.output
+    again = CliRunner().invoke(app, ["monitor", str(home.spec)])  # that window is done, and nothing is new
+    assert again.exit_code == 0
 
 
 @pytest.mark.slow

@@ -107,6 +107,13 @@ def test_a_schedule_that_means_nothing_is_refused_with_what_would_do(
         put(home)
 
 
+@pytest.mark.parametrize("period", ["0.1m", "soon"])
+def test_a_period_that_prefect_cannot_wait_for_is_refused(home: Home, period: str) -> None:
+    for option in ("silent_after", "stuck_after"):
+        with pytest.raises(SpecError, match=rf"'{period}'"):
+            put(home, **{option: period})
+
+
 def test_work_for_a_pool_that_nobody_deployed_says_what_to_do(prefect_server: None) -> None:
     with pytest.raises(PoolError, match=r"no deployment 'retrain/nobody'.*upkeep deploy SPEC.*UPKEEP_GPU_POOL"):
         run_on_pool("retrain/nobody", {}, key="k")

@@ -4,6 +4,7 @@ import json
 import re
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +21,9 @@ from tests.operations.conftest import MANY, Model, Operated
 from tests.tiny import sentences
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+
+SILENT = 30
+"""Seconds."""
 
 
 def post(operated: Operated, *events: dict[str, Any]) -> None:
@@ -47,6 +51,15 @@ def told() -> Iterator[list[str]]:
         bodies.append(f"http://127.0.0.1:{server.server_port}/")
         yield bodies
         server.shutdown()
+
+
+def webhook(operated: Operated, address: str) -> str:
+    """The name of a notification block that posts a notification's subject there."""
+    with temporary_settings({PREFECT_API_URL: operated.url}):
+        CustomWebhookNotificationBlock(name="ops", url=address, json_data={"text": "{{subject}}"}).save(
+            "ops", overwrite=True
+        )
+    return "custom-webhook/ops"
 
 
 def champion(model: Model) -> int:
@@ -118,13 +131,33 @@ def test_new_objects_that_a_store_tells_of_are_looked_at_and_many_rows_are_score
 
 def test_a_run_that_fails_is_told_where_the_notification_block_says(operated: Operated, told: list[str]) -> None:
     model = Model(operated, "four", sentences(600))
-    address = told[0]
-    with temporary_settings({PREFECT_API_URL: operated.url}):
-        CustomWebhookNotificationBlock(name="ops", url=address, json_data={"text": "{{subject}}"}).save("ops")
-    model.upkeep("deploy", "--gpus", "1", "--notify", "custom-webhook/ops")
+    model.upkeep("deploy", "--gpus", "1", "--notify", webhook(operated, told[0]))
     model.receive("day-1", sentences(120, start=1000).assign(label="sideways"))
     failed = operated.ended(operated.ask("maintain/four"))
     assert failed.state is not None
     assert failed.state.is_failed()
     operated.until("the alert arrives", lambda: len(told) > 1)
     assert f"{failed.name} failed" in told[1]
+
+
+def test_a_model_that_no_run_maintains_for_too_long_is_told_of_once_and_once_more_after_the_next_run(
+    operated: Operated, told: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = Model(operated, "five", sentences(600))
+    model.upkeep("deploy", "--gpus", "1", "--silent-after", "0.5m", "--notify", webhook(operated, told[0]))
+    begun = time.monotonic()
+    operated.until("the alert arrives", lambda: len(told) > 1)
+    first = time.monotonic() - begun
+    time.sleep(3 * SILENT)  # an alert that repeats would come by now
+    assert [body for body in told[1:] if "five has not been maintained" not in body] == []
+    assert len(told) == 2
+
+    run = operated.ended(operated.ask("maintain/five"))
+    assert run.end_time is not None
+    operated.until("the second alert arrives", lambda: len(told) > 2)
+    second = (datetime.now(UTC) - run.end_time).total_seconds()
+    assert first >= SILENT - 5  # the command itself ends some seconds after the time has begun to run
+    assert second >= SILENT
+    with capsys.disabled():
+        sys.stderr.write(f"\n   an alert after {SILENT} s of silence came {first:.1f} s after upkeep deploy, "
+                         f"{second:.1f} s after a run\n")  # fmt: skip

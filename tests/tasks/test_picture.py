@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 import pytest
 
 from models.contracts import Outcome, RunReport
-from tasks.picture import MOST, picture_of
+from tasks.picture import CHANGED_KEY, MOST, MOVED_KEY, picture_of
 from tests.tasks.reports import OUTCOMES, report_of
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -33,6 +33,10 @@ def test_every_signal_and_comparison_of_a_run_is_drawn_inside_the_picture(outcom
     told = " ".join(text.text or "" for panel in panels for text in panel.iter(f"{SVG}text"))
     if report.observation:
         assert all(s.name[:30] in told for s in report.observation.drift.signals[:MOST])
+    if report.attempt:
+        assert "new rows, accuracy" in told
+        assert "current" not in told
+    assert all(key in (picture_of(report) or "") for key in (MOVED_KEY, CHANGED_KEY)[: len(panels)])
 
 
 def test_a_name_with_markup_in_it_stays_a_name() -> None:
