@@ -2,12 +2,15 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from flows.cli_looking import Json, Spec
 from infra.settings import prepare_environment
+
+if TYPE_CHECKING:
+    from tasks.blinding import Blind, Choice
 
 approving = typer.Typer()
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
@@ -31,6 +34,38 @@ def waiting(
     else:
         lines = [line for one in found for line in describe_waiting(one)]
         typer.echo("\n".join(lines or ["nothing waits for an answer"]))
+
+
+@approving.command()
+def rate(
+    spec: Spec, version: Version = None, as_json: Json = False,
+    rater: Annotated[str, typer.Option(help="Your name, kept with your ratings. Default: your login.")] = "",
+    page: Annotated[Path | None, typer.Option(help="Write an HTML file that people fill in a browser, and ask nothing.")] = None,
+    take: Annotated[list[Path] | None, typer.Option(help="A file that such a page has saved; may be given again.")] = None,
+) -> None:  # fmt: skip
+    """Say which of two answers is better, without knowing whose they are: here, or on a page for others."""
+    from getpass import getuser
+
+    from flows import rate as flow
+
+    if page:
+        asked = flow.write_rating_page(spec, page, version=version)
+        typer.echo(f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {spec} --take FILE")
+        return
+    who = rater or getuser()
+    found = flow.take_ratings(spec, take, version=version) if take else flow.rate(
+        spec, rater=who, choose=_ask, version=version)  # fmt: skip
+    lines = flow.describe_rated(found, spec)
+    typer.echo(found.verdict.model_dump_json(indent=2) if as_json else "\n".join(lines))
+
+
+def _ask(sample: "Blind", number: int, of: int) -> "Choice | None":
+    expected = f"\nexpected: {sample.reference}" if sample.reference else ""
+    typer.echo(f"\n--- {number} of {of}\n{sample.text}{expected}\n\nA: {sample.a}\nB: {sample.b}\n")
+    choices: dict[str, Choice | None] = {"a": "a", "b": "b", "s": "same", "q": None}
+    while (said := typer.prompt("Which is better? a, b, s (the same) or q (enough)").strip().casefold()) not in choices:
+        typer.echo(f"{said!r} is no answer")
+    return choices[said]
 
 
 @approving.command()

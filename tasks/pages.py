@@ -23,11 +23,11 @@ ROWS = {"current": "new rows", "reference": "earlier rows"}
 
 
 def render_html(report: RunReport | BootstrapReport) -> str:
-    return _environment(html=True).get_template("report.html.j2").render(**_view(report))
+    return environment(html=True).get_template("report.html.j2").render(**_view(report))
 
 
 def render_markdown(report: RunReport | BootstrapReport) -> str:
-    return _environment(html=False).get_template("report.md.j2").render(**_view(report))
+    return environment(html=False).get_template("report.md.j2").render(**_view(report))
 
 
 def rows_of(comparison: Comparison) -> str:
@@ -97,7 +97,7 @@ def _estimate(estimate: Estimate, metric: str = "accuracy") -> str:
 
 
 @functools.cache
-def _environment(*, html: bool) -> Environment:
+def environment(*, html: bool) -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=html, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip

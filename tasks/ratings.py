@@ -1,22 +1,30 @@
 """People's ratings as a gate: enough samples rated, and the candidate shown to win often enough among the decided."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from models.contracts import ApprovalRequest, Estimate, GateResult, Rating, Ratings, Verdict
+from tasks.metrics.agreement import krippendorffs_alpha
 from tasks.metrics.win_rate import win_rate
 
 
 def judge_ratings(sheets: Iterable[Ratings], request: ApprovalRequest) -> GateResult:
     """By the rule of the request. A sample counts once, however many people rated it."""
-    verdicts = [_majority(votes) for votes in _votes(sheets).values()]
+    votes = _votes(sheets)
+    verdicts = [_majority(said) for said in votes.values()]
     decided = Counter(verdicts)
     measured = win_rate(decided["candidate"], decided["candidate"] + decided["champion"])
     verdict, because = _judge(measured, len(verdicts), request)
     counted = (f"{len(verdicts)} of {request.samples.rows} samples rated: candidate better {decided['candidate']}, "
                f"champion {decided['champion']}, same {decided['same']}")  # fmt: skip
     return GateResult(gate="ratings", verdict=verdict, metric="win_rate", on="samples", measured=measured,
-                      limit=request.win_rate, because=f"{counted}; {because}")  # fmt: skip
+                      limit=request.win_rate, because=f"{counted}{_agreement(votes)}; {because}")  # fmt: skip
+
+
+def _agreement(votes: Mapping[str, Sequence[str]]) -> str:
+    """In words; nothing where no two people rated the same sample."""
+    alpha = krippendorffs_alpha(votes.values())
+    return "" if alpha is None else f"; people agree with Krippendorff's alpha {alpha:.2f}"
 
 
 def _votes(sheets: Iterable[Ratings]) -> dict[str, list[str]]:

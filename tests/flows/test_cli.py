@@ -19,9 +19,9 @@ from tests.tiny import sentences
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def upkeep(*arguments: object) -> "subprocess.CompletedProcess[str]":
+def upkeep(*arguments: object, typed: str | None = None) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "flows.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, input=typed)
 
 
 def test_help_answers_without_importing_any_large_library() -> None:

@@ -1,0 +1,123 @@
+"""People rate both models' answers blindly, in the terminal or on a page; what they say is the gate that the spec sets."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from errors import DataError, NotApproved, SpecError
+from flows.rate import Rated, describe_rated, rate, take_ratings, write_rating_page
+from infra.object_store import ObjectStore
+from models.contracts import Verdict
+from tasks.blinding import Blind, Choice, blind, unblind
+from tests.flows.conftest import Home
+from tests.flows.test_approval import Asking
+from tests.flows.test_cli import upkeep
+from tests.flows.test_promote import promoted
+from tests.questions import sample
+
+pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
+
+
+@pytest.fixture
+def registry(home: Home, store: ObjectStore) -> Asking:
+    return Asking(home, store)
+
+
+def likes(word: str) -> object:
+    """Somebody who prefers one word, whoever says it."""
+
+    def choose(shown: Blind, number: int, of: int) -> Choice | None:
+        return "a" if shown.a == word else "b" if shown.b == word else "same"
+
+    return choose
+
+
+def rated(registry: Asking, rater: str, choose: object) -> Rated:
+    return rate(registry.spec, rater=rater, choose=choose)  # type: ignore[arg-type]
+
+
+def test_whoever_rates_cannot_tell_whose_an_answer_is() -> None:
+    shown = [blind(sample(n), question="q") for n in range(200)]
+    firsts = sum(one.a == "negative" for one in shown)  # the champion's
+    assert 70 < firsts < 130
+    for one in shown:
+        assert unblind(one.content, "a", question="q") == ("champion" if one.a == "negative" else "candidate")
+        assert {unblind(one.content, c, question="q") for c in ("a", "b")} == {"champion", "candidate"}  # type: ignore[arg-type]
+    assert [one.a for one in shown] != [blind(sample(n), question="another").a for n in range(200)]
+
+
+def test_ratings_from_the_terminal_open_the_gate_and_disagreement_is_told(registry: Asking) -> None:
+    registry.ask(ratings=10)
+    with pytest.raises(NotApproved, match="0 of 10 samples rated"):
+        promoted(registry, why="looks fine")
+    first = rated(registry, "ann", likes("positive"))
+    assert (first.kept, first.verdict.verdict) == (10, Verdict.BLESSED)
+    assert "alpha" not in first.verdict.because
+    second = rated(
+        registry, "bo", lambda shown, number, of: likes("positive" if number < 8 else "negative")(shown, number, of)
+    )  # type: ignore[operator]
+    assert re.search(r"agree with Krippendorff's alpha -?\d\.\d\d", second.verdict.because)
+    assert "approve" in describe_rated(second, registry.spec)[1]
+    assert rated(registry, "Ann ", likes("negative")).kept == 0  # she has said what she had to say
+    assert promoted(registry, why="people like it").entry.version == 2
+
+
+def test_what_was_said_before_an_interruption_is_kept(registry: Asking) -> None:
+    registry.ask(ratings=5)
+
+    def interrupted(shown: Blind, number: int, of: int) -> Choice:
+        if number == 4:
+            raise KeyboardInterrupt
+        return "same"
+
+    with pytest.raises(KeyboardInterrupt):
+        rated(registry, "ann", interrupted)
+    asked: list[int] = []
+    found = rated(registry, "ann", lambda shown, number, of: asked.append(of))
+    assert (asked, found.kept) == ([7], 0)
+    assert "3 of 10 samples rated" in found.verdict.because
+
+
+def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_answer_was(
+    registry: Asking,
+    tmp_path: Path,
+) -> None:
+    registry.ask(ratings=10)
+    page = tmp_path / "rate.html"
+    assert write_rating_page(registry.spec, page) == 2
+    html = page.read_text(encoding="utf-8")
+    assert not re.search("champion|candidate", html)
+    assert "http" not in html  # nothing is loaded from anywhere
+    contents = re.findall(r'data-content="(\w+)"', html)
+    answers = re.findall(r'<div class="answer">(\w+)</div>', html)
+    saved = tmp_path / "saved.csv"
+    with saved.open("w", newline="", encoding="utf-8") as file:
+        rows = [["c" + c, "a" if a == "positive" else "b", "cy"] for c, a in zip(contents, answers[::2], strict=True)]
+        csv.writer(file).writerows([["content", "choice", "rater"], *rows])
+    found = take_ratings(registry.spec, [saved])
+    assert "candidate better 10, champion 0" in found.verdict.because
+    with pytest.raises(SpecError, match="not overwritten"):
+        write_rating_page(registry.spec, page)
+    saved.write_text("content,choice,rater\ncnobody,a,cy\n")
+    with pytest.raises(DataError, match="no sample of this version"):
+        take_ratings(registry.spec, [saved])
+
+
+def test_the_command_asks_and_says_how_it_stands(registry: Asking) -> None:
+    registry.ask(ratings=2)
+    said = upkeep("rate", str(registry.spec), "--rater", "ann", typed="a\nwhat\ns\nq\n")
+    assert "--- 1 of 10" in said.stdout
+    assert "'what' is no answer" in said.stdout
+    assert "2 ratings kept; version 2: 2 of 10 samples rated" in said.stdout
+    found = json.loads(
+        upkeep("rate", str(registry.spec), "--rater", "ann", "--json", typed="q\n").stdout.split("enough): ")[-1]
+    )
+    assert found["gate"] == "ratings"
+
+
+def test_where_nothing_waits_there_is_nothing_to_rate(registry: Asking) -> None:
+    with pytest.raises(SpecError, match=r"release\.approval makes runs ask"):
+        rated(registry, "ann", likes("x"))
