@@ -108,8 +108,9 @@ def _version_line(line: VersionLine) -> str:
         else ""
     )
     parent = f"from {line.parent}" if line.parent else "first"
+    also = (" ".join(line.aliases), line.approval, "gc began to delete it" if line.entombed else "")
     return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {accuracy}  "
-            f"{line.run_id}  {'  '.join(filter(None, (' '.join(line.aliases), line.approval)))}").rstrip()  # fmt: skip
+            f"{line.run_id}  {'  '.join(filter(None, also))}").rstrip()  # fmt: skip
 
 
 def _megabytes(size: int) -> str:

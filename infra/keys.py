@@ -18,6 +18,7 @@ class Keys:
     candidates = "candidates/"
     stages = "stages/"
     moves = "moves/"
+    tombstones = "tombstones/"
     jobs = "jobs/"
     result_name = "result.json"
     approvals = "approvals/"
@@ -74,10 +75,14 @@ class Keys:
         return f"{self.ratings(version)}{digest}.json"
 
     def tombstones_of(self, version: int) -> str:
-        return f"tombstones/{version:06d}-"
+        return f"{self.tombstones}{version:06d}-"
 
     def tombstone(self, version: int, token: str) -> str:
         return f"{self.tombstones_of(version)}{token}.json"
+
+    def entombed(self, tombstone: str) -> int:
+        """The version that a tombstone's key names."""
+        return int(tombstone.removeprefix(self.tombstones).partition("-")[0])
 
     def run(self, run_id: str, name: str) -> str:
         return f"runs/{run_id}/{name}"

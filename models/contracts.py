@@ -852,6 +852,8 @@ class VersionLine(Record):
     recipe: str
     approval: str = ""
     """What a person was asked and said, in words; empty where nothing was asked."""
+    entombed: bool = False
+    """`upkeep gc` began to delete it: it can be read as long as it is there, and not released."""
 
 
 class Difference(Record):
