@@ -80,10 +80,6 @@ class Keys:
     def tombstone(self, version: int, token: str) -> str:
         return f"{self.tombstones_of(version)}{token}.json"
 
-    def entombed(self, tombstone: str) -> int:
-        """The version that a tombstone's key names."""
-        return int(tombstone.removeprefix(self.tombstones).partition("-")[0])
-
     def run(self, run_id: str, name: str) -> str:
         return f"runs/{run_id}/{name}"
 

@@ -70,7 +70,8 @@ def is_entombed(version: int, *, store: ObjectStore) -> bool:
 
 def entombed(*, store: ObjectStore) -> set[int]:
     """Versions that `upkeep gc` deleted, or began to delete."""
-    return {store.keys.entombed(key) for key in store.list_keys(store.keys.tombstones)}
+    stones = store.list_keys(store.keys.tombstones)
+    return {int(stone.removeprefix(store.keys.tombstones).partition("-")[0]) for stone in stones}
 
 
 def exhume(version: int, *, now: datetime, store: ObjectStore) -> bool:
