@@ -830,7 +830,7 @@ class Audit(Record):
 
 
 class Removal(Record):
-    """What `upkeep gc` did, or in a dry run would do, with one version or candidate."""
+    """What `upkeep gc` did, or in a dry run would do, with one version, candidate or unfinished upload."""
 
     what: str
     bytes: int

@@ -1,4 +1,5 @@
-"""What may go: old versions that nobody names or asks about, half-written ones, and candidates that were released or refused long ago.
+"""What may go: old versions that nobody names or asks about, half-written ones, candidates that were released or refused
+long ago, and uploads that nobody went on with.
 
 A version is deleted tombstone first, manifest next: from then on it does not exist, and a deletion that was killed is
 finished by the next. Where that finds the version whole, and to be kept by now, it takes the tombstone away instead. A
@@ -16,6 +17,7 @@ from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
 from tasks.registry.approvals import Standing, list_questions
 from tasks.registry.moving import entomb, entombed, exhume, forget
+from tasks.registry.uploads import collect_uploads
 from tasks.registry.versions import list_versions, read_version
 
 
@@ -29,16 +31,19 @@ class Retention:
     """Whatever is younger."""
     entries: int
     """What the last so many entries of any alias' log name; what an alias points to now is always kept."""
+    uploads: timedelta = timedelta(days=7)
+    """Unfinished uploads that somebody went on with since."""
 
 
 def collect(
     retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
 ) -> tuple[Removal, ...]:
-    """Looks at all versions and candidates; deletes nothing without `apply`. `under_way`: a run is open, which may be
+    """Looks at all versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run is open, which may be
     about to release a candidate, or to finish half a version, however old their bytes are: both are left alone."""
     found = [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
     if not under_way:
         found += _candidates(retention, now, apply, store)
+    found += collect_uploads(retention.uploads, now=now, apply=apply, store=store)
     if apply:
         forget(now=now, store=store)
     return tuple(found)
