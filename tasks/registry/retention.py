@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from errors import MissingObject
+from errors import MissingObject, SpecError
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
@@ -38,8 +38,9 @@ class Retention:
 def collect(
     retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
 ) -> tuple[Removal, ...]:
-    """Looks at all versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run is open, which may be
-    about to release a candidate, or to finish half a version, however old their bytes are: both are left alone."""
+    """Looks at all versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run is
+    open, which may be about to release a candidate, or to finish half a version, however old their bytes are: both are
+    left alone."""
     found = [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
     if not under_way:
         found += _candidates(retention, now, apply, store)
@@ -55,7 +56,10 @@ def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectSto
     named = _awaited(now, store) | _named(retention.entries, store)
     buried = entombed(store=store)
     for version in versions:
-        manifest = read_version(version, store=store)
+        try:
+            manifest = read_version(version, store=store)
+        except SpecError:  # another gc deleted it in the meantime
+            continue
         size = sum(file.bytes for file in manifest.files)
         because = named.get(version) or _worth_keeping(manifest, newest, retention, now)
         removed = not because

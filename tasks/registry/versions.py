@@ -51,6 +51,8 @@ def publish(
     key = store.keys.manifest(version)
     if store.exists(key):
         return read_version(version, store=store)
+    if is_entombed(version, store=store):  # since it was claimed; a manifest goes only after its tombstone
+        raise StoreError(f"`upkeep gc` deleted version {version} at this very moment. Nothing was changed; run again.")
     written = {
         CARD: model_card(model, version, kind.task, kind.labels, measured, lineage).encode(),
         EVIDENCE: evidence.model_dump_json(indent=1).encode(),
