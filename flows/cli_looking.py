@@ -77,7 +77,8 @@ def dashboard(
     from flows.dashboard import build_dashboard
 
     built = build_dashboard(spec)
-    typer.echo(f"{built.runs} runs in the Evidently workspace {built.folder}")
+    left_out = f"; {built.gone} skipped, whose snapshots are gone from the store" if built.gone else ""
+    typer.echo(f"{built.runs} runs in the Evidently workspace {built.folder}{left_out}")
     if serve:
         where = ["--workspace", str(built.folder), "--host", "127.0.0.1", "--port", str(port)]
         typer.echo(f"http://127.0.0.1:{port}")

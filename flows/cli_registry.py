@@ -90,12 +90,14 @@ def gc(
     keep: Annotated[int, typer.Option(min=1, help="The newest so many versions stay.")] = 10,
     older_than: Annotated[str, typer.Option(help="Younger ones stay: 30d, 12w.")] = "90d",
     entries: Annotated[int, typer.Option(min=1, help="What the last so many entries of a log name stays.")] = 10,
+    uploads_older_than: Annotated[str, typer.Option(help="Unfinished uploads with a younger part stay.")] = "7d",
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without it, only say what would be.")] = False,
 ) -> None:  # fmt: skip
-    """Delete old versions that nobody names, half-written ones, and old candidates; a dry run unless --apply."""
+    """Delete old versions that nobody names, half-written ones, old candidates and unfinished uploads; a dry run unless --apply."""
     from flows.registry import collect_garbage
 
-    found = collect_garbage(spec, keep=keep, older_than=older_than, entries=entries, apply=apply)
+    found = collect_garbage(spec, keep=keep, older_than=older_than, entries=entries,
+                            uploads_older_than=uploads_older_than, apply=apply)  # fmt: skip
     verb = "deleted" if apply else "would be deleted"
     lines = [f"{r.what:24} {_megabytes(r.bytes)}  {verb if r.removed else 'stays'}: {r.because}" for r in found]
     lines.append(f"{_megabytes(sum(r.bytes for r in found if r.removed)).strip()} {verb}")
@@ -106,8 +108,9 @@ def _version_line(line: VersionLine) -> str:
     found = line.measured
     quality = f"{words(found.metric)} {measured(found.estimate, found.metric)}" if found else ""
     parent = f"from {line.parent}" if line.parent else "first"
+    also = (" ".join(line.aliases), line.approval, "gc began to delete it" if line.entombed else "")
     return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {quality}  "
-            f"{line.run_id}  {'  '.join(filter(None, (' '.join(line.aliases), line.approval)))}").rstrip()  # fmt: skip
+            f"{line.run_id}  {'  '.join(filter(None, also))}").rstrip()  # fmt: skip
 
 
 def _megabytes(size: int) -> str:

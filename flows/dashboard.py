@@ -14,6 +14,8 @@ from tasks.runs import read_history, read_reports
 class Dashboard:
     folder: Path
     runs: int
+    gone: int
+    """Runs that are left out, since their snapshots are gone from the store."""
 
 
 def build_dashboard(spec_path: Path) -> Dashboard:
@@ -24,9 +26,12 @@ def build_dashboard(spec_path: Path) -> Dashboard:
         reports = read_reports(history, store=work.store)
         ordered = [reports[entry.run_id] for entry in reversed(history) if entry.run_id in reports]
         folder = work.home / "evidently"
-        runs = build_workspace(ordered, folder, model=spec.name, store=work.store)
-    if not runs:
-        raise DataError(
-            f"no run of {spec.name!r} has compared rows yet, so there is nothing to plot; `upkeep run SPEC`"
+        held = build_workspace(ordered, folder, model=spec.name, store=work.store)
+    if not held.runs:
+        why = (
+            f"the snapshots of all {held.gone} runs are gone from the store"
+            if held.gone
+            else "no run has compared rows yet"
         )
-    return Dashboard(folder, runs)
+        raise DataError(f"{spec.name!r}: {why}, so there is nothing to plot; `upkeep run SPEC`")
+    return Dashboard(folder, held.runs, held.gone)

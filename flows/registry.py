@@ -36,20 +36,22 @@ def audit_registry(spec_path: Path, *, deep: bool) -> Audit:
         return audit(history, alias=spec.release.alias, deep=deep, store=work.store)
 
 
-def collect_garbage(spec_path: Path, *, keep: int, older_than: str, entries: int, apply: bool) -> tuple[Removal, ...]:
+def collect_garbage(
+    spec_path: Path, *, keep: int, older_than: str, entries: int, uploads_older_than: str, apply: bool
+) -> tuple[Removal, ...]:
     spec = read_spec(spec_path)
-    age = _period(older_than)
+    age, uploads = _period("--older-than", older_than), _period("--uploads-older-than", uploads_older_than)
     with open_workspace(spec_path, spec) as work:
         under_way = open_run_of(store=work.store) is not None
-        retention = Retention(versions=keep, age=age, entries=entries)
+        retention = Retention(versions=keep, age=age, entries=entries, uploads=uploads)
         return collect(retention, under_way=under_way, now=datetime.now(UTC), apply=apply, store=work.store)
 
 
-def _period(text: str) -> timedelta:
+def _period(option: str, text: str) -> timedelta:
     try:
         age = parse_period(text)
     except ValueError as problem:
-        raise SpecError(f"--older-than: {problem}") from problem
+        raise SpecError(f"{option}: {problem}") from problem
     if age < parse_period(LEAST_AGE):
-        raise SpecError(f"--older-than {text}: younger files may belong to a release in progress; at least {LEAST_AGE}")
+        raise SpecError(f"{option} {text}: younger files may belong to a release in progress; at least {LEAST_AGE}")
     return age

@@ -18,6 +18,7 @@ class Keys:
     candidates = "candidates/"
     stages = "stages/"
     moves = "moves/"
+    tombstones = "tombstones/"
     jobs = "jobs/"
     result_name = "result.json"
     approvals = "approvals/"
@@ -74,7 +75,7 @@ class Keys:
         return f"{self.ratings(version)}{digest}.json"
 
     def tombstones_of(self, version: int) -> str:
-        return f"tombstones/{version:06d}-"
+        return f"{self.tombstones}{version:06d}-"
 
     def tombstone(self, version: int, token: str) -> str:
         return f"{self.tombstones_of(version)}{token}.json"

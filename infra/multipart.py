@@ -41,7 +41,7 @@ class Multipart:
                 for page in pages:
                     self.there |= {p["PartNumber"]: (p["Size"], p["ETag"].strip('"')) for p in page.get("Parts", [])}
             except ClientError as problem:
-                if not _is_gone(problem):
+                if not is_gone(problem):
                     raise
                 return None
             self._note.touch()
@@ -79,7 +79,7 @@ class Multipart:
         try:
             self.client.complete_multipart_upload(**self._names(), MultipartUpload={"Parts": parts})
         except ClientError as problem:
-            if not (_is_gone(problem) and self._is_there()):  # completed, and the answer was lost
+            if not (is_gone(problem) and self._is_there()):  # completed, and the answer was lost
                 raise
         self._note.forget()
 
@@ -91,7 +91,7 @@ class Multipart:
 
     def abort(self) -> None:
         with translated(self.uri):
-            _abort(self.client, self._names())
+            abort_upload(self.client, self._names())
         self._note.forget()
 
     def leave(self) -> None:
@@ -166,7 +166,7 @@ def _abort_noted(client: Any, note: _Note) -> bool:
     try:
         if found.get("endpoint") != client.meta.endpoint_url:
             return False
-        _abort(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
+        abort_upload(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
         note.forget()
     except ClientError as problem:  # another role's upload: whoever may abort it will
         LOG.warning(
@@ -178,15 +178,15 @@ def _abort_noted(client: Any, note: _Note) -> bool:
     return True
 
 
-def _abort(client: Any, names: dict[str, str]) -> None:
+def abort_upload(client: Any, names: dict[str, str]) -> None:
     try:
         client.abort_multipart_upload(**names)
     except ClientError as problem:
-        if not _is_gone(problem):
+        if not is_gone(problem):
             raise
 
 
-def _is_gone(problem: ClientError) -> bool:
+def is_gone(problem: ClientError) -> bool:
     return problem.response.get("Error", {}).get("Code") in {"NoSuchUpload", "NoSuchKey", "404"}
 
 

@@ -51,7 +51,7 @@ class _Sender:
 
     def send(self, memory: Path) -> str:
         with self.file.path.open("rb", buffering=0) as opened:
-            cut = spans(self.stamp.size)
+            cut = spans(self.stamp.size, part=PART)
             if self.stamp.size <= PART:
                 body = b"".join(self._read(opened.fileno(), span) for span in cut)
                 sha256 = self._checked()

@@ -871,7 +871,7 @@ class Audit(Record):
 
 
 class Removal(Record):
-    """What `upkeep gc` did, or in a dry run would do, with one version or candidate."""
+    """What `upkeep gc` did, or in a dry run would do, with one version, candidate or unfinished upload."""
 
     what: str
     bytes: int
@@ -893,6 +893,8 @@ class VersionLine(Record):
     recipe: str
     approval: str = ""
     """What a person was asked and said, in words; empty where nothing was asked."""
+    entombed: bool = False
+    """`upkeep gc` began to delete it: it can be read as long as it is there, and not released."""
 
 
 class Difference(Record):

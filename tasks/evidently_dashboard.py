@@ -1,16 +1,26 @@
 """Evidently's dashboard over time: the snapshots of all runs as one workspace, for `evidently ui`."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from errors import MissingObject
 from infra.object_store import ObjectStore
-from models.contracts import RunReport
+from models.contracts import Artifact, DriftReport, RunReport
 
 
-def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, store: ObjectStore) -> int:
-    """An Evidently workspace made anew from the stored snapshots of these runs, oldest first; how many it holds."""
+@dataclass(frozen=True)
+class Held:
+    """How many runs a workspace holds, and how many it does not, since their snapshots are gone from the store."""
+
+    runs: int
+    gone: int
+
+
+def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, store: ObjectStore) -> Held:
+    """An Evidently workspace made anew from the stored snapshots of these runs, oldest first."""
     from evidently.core.report import Snapshot
     from evidently.ui.workspace import Workspace
 
@@ -18,13 +28,25 @@ def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, s
     workspace = Workspace.create(str(folder))
     project = workspace.create_project(model)
     drifts = [report.observation.drift for report in reports if report.observation]
-    kept = [(drift, drift.evidently_snapshot) for drift in drifts if drift.evidently_snapshot]
-    for _, snapshot in kept:
-        workspace.add_run(project.id, Snapshot.loads(store.get_file(snapshot).read_text()))
-    distributions = sorted({s.name for drift, _ in kept for s in drift.signals if s.method == "Kolmogorov-Smirnov"})
+    taken = [(drift, drift.evidently_snapshot) for drift in drifts if drift.evidently_snapshot]
+    held = list[DriftReport]()
+    for drift, text in _snapshots(taken, store):
+        workspace.add_run(project.id, Snapshot.loads(text))
+        held.append(drift)
+    distributions = sorted({s.name for drift in held for s in drift.signals if s.method == "Kolmogorov-Smirnov"})
     for panel in _panels(distributions):
         project.dashboard.add_panel(panel)
-    return len(kept)
+    return Held(runs=len(held), gone=len(taken) - len(held))
+
+
+def _snapshots(taken: Sequence[tuple[DriftReport, Artifact]], store: ObjectStore) -> Iterator[tuple[DriftReport, str]]:
+    """Those that are there: a lifecycle rule, or a person, may have deleted old ones."""
+    for drift, snapshot in taken:
+        try:
+            path = store.get_file(snapshot)
+        except MissingObject:
+            continue
+        yield drift, path.read_text()
 
 
 def _panels(columns: Sequence[str]) -> list[Any]:

@@ -16,6 +16,7 @@ from models.contracts import (
     Reference,
     Release,
     Table,
+    Weights,
 )
 from tasks.finetuning import store_folder
 from tasks.registry.aliases import move_alias
@@ -28,7 +29,10 @@ TABLE = Table(uri="s3://b/k", sha256="0" * 64, bytes=1, rows=1)
 
 
 def stored_candidate(store: ObjectStore, folder: Path, *, parent: int | None = None) -> Candidate:
-    weights = store_folder(tiny_model(folder), store)
+    return candidate_of(store_folder(tiny_model(folder), store), parent=parent)
+
+
+def candidate_of(weights: Weights, *, parent: int | None = None) -> Candidate:
     cost = Cost(seconds=1, cpu_seconds=1, peak_memory_mb=1, device="cpu", steps=1, epochs=1, stopped="done",
                 resumed_from_step=0)  # fmt: skip
     return Candidate(prefix=weights.prefix, files=weights.files, content_digest=weights.content_digest, parent=parent,

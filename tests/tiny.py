@@ -33,8 +33,9 @@ WORDS = [
 ]
 
 
-def tiny_model(folder: Path, kind: str = "bert") -> Path:
-    """A randomly initialised encoder of a few thousand parameters with a word-level tokenizer."""
+def tiny_model(folder: Path, kind: str = "bert", *, room: int = 0) -> Path:
+    """A randomly initialised encoder of a few thousand parameters with a word-level tokenizer; `room` for so many more
+    words makes it larger."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import AutoConfig, AutoModelForSequenceClassification, PreTrainedTokenizerFast, set_seed
 
@@ -55,7 +56,7 @@ def tiny_model(folder: Path, kind: str = "bert") -> Path:
         "gpt2": {"n_embd": 16, "n_layer": 1, "n_head": 2, "bos_token_id": 2, "eos_token_id": 2},
     }[kind]
     set_seed(0)
-    config = AutoConfig.for_model(kind, vocab_size=len(vocabulary), num_labels=2, **sizes)
+    config = AutoConfig.for_model(kind, vocab_size=len(vocabulary) + room, num_labels=2, **sizes)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder

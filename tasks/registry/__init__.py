@@ -2,5 +2,5 @@
 
 `versions` publishes and finds them, `checks` reads every byte of one, `aliases` moves the pointer, `moving` keeps a
 version from being moved to and deleted at once, `audit` checks all that is there, `retention` deletes what nobody
-names, `comparing` holds two versions side by side. docs/registry.md has the protocol.
+names and `uploads` what nobody ended, `comparing` holds two versions side by side. docs/registry.md has the protocol.
 """

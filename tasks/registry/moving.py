@@ -1,4 +1,5 @@
-"""A version is never moved to and deleted at once, without a lock, as long as clocks agree within a day (`FORGOTTEN`).
+"""A version is never moved to and deleted at once, without a lock, as long as clocks agree within a day (`FORGOTTEN`)
+and no process stands still for so long between two of its requests.
 
 Who moves an alias announces it and then looks for a tombstone; who deletes puts the tombstone and then looks for an
 announcement. Whichever comes first in the store, at least one of the two sees the other and steps back (Dekker's
@@ -17,7 +18,7 @@ from infra.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
 FORGOTTEN = timedelta(days=1)
-"""An announcement that is older was left behind by a process that died."""
+"""An announcement or a tombstone that is older was left behind by a process that died."""
 
 
 @contextmanager
@@ -27,10 +28,17 @@ def announced(version: int, token: str, *, store: ObjectStore) -> Iterator[None]
     store.put_bytes(key, json.dumps({"at": datetime.now(UTC).isoformat()}).encode())
     try:
         if is_entombed(version, store=store):
-            raise SpecError(f"version {version} was deleted by `upkeep gc`; `upkeep versions SPEC` lists what is there")
+            raise SpecError(_buried(version, store))
         yield
     finally:
         _withdraw(key, store)
+
+
+def _buried(version: int, store: ObjectStore) -> str:
+    if not store.exists(store.keys.manifest(version)):
+        return f"version {version} was deleted by `upkeep gc`; `upkeep versions SPEC` lists what is there"
+    return (f"`upkeep gc` began to delete version {version}. If that was killed: the next `upkeep gc SPEC --apply` ends the "
+            "deletion, or takes it back after a day where the version is to be kept, for one by --keep. Nothing was changed.")  # fmt: skip
 
 
 def _withdraw(key: str, store: ObjectStore) -> None:
@@ -46,9 +54,10 @@ def entomb(version: int, *, now: datetime, store: ObjectStore) -> str | None:
     """Puts a tombstone and answers with its key; None, and no trace left, where an alias is being moved there.
 
     The caller then still looks at the aliases, and takes the tombstone away again if one of them names the version.
+    A caller that dies before it leaves a tombstone that the next `upkeep gc` makes true, or takes away (`exhume`).
     """
     key = store.keys.tombstone(version, secrets.token_hex(8))
-    store.put_bytes(key, json.dumps({"at": now.isoformat()}).encode())
+    store.put_bytes(key, json.dumps({"at": datetime.now(UTC).isoformat()}).encode())  # not when its gc began
     if not any(_is_recent(move, now, store) for move in store.list_keys(store.keys.moves_to(version))):
         return key
     store.delete(key)
@@ -57,6 +66,22 @@ def entomb(version: int, *, now: datetime, store: ObjectStore) -> str | None:
 
 def is_entombed(version: int, *, store: ObjectStore) -> bool:
     return bool(store.list_keys(store.keys.tombstones_of(version), limit=1))
+
+
+def entombed(*, store: ObjectStore) -> set[int]:
+    """Versions that `upkeep gc` deleted, or began to delete."""
+    stones = store.list_keys(store.keys.tombstones)
+    return {int(stone.removeprefix(store.keys.tombstones).partition("-")[0]) for stone in stones}
+
+
+def exhume(version: int, *, now: datetime, store: ObjectStore) -> bool:
+    """Takes away the tombstones of a version that is to be kept, but for those that a running gc may just have put;
+    whether none is left."""
+    stones = store.list_keys(store.keys.tombstones_of(version))
+    old = [stone for stone in stones if not _is_recent(stone, now, store)]
+    for stone in old:
+        store.delete(stone)
+    return len(old) == len(stones)
 
 
 def forget(*, now: datetime, store: ObjectStore) -> None:
@@ -68,7 +93,7 @@ def forget(*, now: datetime, store: ObjectStore) -> None:
 
 def _is_recent(key: str, now: datetime, store: ObjectStore) -> bool:
     try:
-        announcement = json.loads(store.get_bytes(key))
+        flag = json.loads(store.get_bytes(key))
     except MissingObject:  # taken back in the meantime
         return False
-    return now - datetime.fromisoformat(announcement["at"]) < FORGOTTEN
+    return now - datetime.fromisoformat(flag["at"]) < FORGOTTEN

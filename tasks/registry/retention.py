@@ -1,7 +1,9 @@
-"""What may go: old versions that nobody names or asks about, half-written ones, and candidates that were released or refused long ago.
+"""What may go: old versions that nobody names or asks about, half-written ones, candidates that were released or refused
+long ago, and uploads that nobody went on with.
 
-A version is deleted manifest first: from then on it does not exist, and a deletion that was killed is finished by the
-next. Its number is never given out again.
+A version is deleted tombstone first, manifest next: from then on it does not exist, and a deletion that was killed is
+finished by the next. Where that finds the version whole, and to be kept by now, it takes the tombstone away instead. A
+number is never given out again.
 """
 
 import json
@@ -9,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from errors import MissingObject
+from errors import MissingObject, SpecError
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
 from tasks.registry.approvals import Standing, list_questions
-from tasks.registry.moving import entomb, forget
+from tasks.registry.moving import entomb, entombed, exhume, forget
+from tasks.registry.uploads import collect_uploads
 from tasks.registry.versions import list_versions, read_version
 
 
@@ -28,16 +31,20 @@ class Retention:
     """Whatever is younger."""
     entries: int
     """What the last so many entries of any alias' log name; what an alias points to now is always kept."""
+    uploads: timedelta = timedelta(days=7)
+    """Unfinished uploads that somebody went on with since."""
 
 
 def collect(
     retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
 ) -> tuple[Removal, ...]:
-    """Looks at all versions and candidates; deletes nothing without `apply`. `under_way`: a run is open, which may be
-    about to release a candidate, or to finish half a version, however old their bytes are: both are left alone."""
-    found = [*_versions(retention, now, apply, store)]
+    """Looks at all versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run is
+    open, which may be about to release a candidate, or to finish half a version, however old their bytes are: both are
+    left alone."""
+    found = [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
     if not under_way:
-        found += [*_halves(retention, now, apply, store), *_candidates(retention, now, apply, store)]
+        found += _candidates(retention, now, apply, store)
+    found += collect_uploads(retention.uploads, now=now, apply=apply, store=store)
     if apply:
         forget(now=now, store=store)
     return tuple(found)
@@ -47,14 +54,20 @@ def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectSto
     versions = list_versions(store=store)
     newest = set(versions[-retention.versions :]) if retention.versions else set()
     named = _awaited(now, store) | _named(retention.entries, store)
+    buried = entombed(store=store)
     for version in versions:
-        manifest = read_version(version, store=store)
+        try:
+            manifest = read_version(version, store=store)
+        except SpecError:  # another gc deleted it in the meantime
+            continue
         size = sum(file.bytes for file in manifest.files)
         because = named.get(version) or _worth_keeping(manifest, newest, retention, now)
         removed = not because
         if removed and apply:
             because = _remove(version, now, store) or ""
             removed = not because
+        elif because and version in buried:
+            because += _kept_after_all(version, now, apply, store)
         yield Removal(what=f"version {version}", bytes=size, removed=removed, because=because or "nobody names it")
 
 
@@ -64,6 +77,15 @@ def _worth_keeping(manifest: Manifest, newest: set[int], retention: Retention, n
     if now - manifest.created_at < retention.age:
         return f"younger than {retention.age.days} days"
     return None
+
+
+def _kept_after_all(version: int, now: datetime, apply: bool, store: ObjectStore) -> str:
+    """Of a version on which a gc that was killed left a tombstone: what becomes of that, as an end of a sentence."""
+    if not apply:
+        return "; a gc began to delete it, which --apply takes back once that is a day old"
+    if not exhume(version, now=now, store=store):
+        return "; a gc began to delete it less than a day ago: run again after that, and it can be released again"
+    return "; a gc had begun to delete it, which was taken back"
 
 
 def _named(entries: int, store: ObjectStore) -> dict[int, str]:
@@ -98,17 +120,18 @@ def _remove(version: int, now: datetime, store: ObjectStore) -> str | None:
     return None
 
 
-def _halves(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
-    """Files of versions without a manifest: a publication that died, or a deletion."""
-    whole = set(list_versions(store=store))
+def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
+    """Files of versions without a manifest: a deletion that died, which is finished at once; or a publication."""
+    whole, buried = set(list_versions(store=store)), entombed(store=store)
     for prefix, (size, modified) in _folders(store.keys.versions, store).items():
         version = int(prefix.split("/")[1])
-        if version in whole or now - modified < retention.age:
+        if version in whole or (version not in buried and (under_way or now - modified < retention.age)):
             continue
         if apply:
             for key in store.list_keys(prefix):
                 store.delete(key)
-        yield Removal(what=f"half of version {version}", bytes=size, removed=True, because="it has no manifest")
+        because = "its deletion was not finished" if version in buried else "it has no manifest"
+        yield Removal(what=f"half of version {version}", bytes=size, removed=True, because=because)
 
 
 def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:

@@ -30,6 +30,7 @@ from models.contracts import (
     Reference,
     Weights,
 )
+from tasks.registry.moving import is_entombed
 from tasks.registry.sealed import sealed, unsealed
 from tasks.security.signing import require_signature, sign_version
 
@@ -50,6 +51,8 @@ def publish(
     key = store.keys.manifest(version)
     if store.exists(key):
         return read_version(version, store=store)
+    if is_entombed(version, store=store):  # since it was claimed; a manifest goes only after its tombstone
+        raise StoreError(f"`upkeep gc` deleted version {version} at this very moment. Nothing was changed; run again.")
     written = {
         CARD: model_card(model, version, kind.task, kind.labels, measured, lineage).encode(),
         EVIDENCE: evidence.model_dump_json(indent=1).encode(),
@@ -80,10 +83,11 @@ def _put_files(
 
 
 def _claim(token: str, store: ObjectStore) -> int:
-    """The number that this content holds in this run: its own claim where it has one, else the next free one."""
+    """The number that this content holds in this run: its own claim where it has one, else the next free one. Where
+    `upkeep gc` began to delete what it was given to, that number is lost, and it gets another."""
     taken = store.list_keys(store.keys.claims)
     for key in reversed(taken[-TRIES:]):
-        if store.get_bytes(key) == _claimed_by(token):
+        if store.get_bytes(key) == _claimed_by(token) and not is_entombed(_number(key), store=store):
             return _number(key)
     number = _number(taken[-1]) + 1 if taken else 1
     for version in range(number, number + TRIES):
@@ -108,7 +112,8 @@ def read_version(version: int, *, store: ObjectStore) -> Manifest:
     try:
         return unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
     except MissingObject as problem:
-        raise SpecError(f"version {version} does not exist; there are: {list_versions(store=store)}") from problem
+        fate = "was deleted by `upkeep gc`" if is_entombed(version, store=store) else "does not exist"
+        raise SpecError(f"version {version} {fate}; there are: {list_versions(store=store)}") from problem
 
 
 def read_evidence(manifest: Manifest, *, store: ObjectStore) -> Evidence:

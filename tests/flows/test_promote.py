@@ -105,6 +105,11 @@ def test_the_commands_for_the_registry_answer_in_words_and_in_json(registry: Reg
     assert "all fit" in upkeep("audit", spec, "--deep").stdout
     assert json.loads(upkeep("gc", spec, "--json").stdout)[0]["removed"] is False
     assert upkeep("gc", spec, "--older-than", "1h").returncode == 2
+    store.client.create_multipart_upload(Bucket=store.bucket, Key=f"{store.prefix}candidates/x/y")
+    collected = upkeep("gc", spec)
+    assert "upload of candidates/x/y" in collected.stdout, collected.stderr
+    assert "would be deleted: nobody went on with it for 7 days" in collected.stdout
+    assert upkeep("gc", spec, "--uploads-older-than", "1h").returncode == 2
     flip(store, store.keys.generation("champion", 1), byte=30)
     broken = upkeep("audit", spec)
     assert broken.returncode == 6

@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -18,16 +19,19 @@ from infra.local_store import PORTS, _command, _free_ports, _stop
 from infra.object_store import ObjectStore, connect
 from tasks.registry.aliases import read_alias
 from tasks.registry.checks import pull
+from tasks.registry.retention import Retention, collect
+from tasks.registry.versions import list_versions
+from tasks.runs import open_run_of
 from tests.releases import moved, released, stored_candidate
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "infra" / "iam"
-ROLES = ("reader", "trainer", "releaser")
+ROLES = ("reader", "trainer", "releaser", "collector")
 BUCKET, MODEL = "models-of-ours", "models/test"
 
 WRITERS = {
     "blobs": {"trainer", "releaser"}, "candidates": {"trainer"}, "jobs": {"trainer"}, "stages": {"trainer"}, "runs": {"trainer", "releaser"},
     "requests": {"trainer"}, "labels": {"trainer"}, "history": {"trainer", "releaser"}, "probe": {"trainer", "releaser"},
-    "versions": {"releaser"}, "claims": {"releaser"}, "aliases": {"releaser"}, "moves": {"releaser"}, "tombstones": set(),
+    "versions": {"releaser"}, "claims": {"releaser"}, "aliases": {"releaser"}, "moves": {"releaser"}, "tombstones": {"collector"},
     "approvals": {"releaser"},
 }  # fmt: skip
 """Who writes what; a new kind of key must be decided upon here."""
@@ -79,11 +83,22 @@ def test_a_role_writes_what_it_must_and_nothing_else(role: str) -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_role_deletes_or_overwrites_what_was_released_or_the_log_of_it(role: str) -> None:
-    for key in (*ONLY_IF_ABSENT, "versions/000001/manifest.json"):
+def test_no_role_overwrites_what_was_released_or_deletes_the_log_of_it_and_only_gc_s_deletes_versions(
+    role: str,
+) -> None:
+    released = {"versions/000001/manifest.json", "versions/000001/model.safetensors"}
+    for key in ONLY_IF_ABSENT:
         assert not allows(role, "s3:DeleteObject", key)
+    for key in {*ONLY_IF_ABSENT, "versions/000001/manifest.json"}:
         assert not allows(role, "s3:PutObject", key, if_absent=False)
-    assert not allows(role, "s3:DeleteObject", "versions/000001/model.safetensors")
+    assert all(allows(role, "s3:DeleteObject", key) == (role == "collector") for key in released)
+    assert not any(allows(role, "s3:DeleteObjectVersion", key) for key in ONLY_IF_ABSENT | released)
+
+
+def test_who_collects_reads_no_row_and_no_weights() -> None:
+    kinds = ("blobs", "labels", "requests", "candidates", "versions/000001/model.safetensors")
+    assert not any(allows("collector", "s3:GetObject", f"{kind}/x") for kind in kinds)
+    assert not any(allows("collector", "s3:DeleteObject", f"{kind}/x") for kind in ("blobs", "labels", "runs"))
 
 
 def test_a_reader_sees_releases_and_no_rows_of_data() -> None:
@@ -141,7 +156,7 @@ def opened(role: str, url: str, folder: Path) -> ObjectStore:
 
 
 def test_each_role_does_its_part_of_a_release_and_is_refused_every_other(server: str, tmp_path: Path) -> None:
-    reader, trainer, releaser = (opened(role, server, tmp_path) for role in ROLES)
+    reader, trainer, releaser, collector = (opened(role, server, tmp_path) for role in ROLES)
     candidate = stored_candidate(trainer, tmp_path / "model")
     with pytest.raises(StoreError, match="access denied"):
         released(candidate, trainer)
@@ -159,6 +174,8 @@ def test_each_role_does_its_part_of_a_release_and_is_refused_every_other(server:
     for store, key in (*refused, (reader, "blobs/x"), (releaser, "candidates/x")):
         with pytest.raises(StoreError, match="access denied"):
             store.put_bytes(key, b"mine")
+    with pytest.raises(StoreError, match="access denied"):
+        collector.delete(alias)
     for store in (reader, trainer, releaser):
         for key in (alias, weights_key):
             with pytest.raises(StoreError, match="access denied"):
@@ -166,3 +183,30 @@ def test_each_role_does_its_part_of_a_release_and_is_refused_every_other(server:
     trainer.put_bytes("blobs/rows", b"what a customer wrote")
     with pytest.raises(StoreError, match="access denied"):
         reader.get_bytes("blobs/rows")
+
+
+def test_who_collects_does_all_of_gc_and_nothing_else(server: str, tmp_path: Path) -> None:
+    trainer, releaser, collector = (opened(role, server, tmp_path) for role in ROLES[1:])
+    candidate = stored_candidate(trainer, tmp_path / "model")
+    newest = max(list_versions(store=releaser), default=0)
+    unwanted, wanted = (released(candidate, releaser, f"run-to-collect-{n}").version for n in range(2))
+    assert (unwanted, wanted) == (newest + 1, newest + 2)
+    trainer.put_bytes(trainer.keys.stage("candidate", "d" * 64), candidate.model_dump_json().encode())
+    releaser.put_bytes(releaser.keys.move(wanted, "killed"), b'{"at": "2020-01-01T00:00:00+00:00"}')
+    trainer.client.create_multipart_upload(Bucket=BUCKET, Key=f"{MODEL}/candidates/x/y")
+    assert open_run_of(store=collector) is None
+
+    later = datetime.now(UTC) + timedelta(days=60)
+    retention = Retention(versions=1, age=timedelta(days=30), entries=10)
+    found = collect(retention, under_way=False, now=later, apply=True, store=collector)
+    removed = {removal.what for removal in found if removal.removed}
+    assert {f"version {unwanted}", f"candidate {candidate.content_digest[:12]}", "upload of candidates/x/y"} <= removed
+    assert wanted in list_versions(store=releaser) and unwanted not in list_versions(store=releaser)
+    assert not releaser.list_keys("candidates/") and not releaser.list_keys("moves/")
+    with pytest.raises(StoreError, match="access denied"):
+        collector.get_bytes(collector.keys.version(wanted) + "model.safetensors")
+    for key in ("aliases/champion/0.json", "claims/000009.json", "blobs/x"):
+        with pytest.raises(StoreError, match="access denied"):
+            collector.put_bytes(key, b"mine")
+        with pytest.raises(StoreError, match="access denied"):
+            collector.delete(key)

@@ -4,6 +4,7 @@ Reads a `Life` as JSON from each line of its input, and answers each with the ch
 number). Forking takes a tenth of a second, importing anew several.
 """
 
+import itertools
 import json
 import os
 import signal
@@ -13,32 +14,42 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from infra import copying, sending
 from infra.object_store import ObjectStore, connect
 from models.adapter import adapter_for
 from models.contracts import Candidate
+from tasks.finetuning import store_folder
 from tasks.registry.aliases import newest_entry
 from tasks.registry.checks import verify_version
+from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import read_version
-from tests.releases import KIND, moved, released
+from tests.releases import KIND, candidate_of, moved, released
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BEFORE, AFTER = "before-send.s3", "response-received.s3"
 """A request is about to leave; its answer has come."""
+LEAST_PART = 5 << 20
+"""S3 takes no smaller ones, but for the last."""
 
 
 @dataclass(frozen=True)
 class Life:
     job: str
-    """"release" or "promotion"."""
+    """"release", "promotion", "gc" or "large release"."""
     store: dict[str, Any]
-    candidate: str
+    candidate: str = ""
+    folder: str = ""
+    """Of a model that is still to be uploaded."""
     run_id: str = "run-2"
     event: str = BEFORE
     dies_at: int = 0
     """The so many-th event; 0: it lives."""
+    operations: tuple[str, ...] = ("*",)
+    """Only events of these count."""
 
 
 class Nursery:
@@ -68,7 +79,7 @@ def nursery() -> Iterator[Nursery]:
 def live(life: Life) -> None:
     store = connect(**{**life.store, "cache": Path(life.store["cache"])})
     if life.dies_at:
-        _arrange_death(store, life.event, life.dies_at)
+        _arrange_death(store, life)
     JOBS[life.job](store, life)
 
 
@@ -79,6 +90,16 @@ def release(store: ObjectStore, life: Life) -> None:
     moved(manifest, 1, store, life.run_id)
 
 
+def large_release(store: ObjectStore, life: Life) -> None:
+    """What a run does from the trained model on, whose weights take several parts: up, and inside the store."""
+    sending.PART = copying.PART = LEAST_PART
+    weights = store_folder(Path(life.folder), store)
+    manifest = released(candidate_of(weights), store, life.run_id)
+    verify_version.fn(manifest, kind=KIND, store=store)
+    if newest_entry("champion", store=store).version == 1:
+        moved(manifest, 1, store, life.run_id)
+
+
 def promotion(store: ObjectStore, life: Life) -> None:
     """What `upkeep promote` does with version 2, where it is not done yet."""
     manifest = verify_version.fn(read_version(2, store=store), kind=KIND, store=store)
@@ -86,18 +107,24 @@ def promotion(store: ObjectStore, life: Life) -> None:
         moved(manifest, 1, store, life.run_id)
 
 
-JOBS = {"release": release, "promotion": promotion}
+def garbage(store: ObjectStore, _: Life | None = None) -> None:
+    """What `upkeep gc --apply` does two months from now: all but the newest version and what aliases name now is old."""
+    strict = Retention(versions=1, age=timedelta(days=30), entries=1)
+    collect(strict, under_way=False, now=datetime.now(UTC) + timedelta(days=60), apply=True, store=store)
 
 
-def _arrange_death(store: ObjectStore, event: str, at: int) -> None:
-    seen = []
+JOBS = {"release": release, "promotion": promotion, "gc": garbage, "large release": large_release}
+
+
+def _arrange_death(store: ObjectStore, life: Life) -> None:
+    seen = itertools.count(1)  # by several threads
 
     def count(**_: object) -> None:
-        seen.append(event)
-        if len(seen) == at:
+        if next(seen) == life.dies_at:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    store.client.meta.events.register_first(event, count)
+    for operation in life.operations:
+        store.client.meta.events.register_first(f"{life.event}.{operation}".removesuffix(".*"), count)
 
 
 def main() -> None:

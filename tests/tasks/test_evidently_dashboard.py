@@ -4,7 +4,7 @@ import pytest
 
 from infra.object_store import ObjectStore
 from models.contracts import RunReport
-from tasks.evidently_dashboard import build_workspace
+from tasks.evidently_dashboard import Held, build_workspace
 from tests.tasks.reports import observation, run
 from tests.tasks.test_drift import detected
 from tests.tiny import sentences
@@ -21,7 +21,7 @@ def test_every_run_is_in_evidentlys_own_workspace_with_panels_over_time(store: O
 
     reports = [lived(store, tmp_path, 500), lived(store, tmp_path, 900)]
     folder = tmp_path / "evidently"
-    assert build_workspace(reports, folder, model="mine", store=store) == 2
+    assert build_workspace(reports, folder, model="mine", store=store) == Held(runs=2, gone=0)
     workspace = Workspace.create(str(folder))
     (project,) = workspace.search_project("mine")
     runs = workspace.list_runs(project.id)
@@ -36,8 +36,18 @@ def test_every_run_is_in_evidentlys_own_workspace_with_panels_over_time(store: O
 def test_built_again_the_workspace_holds_each_run_once(store: ObjectStore, tmp_path: Path) -> None:
     reports = [lived(store, tmp_path, 500)]
     for _ in range(2):
-        assert build_workspace(reports, tmp_path / "evidently", model="mine", store=store) == 1
+        assert build_workspace(reports, tmp_path / "evidently", model="mine", store=store) == Held(runs=1, gone=0)
 
 
 def test_a_run_from_before_snapshots_were_kept_is_left_out(store: ObjectStore, tmp_path: Path) -> None:
-    assert build_workspace([run(observation())], tmp_path / "evidently", model="mine", store=store) == 0
+    assert build_workspace([run(observation())], tmp_path / "evidently", model="mine", store=store) == Held(
+        runs=0, gone=0
+    )
+
+
+def test_a_run_whose_snapshot_is_gone_from_the_store_is_skipped_and_counted(store: ObjectStore, tmp_path: Path) -> None:
+    reports = [lived(store, tmp_path, 500), lived(store, tmp_path, 900)]
+    snapshot = reports[0].observation.drift.evidently_snapshot
+    store.delete(store.key_of(snapshot.uri))
+    (store.cache / snapshot.sha256).unlink(missing_ok=True)
+    assert build_workspace(reports, tmp_path / "evidently", model="mine", store=store) == Held(runs=1, gone=1)

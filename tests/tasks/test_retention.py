@@ -29,6 +29,10 @@ def candidate(store: ObjectStore, tmp_path: Path) -> Candidate:
 
 @pytest.fixture
 def registry(store: ObjectStore, candidate: Candidate) -> ObjectStore:
+    return aged(candidate, store)
+
+
+def aged(candidate: Candidate, store: ObjectStore) -> ObjectStore:
     """Versions 1 to 5, all old; 1, 2 and 3 were champion one after the other, 2 is now."""
     manifests = [released(candidate, store, f"run-{n}", created_at=OLD) for n in range(1, 6)]
     for step, (number, before) in enumerate(((1, None), (2, 1), (3, 2), (2, 3))):
@@ -113,6 +117,20 @@ def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStor
     found = collected(registry, now=NOW + timedelta(days=60))
     assert "half of version 4" in found
     assert not registry.list_keys(registry.keys.version(4))
+
+
+def test_two_that_collect_at_once_do_not_stumble_over_one_another(
+    registry: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def list_and_be_overtaken(*, store: ObjectStore) -> list[int]:
+        found = list_versions(store=store)
+        monkeypatch.setattr(retention, "list_versions", list_versions)
+        assert "version 4" in collected(store)
+        return found
+
+    monkeypatch.setattr(retention, "list_versions", list_and_be_overtaken)
+    assert collected(registry) == set()
+    assert list_versions(store=registry) == [2, 5]
 
 
 def test_half_a_version_of_today_is_a_release_in_progress(registry: ObjectStore) -> None:
