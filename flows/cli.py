@@ -107,14 +107,18 @@ def label(
 
 @app.command()
 def demo(
-    folder: Annotated[Path, typer.Option(help="Where the demo lives; made anew each time.")] = Path("demo"),
+    example: Annotated[str, typer.Argument(help="sentiment, generation, summarization or translation.")] = "sentiment",
+    folder: Annotated[
+        Path | None, typer.Option(help="Where it lives, made anew each time. Default: demo, or demo-EXAMPLE.")
+    ] = None,
     verbose: Verbose = False,
 ) -> None:
-    """The whole loop on real data: bootstrap, a quiet day, drift, bad labels."""
+    """The whole loop on real data: a first release, a quiet day, drift, and what comes of it."""
     prepare_environment(verbose=verbose)
     from flows.demo import play
 
-    play(folder.resolve(), say=typer.echo)
+    where = folder or Path("demo" if example == "sentiment" else f"demo-{example}")
+    play(where.resolve(), example=example, say=typer.echo)
 
 
 def main() -> None:

@@ -6,42 +6,61 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from errors import SpecError, UpkeepError
 from infra.workspace import open_workspace
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
+from models.yaml12 import load_yaml
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "sentiment"
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
 MARKER = ".upkeep-demo"
-ACTS = (
-    ("a quiet day", "day-1.csv", "fresh tweets, like those that version 1 knows", {Outcome.HELD}),
-    ("drift", "day-2.csv", "sentences from film reviews: another domain", {Outcome.RELEASED}),
-    ("bad labels", "day-3.csv", "film sentences whose labels were flipped",
-     {Outcome.REJECTED, Outcome.INSUFFICIENT, Outcome.ALERTED}),
-)  # fmt: skip
 
 Say = Callable[[str], None]
 
 
-def play(folder: Path, *, say: Say) -> None:
-    """Bootstraps a champion, then lives through a quiet day, a drift and a day of bad labels."""
+@dataclass(frozen=True)
+class Act:
+    """A day of a model's life, as its example's acts.yaml has it."""
+
+    title: str
+    batch: str
+    says: str
+    expected: tuple[Outcome, ...]
+
+
+def play(folder: Path, *, example: str, say: Say) -> None:
+    """Bootstraps a champion, then lives through the example's days."""
     from flows.bootstrap import bootstrap
     from flows.maintain import maintain
     from flows.story import tell
 
     began = time.monotonic()
-    spec_path = _prepare(folder, say)
+    first, *acts = _read_acts(example)
+    spec_path = _prepare(folder, example, say)
     with open_workspace(spec_path, read_spec(spec_path)):  # one store for all acts
-        say("\nbootstrap: tweets with human ratings; MiniLM becomes their first sentiment model")
-        ended = _act(folder, "day-0.csv", lambda: bootstrap(spec_path), tell, say)
-        for title, batch, what, expected in ACTS:
-            say(f"\n{title}: {what}")
-            ended = _act(folder, batch, lambda: maintain(spec_path), tell, say)
-            _require(ended, title, expected)
+        say(f"\n{first.title}: {first.says}")
+        ended = _act(folder, first.batch, lambda: bootstrap(spec_path), tell, say)
+        for act in acts:
+            say(f"\n{act.title}: {act.says}")
+            ended = _act(folder, act.batch, lambda: maintain(spec_path), tell, say)
+            _require(ended, act)
     say(f"\nDone in {time.monotonic() - began:.0f} s. Look further:")
     _point_onwards(spec_path, ended, say)
+
+
+def _read_acts(example: str) -> list[Act]:
+    """The bootstrap and what follows. SpecError where there is no such example."""
+    path = EXAMPLES / example / "acts.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(found.parent.name for found in EXAMPLES.glob("*/acts.yaml")))
+        raise SpecError(f"there is no example {example!r} in {EXAMPLES}; there are: {known}")
+    told = load_yaml(path.read_text(encoding="utf-8"))
+    first = Act("bootstrap", told["first"]["batch"], told["first"]["says"], ())
+    return [first, *(Act(a["title"], a["batch"], a["says"], tuple(map(Outcome, a["expected"]))) for a in told["acts"])]
 
 
 def _act(folder: Path, batch: str, run: Callable[[], Ended], story: Callable[[Ended], list[str]], say: Say) -> Ended:
@@ -55,14 +74,16 @@ def _act(folder: Path, batch: str, run: Callable[[], Ended], story: Callable[[En
     return ended
 
 
-def _require(ended: Ended, title: str, expected: set[Outcome]) -> None:
+def _require(ended: Ended, act: Act) -> None:
     outcome = getattr(ended.report, "outcome", None)
-    if outcome not in expected:
-        wanted = " or ".join(sorted(expected))
-        raise UpkeepError(f"the demo's act {title!r} ended with {outcome}, expected was {wanted}; its report says why")
+    if outcome not in act.expected:
+        wanted = " or ".join(sorted(act.expected))
+        raise UpkeepError(
+            f"the demo's act {act.title!r} ended with {outcome}, expected was {wanted}; its report says why"
+        )
 
 
-def _prepare(folder: Path, say: Say) -> Path:
+def _prepare(folder: Path, example: str, say: Say) -> Path:
     """A fresh demo folder; the cache of downloads is kept from one demo to the next."""
     if folder.exists() and any(folder.iterdir()) and not (folder / MARKER).exists():
         raise SpecError(f"{folder} holds something that is not a demo; name another folder with --folder")
@@ -73,8 +94,9 @@ def _prepare(folder: Path, say: Say) -> Path:
     (folder / "incoming").mkdir(parents=True, exist_ok=True)
     (folder / MARKER).touch()
     say(f"preparing real data and a real model in {folder}")
-    command = [sys.executable, str(EXAMPLE / "prepare.py"), str(folder), "--cache", str(folder / "cache")]
-    done = subprocess.run(command, capture_output=True, text=True)
+    whole = os.path.abspath(folder)
+    command = [sys.executable, "-m", f"examples.{example}.prepare", whole, "--cache", os.path.join(whole, "cache")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         raise UpkeepError(f"the demo's data could not be prepared:\n{done.stdout}{done.stderr}")
     for line in done.stdout.splitlines():

@@ -21,6 +21,7 @@ from models.measures import METRICS
 Numbers = NDArray[np.float64]
 FEWEST = 8
 """Rows below which a standard error means nothing."""
+_ALIKE = 1e-12
 UNKNOWN = 10.0
 """Half an interval of which nothing is known: for shares all that they can be, for others a factor of e^10."""
 
@@ -55,7 +56,7 @@ def measure(found: Summed, *, level: float = 0.95) -> Estimate:
     is_share = METRICS[found.name].is_share
     there, back = (_same, _same) if is_share else (_log, np.exp)
     value = there(np.array(found.value))
-    half = _half(value, there(found.without_each()), level, at_least_three=is_share)
+    half = _half(value, there(found.without_each()), level, rule_of_three=is_share)
     low, high = float(back(value - half)), float(back(value + half))
     if is_share:
         low, high = max(0.0, low), min(1.0, high)
@@ -67,7 +68,7 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
     _require(len(champion.rows), champion.name)
     value = _gain(champion.name, np.array(champion.value), np.array(candidate.value))
     each = _gain(champion.name, champion.without_each(), candidate.without_each())
-    half = _half(value, each, level, at_least_three=True)
+    half = _half(value, each, level, rule_of_three=True)
     return Estimate(value=float(value), low=float(value - half), high=float(value + half), n=len(champion.rows),
                     method=f"paired jackknife, {level:.1%} interval")  # fmt: skip
 
@@ -95,15 +96,17 @@ def _gain(name: str, before: Numbers, after: Numbers) -> Numbers:
     return -gained if found.better == "less" else gained
 
 
-def _half(value: Numbers, without: Numbers, level: float, *, at_least_three: bool) -> float:
-    """Half an interval's width. Rows that are all alike do not prove that all others are: what n rows did not show once
-    may be a share of -ln(1 - level) / n (rule of three, Hanley and Lippman-Hand, 1983)."""
+def _half(value: Numbers, without: Numbers, level: float, *, rule_of_three: bool) -> float:
+    """Half an interval's width. Where all rows but a few are alike, that proves little of others: what n rows did not show
+    once may be a share of -ln(1 - level) / n (rule of three, Hanley and Lippman-Hand, 1983)."""
     rows = len(without)
     if rows < FEWEST:
         return UNKNOWN
     pseudo = rows * value - (rows - 1) * without
     half = float(_quantile(rows, level) * pseudo.std(ddof=1) / math.sqrt(rows))
-    return max(half, -math.log((1 - level) / 2) / rows) if at_least_three else half
+    alike = np.abs(without - np.median(without)) <= _ALIKE * max(1.0, abs(float(value)))
+    few = rule_of_three and rows - int(alike.sum()) < FEWEST
+    return max(half, -math.log((1 - level) / 2) / rows) if few else half
 
 
 def _quantile(rows: int, level: float) -> float:
