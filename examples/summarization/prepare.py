@@ -34,10 +34,16 @@ def prepare(folder: Path, *, cache: Path) -> None:
 
 
 def asked(paper: Paper, aspects: tuple[str, ...]) -> list[tuple[str, str, str, int]]:
-    """The paper's first sentences, and its last ones where the outcome is told; what is asked for stands before them."""
+    """Where a paper tells each aspect most often: its first sentences, the next ones, its last ones; what is asked for
+    stands before them. No two rows have the same sentences."""
+    places = {
+        "challenge": slice(SENTENCES),
+        "approach": slice(SENTENCES, 2 * SENTENCES),
+        "outcome": slice(-SENTENCES, None),
+    }
     found = []
     for aspect in aspects:
-        sentences = paper.sentences[-SENTENCES:] if aspect == "outcome" else paper.sentences[:SENTENCES]
+        sentences = paper.sentences[places[aspect]]
         found.append((f"{paper.id}-{aspect}", f"{aspect}: {' '.join(sentences)}", paper.summaries[aspect], paper.year))
     return found
 

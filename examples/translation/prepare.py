@@ -1,7 +1,8 @@
 """Lays out the translation example: `python -m examples.translation.prepare FOLDER [--cache CACHE]`, from the checkout.
 
-User interface strings in Chinese and English: first Django's, then Wagtail's. The model is a small T5 with random
-weights, whose tokenizer was made from Django's strings alone.
+User interface strings in Chinese and English: first those of Django and of Wagtail's smaller
+modules, then those of its administration. The model is a small T5 with random weights, whose tokenizer was made from the
+former alone.
 """
 
 import gettext
@@ -25,14 +26,18 @@ DJANGO = (
     "91ceed4e3a6db5aedced65e3c8f963118ea9ba753fc620831c77074e620e7d83",
 )
 CATALOGUES = "locale/zh_Hans/LC_MESSAGES/"
+ADMINISTRATION = "wagtail/admin"
 WORDS = 2048
 COLUMNS = ("text", "translation", "module")
 
 
 def prepare(folder: Path, *, cache: Path) -> None:
     """FOLDER/batches/day-*.csv, FOLDER/model and FOLDER/spec.yaml."""
-    wagtail, django = (shuffled(read_strings(fetch(*package, cache))) for package in (WAGTAIL, DJANGO))
-    batches = {"day-0.csv": django[:-100], "day-1.csv": django[-100:], "day-2.csv": wagtail}
+    strings = [row for package in (DJANGO, WAGTAIL) for row in read_strings(fetch(*package, cache))]
+    known = shuffled([row for row in strings if row[2] != ADMINISTRATION])
+    others = {chinese for chinese, _, _ in known}
+    new = shuffled([row for row in strings if row[2] == ADMINISTRATION and row[0] not in others])
+    batches = {"day-0.csv": known[:-100], "day-1.csv": known[-100:], "day-2.csv": new}
     for name, rows in batches.items():
         write_batch(folder / "batches" / name, COLUMNS, rows)
     train = set(training_texts(text for text, _, _ in batches["day-0.csv"]))
@@ -49,7 +54,7 @@ def read_strings(wheel: Path) -> list[tuple[str, str, str]]:
     found: dict[str, tuple[str, str, str]] = {}
     with zipfile.ZipFile(wheel) as files:
         for name in sorted(n for n in files.namelist() if CATALOGUES in n and n.endswith(".mo")):
-            module = name.split("/locale/")[0].split("/", 1)[-1]
+            module = name.split("/locale/")[0]
             for english, chinese in catalogue(files.read(name)).items():
                 found.setdefault(chinese, (chinese, english, module))
     return list(found.values())
