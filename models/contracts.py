@@ -97,6 +97,16 @@ class ModelKind(Record):
     """Where the model is behind an API: how it is asked there. What it is asked is pinned in a version's file."""
 
     @property
+    def of_versions(self) -> Self:
+        """Without what each version of a hosted model pins by itself, and how patiently it is asked: a change of these in
+        the spec changes no answer, and what was paid for is not asked again."""
+        if self.hosted is None:
+            return self
+        kept = self.hosted.model_dump(include={"logprobs", "embeddings", "at_once"})
+        hosted = Hosted.model_construct(url="", model="", **kept)
+        return self.model_copy(update={"hosted": hosted, "generation": Generation(max_new_tokens=0)})
+
+    @property
     def writes(self) -> bool:
         return bool(self.generation.max_new_tokens)
 

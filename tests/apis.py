@@ -58,7 +58,7 @@ def faulty_api(decide: Decide) -> Iterator[FaultyApi]:
     lock, under_way = threading.Lock(), [0]
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version, disable_nagle_algorithm = "HTTP/1.1", True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
