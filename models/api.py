@@ -86,6 +86,8 @@ class Api:
                 data = self._read(response, began + self.timeout)
         except (httpx.TimeoutException, _TooSlow):
             return Reply(ms=_since(began), problem=f"no answer within {self.timeout:g} s", again=True)
+        except httpx.InvalidURL as problem:
+            raise self.failed(path, f"is no address ({problem})", "Mend model.hosted.url") from problem
         except httpx.HTTPError as problem:
             return Reply(ms=_since(began), problem=self._unkeyed(f"{type(problem).__name__}: {problem}"), again=True)
         return self._judged(path, response, data, _since(began))
@@ -104,7 +106,7 @@ class Api:
         status = response.status_code
         try:
             body = json.loads(data)
-        except ValueError:
+        except (ValueError, RecursionError):
             body = None
         if status < 300:
             if isinstance(body, dict):

@@ -6,6 +6,9 @@ from typing import Any
 
 from models.api import Reply
 
+MOST_TOKENS = 1e9
+"""A count above this is none."""
+
 
 def choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = body.get("choices")
@@ -26,12 +29,12 @@ def numbers_of(reply: Reply) -> tuple[float, ...]:
 def tokens(body: Mapping[str, Any], name: str) -> float:
     usage = body.get("usage")
     count = usage.get(name) if isinstance(usage, dict) else None
-    return float(count) if isinstance(count, int | float) else 0.0
+    return float(count) if isinstance(count, int | float) and 0 <= count < MOST_TOKENS else 0.0
 
 
 def confidence(body: Mapping[str, Any]) -> float:
     try:
         each = [float(token["logprob"]) for token in choice(body)["logprobs"]["content"]]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         return math.nan
-    return math.exp(sum(each) / len(each)) if each else math.nan
+    return math.exp(min(0.0, sum(each) / len(each))) if each else math.nan

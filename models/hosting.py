@@ -45,6 +45,7 @@ class Hosted(Part):
     @classmethod
     def _plain(cls, value: str) -> str:
         parts = urlsplit(value)
+        _ = parts.port  # raises where it is none
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ValueError("is no web address; write https://api.example.com/v1")
         if parts.username or parts.password or parts.query or parts.fragment:

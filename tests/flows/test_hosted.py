@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
 
 from flows.bootstrap import bootstrap
 from flows.inspect import pull_version, read_status
 from flows.maintain import maintain
+from flows.promote import promote
 from flows.rollback import rollback
 from flows.story import tell
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport, Outcome, RunReport
+from models.contracts import BootstrapReport, Outcome, Release, RunReport
 from models.hosting import HOSTED_FILE
 from models.spec import read_spec
 from tests.apis import KEY, Answer, Asked, completion, faulty_api
@@ -123,7 +125,7 @@ class Provider:
         if self.failing and int(hashlib.sha256(asked.text.encode()).hexdigest(), 16) % 14 == 0:
             return Answer(422, {"error": {"message": "no"}})
         right = self.known.get(asked.text, "Film")
-        if asked.json["model"].startswith("ft:"):
+        if asked.json["model"] in {"ft:a:1", "b"}:
             return completion(right)
         return completion("I am not able to" if self.changed else right.split()[0])
 
@@ -181,3 +183,25 @@ def test_where_the_api_trains_a_drop_makes_it_train_and_the_better_model_is_rele
     pull_version(home.spec, "champion", home.folder / "pulled")
     pinned = json.loads((home.folder / "pulled" / HOSTED_FILE).read_text())
     assert (pinned["model"], pinned["base"]) == ("ft:a:1", "a")
+
+
+def test_people_are_asked_without_a_confidence_that_the_api_does_not_give(
+    home: Home, provider: tuple[Provider, str]
+) -> None:
+    begin(home, provider[1])
+    bootstrap(home.spec, force=True)
+    home.receive("day-1", stories(120, start=600, moved=True).assign(label=None))
+    request = run(home).label_request
+    assert request is not None
+    assert pd.read_csv(request.local_csv)["confidence"].isna().all()
+
+    begin(home, provider[1], model="b")
+    spec = yaml.safe_load(home.spec.read_text())
+    home.spec.write_text(yaml.safe_dump({**spec, "release": {"approval": {"samples": 5}}}))
+    home.receive("day-2", stories(300, start=1200))
+    published = run(home, force=True)
+    assert published.outcome is Outcome.PUBLISHED, published.headline
+    assert published.asked is not None
+    assert {s.champion_confidence for s in published.asked.samples.shown} == {None}
+    promoted = promote(home.spec, why="seen")
+    assert isinstance(promoted, Release) and promoted.version == 2

@@ -161,6 +161,24 @@ def test_a_row_that_the_api_refuses_is_an_empty_answer_and_a_failure(serve: Serv
     assert len(server.asked) == 21  # it was not asked again
 
 
+@pytest.mark.parametrize("odd", [
+    b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"logprob": 1e9}]}}], "usage": {"prompt_tokens": 1}}',
+    b'{"choices": [{"message": {"content": "x"}, "logprobs": null}], "usage": {"prompt_tokens": NaN}}',
+    b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [7]}}], "usage": {"prompt_tokens": -1e999}}',
+    b'{"choices": [{"message": {"content": "x"}}], "usage": [1]}',
+])  # fmt: skip
+def test_odd_numbers_in_an_answer_are_no_numbers(odd: bytes, serve: Serve, tmp_path: Path) -> None:
+    found = load(kind_at(serve(lambda _: Answer(body=odd)).url), tmp_path).predict(["row"], advance=ignore)
+    assert found.texts == ["x"] and np.isfinite(found.numbers[0, 1:]).all() and not found.numbers[0, 0] > 1
+
+
+@pytest.mark.parametrize("odd", [b'{"choices": []}', b'{"choices": [{"message": "x"}]}', b"[" * 100_000, b"\xff"])
+def test_what_holds_no_answer_is_a_failure(odd: bytes, serve: Serve, tmp_path: Path) -> None:
+    server = serve(once(*[Answer(body=odd)] * 9))
+    found = load(kind_at(server.url, retries=1), tmp_path).predict(["row"], advance=ignore)
+    assert found.texts == [""] and found.numbers[0, 2] == 1
+
+
 @pytest.mark.parametrize("said", ["", None])
 def test_an_empty_answer_is_an_answer(said: str | None, serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: completion(said))
@@ -394,6 +412,7 @@ def test_a_hosted_model_is_measured_like_others_and_by_its_requests() -> None:
     ({"model": {"source": "x", "hosted": SPEC["model"]["hosted"]}}, "drop those"),
     ({"model": {"hosted": {"url": "https://u:p@h/v1", "model": "a"}}}, "UPKEEP_API_KEY"),
     ({"model": {"hosted": {"url": "h/v1", "model": "a"}}}, "no web address"),
+    ({"model": {"hosted": {"url": "http://h:99999/v1", "model": "a"}}}, "Port out of range"),
     ({"model": {"hosted": {"url": "https://h/v1", "model": "a", "api_key": "x"}}}, "unknown field"),
     ({"gates": [{"kind": "better", "metric": "perplexity"}]}, "not measured"),
 ])  # fmt: skip
