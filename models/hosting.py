@@ -54,7 +54,7 @@ class Hosted(Part):
 
 
 class Pinned(Part):
-    """One version: whom it asks, and what. Two of the same values are the same version."""
+    """One version: whom it asks, and what."""
 
     url: str
     model: str

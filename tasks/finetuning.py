@@ -121,7 +121,7 @@ def why_not_trained(kind: ModelKind, champion: Weights, *, store: ObjectStore) -
         return ""
     pinned = read_pinned(store.get_folder(champion.prefix, champion.files))
     wanted = Pinned.by_the_spec(kind.hosted, kind.generation)
-    if wanted != pinned:
+    if wanted.model_copy(update={"model": pinned.model}) != pinned:
         return ""
     return (f"this API trains nothing (model.hosted.fine_tunes), and the spec names what is champion already: {pinned.model} "
             "with the same prompt. Name another model.hosted.model or generation.prompt: the next run judges it")  # fmt: skip
