@@ -32,6 +32,8 @@ _SECRETS = (
     (re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)(?:=|: )|(?:credential|signature|awsaccesskeyid)=)"
                 r"[^&\s\"'<>,]+"), r"\1***"),
     (re.compile(r"://[^/\s@]+@"), "://***@"),
+    (re.compile(r"(?i)\b(bearer )[\w.~+/=-]+"), r"\1***"),
+    (re.compile(r"\bsk-[\w-]{12,}"), "***"),
 )  # fmt: skip
 
 

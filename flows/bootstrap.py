@@ -14,7 +14,7 @@ from tasks.conclusion import bootstrap_entry, bootstrap_headline, require_useful
 from tasks.dataset import build_training_set, freeze_reference
 from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
-from tasks.finetuning import adopt, fine_tune, import_source
+from tasks.finetuning import adopt, fine_tune, import_source, pin_hosted
 from tasks.ingestion import ingest_window
 from tasks.limits import training_budget
 from tasks.registry.aliases import move_alias
@@ -81,8 +81,9 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
 def _first_candidate(
     spec: ModelSpec, start: RunStart, training_set: TrainingSet, *, base: str, store: ObjectStore
 ) -> Candidate:
-    source = import_source(spec.model, base=base, store=store)
-    if spec.model.adopt:
+    hosted = spec.model.hosted
+    source = pin_hosted(spec.kind, store=store) if hosted else import_source(spec.model, base=base, store=store)
+    if spec.model.adopt or (hosted and not hosted.fine_tunes):
         return adopt(source, kind=spec.kind, store=store)
     budget = training_budget((), policy=spec.policy, now=start.started_at)
     return fine_tune(

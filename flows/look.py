@@ -28,12 +28,14 @@ from models.contracts import (
 )
 from models.spec import ModelSpec
 from tasks.budget import spend_levels
-from tasks.conclusion import conclude, require_enough_rows, stop_at_cap
+from tasks.conclusion import NOT_TRAINED, conclude, not_trained, require_enough_rows, stop_at_cap
 from tasks.dataset import build_training_set
 from tasks.decision import decide
+from tasks.finetuning import why_not_trained
 from tasks.ingestion import ingest_window
 from tasks.limits import training_budget
 from tasks.registry.aliases import require_alias
+from tasks.registry.versions import weights_of
 from tasks.runs import open_run, pinned, read_history
 from tasks.waiting import find_waiting
 
@@ -122,6 +124,10 @@ def look(run: Run, window: Window) -> Looked:
 
 def _prepared(run: Run, looked: Looked, seen: Observation, decision: RetrainDecision) -> Looked:
     """With the rows to train on, unless they are too few, and the minutes that it may take."""
+    weights = weights_of(run.champion.manifest, store=run.work.store)
+    why_not = why_not_trained(run.spec.kind, weights, store=run.work.store)
+    if why_not:
+        return replace(looked, decision=not_trained(decision, NOT_TRAINED + why_not))
     training_set = run.training_set(seen)
     decision = require_enough_rows(decision, training_set, run.spec.training)
     if decision.action is not Action.RETRAIN:

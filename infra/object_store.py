@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import KeyTaken, MissingObject, StoreError
+from infra.api_keys import ApiKeys
 from infra.conditional import keeps_conditions, refusal
 from infra.hashing import Hashes
 from infra.release_keys import ReleaseKeys
@@ -24,7 +25,7 @@ class ObjectStore(StoredFiles):
     def __init__(self, client: Any, bucket: str, *, prefix: str, cache: Path, single_writer: bool = False) -> None:
         self.client, self.bucket, self.prefix, self.cache = client, bucket, prefix, cache
         self.single_writer = SingleWriter(client, bucket, prefix, cache.parent) if single_writer else None
-        self.release_keys, self.hashes = ReleaseKeys(), Hashes()
+        self.release_keys, self.api_keys, self.hashes = ReleaseKeys(), ApiKeys(), Hashes()
         self.timings: list[tuple[str, float, bool]] = []
         """(stage, seconds, reused) of this process, for the run's report."""
 

@@ -19,7 +19,7 @@ class OverlayStore(ObjectStore):
     def __init__(self, below: ObjectStore, folder: Path) -> None:
         super().__init__(below.client, below.bucket, prefix=below.prefix, cache=folder / "cache")
         self.cache.mkdir(parents=True)
-        self.release_keys = below.release_keys
+        self.release_keys, self.api_keys = below.release_keys, below.api_keys
         self.below, self.written = below, folder / "written"
 
     def put_bytes(self, key: str, data: bytes, *, if_absent: bool = False) -> None:

@@ -41,6 +41,11 @@ class Settings(BaseSettings):
     It is no secret, but the other half may be put here by mistake."""
     verify_key_file: Path | None = None
 
+    api_key: SecretStr | None = None
+    """Of the API that the spec's model.hosted names."""
+    api_keys: dict[str, SecretStr] = {}
+    """As JSON, address → key: of other servers that versions of a hosted model are pinned to."""
+
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
 

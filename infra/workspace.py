@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from errors import StoreError
+from infra.api_keys import read_api_keys
 from infra.encryption import Encrypted, encrypt_writes
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
@@ -64,8 +65,10 @@ def open_job_workspace(job: str, home: Path) -> Iterator[Workspace]:
 
 
 def protect(workspace: Workspace, spec: Stored) -> None:
-    """From here on writes are encrypted, and signatures demanded, as the spec says."""
-    workspace.store.release_keys = read_release_keys(Settings(), required=spec.release.require_signature)
+    """From here on writes are encrypted, and signatures demanded, as the spec says; and hosted models have their keys."""
+    settings = Settings()
+    workspace.store.release_keys = read_release_keys(settings, required=spec.release.require_signature)
+    workspace.store.api_keys = read_api_keys(settings)
     encrypt_writes(workspace.store.client, spec.storage)
 
 

@@ -57,6 +57,13 @@ class Trained:
     recipe: str
 
 
+class KeyRing(Protocol):
+    """The keys of APIs, for models that are hosted; whoever opens the store hands it in."""
+
+    def of(self, url: str, *, own_url: str) -> str | None:
+        """The key of the server at `url`; `own_url` is the one that the spec names."""
+
+
 class TaskAdapter(Protocol):
     """A loaded model of one kind."""
 
@@ -89,6 +96,15 @@ class TaskAdapter(Protocol):
 
     def save(self, folder: Path) -> None:
         """Plain `save_pretrained` files, float32."""
+
+
+def load_model(folder: Path, kind: ModelKind, *, new_head: bool = False, keys: KeyRing | None = None) -> TaskAdapter:
+    """A version's model, ready to predict."""
+    if not kind.hosted:
+        return adapter_for(kind.task).load(folder, kind, new_head=new_head)
+    from models.hosted import HostedModel
+
+    return HostedModel.load(folder, kind, new_head=new_head, keys=keys)
 
 
 def adapter_for(task: str) -> type[TaskAdapter]:

@@ -15,6 +15,8 @@ def model_card(
     labels: Sequence[str],
     measured: Sequence[Measurement],
     lineage: Lineage,
+    *,
+    library: str = "transformers",
 ) -> str:
     """Markdown with the front matter that the hub's tools read; the same inputs make the same bytes."""
     rows = [
@@ -24,7 +26,7 @@ def model_card(
     ]
     packages = ", ".join(f"{name} {number}" for name, number in sorted(lineage.packages.items()))
     return "\n".join([
-        "---", "library_name: transformers", f"pipeline_tag: {PIPELINES.get(task, task)}", "tags: [upkeep]", "---", "",
+        "---", *([f"library_name: {library}"] if library else []), f"pipeline_tag: {PIPELINES.get(task, task)}", "tags: [upkeep]", "---", "",
         f"# {model}, version {version}", "",
         *([f"Labels, in the order of the outputs: {', '.join(labels)}.", ""] if labels else []),
         "## Measured at release", "", "Sealed rows, which no run ever trained on; 95 % intervals.", "",

@@ -13,7 +13,8 @@ from typing import Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from models.generation import Generation
-from models.measures import CLASSIFICATION, MEASURED, improvement
+from models.hosting import Hosted
+from models.measures import CLASSIFICATION, MEASURED, improvement, measured_of_hosted
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -92,6 +93,18 @@ class ModelKind(Record):
     truth: Literal["label", "answer", "text"] = "label"
     """One of the labels, a text that was to be written, or the row's own text (a language model predicts it)."""
     generation: Generation = Generation(max_new_tokens=0)
+    hosted: Hosted | None = None
+    """Where the model is behind an API: how it is asked there. What it is asked is pinned in a version's file."""
+
+    @property
+    def of_versions(self) -> Self:
+        """Without what each version of a hosted model pins by itself, and how patiently it is asked: a change of these in
+        the spec changes no answer, and what was paid for is not asked again."""
+        if self.hosted is None:
+            return self
+        kept = self.hosted.model_dump(include={"logprobs", "embeddings", "at_once"})
+        hosted = Hosted.model_construct(url="", model="", **kept)
+        return self.model_copy(update={"hosted": hosted, "generation": Generation(max_new_tokens=0)})
 
     @property
     def writes(self) -> bool:
@@ -100,6 +113,8 @@ class ModelKind(Record):
     @property
     def metrics(self) -> tuple[str, ...]:
         """What is measured of it; the first decides where nobody names another."""
+        if self.hosted:
+            return measured_of_hosted(self.task, priced=self.hosted.prices is not None)
         written = {"repetition", "distinct_2"}
         return tuple(m for m in MEASURED.get(self.task, MEASURED[CLASSIFICATION]) if self.writes or m not in written)
 
@@ -362,7 +377,7 @@ class MonitoringReport(Record):
     confidence_at_release: float | None
     shares: tuple[Share, ...]
     latency_ms: Percentiles | None
-    """From the log's latency column, where the spec names one."""
+    """From the log's latency column, where the spec names one; else of a hosted model's own requests."""
     served_agreement: float | None
     """Share of rows whose logged prediction is the champion's own, where the spec names the column."""
     asked_for: int = 0
@@ -766,9 +781,9 @@ class SideBySide(Record):
     text: str
     label: str | None
     champion: str
-    champion_confidence: float
+    champion_confidence: float | None
     candidate: str
-    candidate_confidence: float
+    candidate_confidence: float | None
     content: str
 
     @property

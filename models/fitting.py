@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 def refuse_unfit(spec: "ModelSpec") -> None:
     """Raises ValueError, which pydantic makes part of its own."""
     (_refuse_writing if spec.task in WRITING else _refuse_labels)(spec)
+    if spec.model.hosted:
+        _refuse_hosted(spec)
     for gate in spec.gates:
         if not isinstance(gate, LatencyWithin):
             _refuse_metric(gate.name, gate.metric or spec.kind.metrics[0], gate, spec)
@@ -45,6 +47,20 @@ def _refuse_writing(spec: "ModelSpec") -> None:
     if spec.training.method == "head":
         raise ValueError("training.method: head trains the output layer alone, which is the vocabulary of a model that "
                          "writes; write full or lora")  # fmt: skip
+
+
+def _refuse_hosted(spec: "ModelSpec") -> None:
+    if spec.task not in WRITING:
+        raise ValueError(f"model.hosted: a model behind an API writes; task: {spec.task} has no adapter for it. Write "
+                         f"{', '.join(sorted(WRITING))}")  # fmt: skip
+    if not spec.columns.label or not spec.kind.writes:
+        raise ValueError("columns.label: a hosted model's losses cannot be seen, so it is judged by what it writes: name the "
+                         "column of the texts that were to be written, and a generation.max_new_tokens above 0")  # fmt: skip
+    if spec.generation.beams > 1:
+        raise ValueError(f"generation.beams: {spec.generation.beams}; an API has no beam search, write 1")
+    if spec.training.method != "full" or spec.training.processes > 1 or spec.training.frozen_layers:
+        raise ValueError("training: method, frozen_layers and processes say how weights are trained on this machine; those of "
+                         "a hosted model are trained by its API. Drop them")  # fmt: skip
 
 
 def _refuse_metric(name: str, metric: str, gate: object, spec: "ModelSpec") -> None:

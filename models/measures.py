@@ -30,6 +30,7 @@ MetricName = Literal[
     "perplexity", "bits_per_byte",
     "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf",
     "length_ratio", "novel_bigrams", "copied", "repetition", "distinct_2",
+    "error_rate", "cost_per_1000",
 ]  # fmt: skip
 
 
@@ -58,6 +59,8 @@ METRICS: dict[str, Metric] = {
     "copied": Metric("untranslated", "less"),
     "repetition": Metric("repetition", "less"),
     "distinct_2": Metric("distinct bigrams", "neither"),
+    "error_rate": Metric("failed requests", "less"),
+    "cost_per_1000": Metric("cost of 1,000 requests", "less", is_share=False),
 }
 MEASURED: dict[str, tuple[str, ...]] = {
     "text-classification": ("accuracy", "macro_f1"),
@@ -66,6 +69,14 @@ MEASURED: dict[str, tuple[str, ...]] = {
     "translation": ("chrf", "bleu", "length_ratio", "copied", "repetition"),
 }
 """Task → its metrics; the first is the one that decides where nobody names another. Adapters of one's own classify."""
+_ANSWERS = ("chrf", "rouge_l", "length_ratio", "repetition", "distinct_2")
+"""Of a language model whose losses nobody can see, since it is behind an API."""
+
+
+def measured_of_hosted(task: str, *, priced: bool) -> tuple[str, ...]:
+    """The task's metrics, and what only requests have: that they fail, and what they cost."""
+    said = _ANSWERS if task == "causal-lm" else MEASURED[task]
+    return (*said, "error_rate", *(["cost_per_1000"] if priced else []))
 
 
 def metric(name: str) -> Metric:

@@ -13,7 +13,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from errors import ModelError, OverBudget
-from models.adapter import Advance, Examples, Trained, adapter_for
+from models.adapter import Advance, Examples, KeyRing, Trained, load_model
 from models.contracts import Budget, ModelKind, Record, Stopped
 from models.sections import Training
 
@@ -39,15 +39,17 @@ class Request(Record):
 TRAINED = TypeAdapter(Trained)
 
 
-def train_model(request: Request, *, advance: Advance) -> Trained:
+def train_model(request: Request, *, advance: Advance, keys: KeyRing | None = None) -> Trained:
     """Writes the trained model's files to `request.saved`. Raises OverBudget at the budget's cap."""
     if request.training.processes > 1:
         return _train_together(request, advance)
-    return train_here(request, advance=advance)
+    return train_here(request, advance=advance, keys=keys)
 
 
-def train_here(request: Request, *, advance: Advance, saves: bool = True) -> Trained:
-    model = adapter_for(request.kind.task).load(request.folder, request.kind, new_head=request.new_head)
+def train_here(
+    request: Request, *, advance: Advance, saves: bool = True, keys: KeyRing | None = None
+) -> Trained:  # fmt: skip
+    model = load_model(request.folder, request.kind, new_head=request.new_head, keys=keys)
     trained = model.fine_tune(
         request.train, request.validation, training=request.training, seed=request.kind.seed, work=request.work,
         advance=advance, budget=request.budget,

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from models.hosting import Hosted
 from models.part import Part, Share, parse_period
 from models.rows import META, SLICE
 
@@ -15,13 +16,29 @@ UNSHOWN = 0.05
 
 
 class ModelSource(Part):
-    source: str = Field(description="A folder (relative to this file), an s3:// prefix or a hub id.")
+    source: str | None = Field(None, description="A folder (relative to this file), an s3:// prefix or a hub id.")
     revision: str | None = Field(None, description="The hub revision to pin; only for a hub id.")
     adopt: bool = Field(False, description="True: the source is already a classifier for these labels; "
                         "bootstrap registers it as it is instead of fine-tuning it.")  # fmt: skip
     max_tokens: int = Field(128, ge=4, le=8192, description="Longer texts are cut here.")
     trust_remote_code: dict[PythonFile, Sha256] = Field(default_factory=dict, description="Python files of the source that "
                                                  "loading it may run: name and SHA-256 of each.")  # fmt: skip
+    hosted: Hosted | None = Field(None, description="Instead of source: a model that writes, behind an OpenAI-compatible API "
+                                  "(docs/hosted.md).")  # fmt: skip
+
+    @property
+    def described(self) -> str:
+        return f"{self.hosted.model} at {self.hosted.url}" if self.hosted else str(self.source)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "ModelSource":
+        if self.hosted is None and self.source is None:
+            raise ValueError(
+                "source is missing: a folder, an s3:// prefix or a hub id; or hosted, for a model behind an API"
+            )
+        if self.hosted and (self.source or self.revision or self.trust_remote_code):
+            raise ValueError("hosted is a model behind an API, which has no source, revision or code here; drop those")
+        return self
 
     @field_validator("trust_remote_code", mode="before")
     @classmethod
@@ -107,6 +124,8 @@ class Drift(Part):
     permutations: int = Field(999, ge=199, le=99_999, description="Raised where a smaller p-value is needed.")
     min_auc: float = Field(0.54, ge=0.5, le=1, description="Effect floor of the embedding test, give or take chance.")
     min_ks: Share = Field(0.06, description="Effect floor of the distribution tests (largest gap of the CDFs).")
+    latency_factor: float = Field(2.0, ge=1, description="Only of a hosted model: latency counts as changed where it is so many "
+                                  "times what it was, or more, since it moves with the hour and the network.")  # fmt: skip
 
 
 class Policy(Part):

@@ -64,6 +64,7 @@ class ModelSpec(Part):
         return ModelKind(
             task=self.task, labels=self.labels, max_tokens=self.model.max_tokens, seed=self.seed,
             code=self.model.trust_remote_code, truth=self._truth, generation=self._generation,
+            hosted=self.model.hosted,
         )  # fmt: skip
 
     @property

@@ -70,6 +70,8 @@ def _default(key: str, field: FieldInfo, at: str, given: Mapping[str, Given]) ->
     if inner:
         lines = [*_described(f"{key}:", field.description), *(f"  {li}" for li in _part(inner, f"{at}.", given))]
         yield from (f"# {line}" for line in lines) if optional else lines
+    elif field.is_required():
+        yield from _described(f"{key}: …", field.description)
     elif optional:
         yield from _described(f"# {key}: null", field.description)
     else:

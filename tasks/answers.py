@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.contracts import ModelKind
-from models.outputs import CONFIDENCE, TEXT_LOSS, TEXT_TOKENS, columns_of
+from models.outputs import CONFIDENCE, FAILED, LATENCY, TEXT_LOSS, TEXT_TOKENS, columns_of
 from tasks.metrics.written import copied, lengths, repetition
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from models.adapter import Predictions
 
+REQUEST_LATENCY = "latency of a request"
+"""Milliseconds, which move with the hour: held against a multiple of what they were."""
 Answers = Mapping[str, "NDArray[np.float64]"]
 
 
@@ -27,6 +29,8 @@ def watched(texts: "Sequence[str]", outputs: "Predictions", kind: ModelKind) -> 
     if kind.truth == "label":
         return watched_labels(outputs.numbers, kind.labels)
     number = dict(zip(columns_of(kind), outputs.numbers.T.astype(float), strict=True))
+    if kind.hosted:
+        return _watched_requests(texts, outputs.texts or [], number, kind)
     found = {}
     if outputs.texts is not None:
         found = {"output words": lengths(outputs.texts), "output repetition": repetition(outputs.texts)}
@@ -35,6 +39,18 @@ def watched(texts: "Sequence[str]", outputs: "Predictions", kind: ModelKind) -> 
         found["output confidence"] = number[CONFIDENCE]
     if TEXT_LOSS in number:
         found["loss a token"] = number[TEXT_LOSS] / number[TEXT_TOKENS]
+    return found
+
+
+def _watched_requests(texts: "Sequence[str]", said: "Sequence[str]", number: Answers, kind: ModelKind) -> Answers:
+    """Of a hosted model: how it was served and what it wrote; how sure it was, where the API says so (a request that
+    failed is sure of nothing)."""
+    found = {REQUEST_LATENCY: number[LATENCY], "failed requests": number[FAILED], "output repetition": repetition(said)}
+    if kind.task == "translation":
+        found["output untranslated"] = copied(texts, said)
+    found["output words"] = lengths(said)
+    if kind.hosted and kind.hosted.logprobs:
+        found["output confidence"] = np.nan_to_num(number[CONFIDENCE], nan=0.0)
     return found
 
 

@@ -72,10 +72,14 @@ def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:
 
 def _samples(asked: Asked | None) -> list[Row]:
     return [
-        {"text": s.text, "label": s.label or "", "champion": f"{s.champion} ({percent(s.champion_confidence)})",
-         "candidate": f"{s.candidate} ({percent(s.candidate_confidence)})"}
+        {"text": s.text, "label": s.label or "", "champion": _sure(s.champion, s.champion_confidence),
+         "candidate": _sure(s.candidate, s.candidate_confidence)}
         for s in (asked.samples.shown if asked else ())
     ]  # fmt: skip
+
+
+def _sure(answer: str, confidence: float | None) -> str:
+    return answer if confidence is None else f"{answer} ({percent(confidence)})"
 
 
 def _drift(report: RunReport | BootstrapReport) -> list[Row]:

@@ -65,7 +65,7 @@ def detect_drift(
         signals=signals, alpha=alpha, correction=CORRECTION, reference_rows=baseline.rows.rows,
         current_rows=current.rows.rows,
         compared_rows=max(len(then), len(now)), words=moved.words, unlike=moved.unlike,
-        notes=_notes(max(baseline.rows.rows, len(comparable.rows)), policy, alpha, comparable.note),
+        notes=_notes(max(baseline.rows.rows, len(comparable.rows)), kind, policy, alpha, comparable.note),
         **_evidently(then, now, kind.labels, signals, store=store),
     )  # fmt: skip
 
@@ -78,12 +78,14 @@ def _refuse_empty(reference: int, current: int) -> None:
         )
 
 
-def _notes(largest: int, policy: Drift, alpha: float, left_out: str) -> tuple[str, ...]:
+def _notes(largest: int, kind: ModelKind, policy: Drift, alpha: float, left_out: str) -> tuple[str, ...]:
     """What a reader must know of how the numbers came about."""
     notes = {
         left_out: bool(left_out),
         f"tested at alpha = {alpha:.2g} and not drift.alpha = {policy.alpha:g}: so soon after the last run, "
         "policy.false_alarms_a_year affords no more": alpha < policy.alpha,
+        "embeddings are of hashed words, since no embedding model is named: they see which words come in, not what they mean":
+            kind.hosted is not None and kind.hosted.embeddings is None,
         f"distributions and Evidently's report are of a seeded sample of {SAMPLE_ROWS} rows a side":
             largest > SAMPLE_ROWS,
         f"embeddings were compared on a seeded sample of {policy.max_rows} rows a side": largest > policy.max_rows,

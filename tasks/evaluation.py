@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.adapter import ROWS_AT_ONCE, Predictions, TaskAdapter, adapter_for
+from models.adapter import ROWS_AT_ONCE, Predictions, TaskAdapter, load_model
 from models.contracts import (
     Comparison,
     Latency,
@@ -96,7 +96,7 @@ def measure_release(
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
     folder = store.get_folder(weights.prefix, weights.files)
-    return adapter_for(kind.task).load(folder, kind, new_head=False)
+    return load_model(folder, kind, keys=store.api_keys)
 
 
 def _judged(

@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory, mkdtemp
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,8 +16,9 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.sending import Outgoing
 from infra.stages import once
-from models.adapter import Examples, adapter_for
+from models.adapter import Examples, load_model
 from models.contracts import Budget, Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
+from models.hosting import HOSTED_FILE, Pinned, read_pinned
 from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
 from models.processes import Request, train_model
 from models.sections import ModelSource, Training
@@ -43,8 +44,8 @@ def fine_tune(
                       training=training, work=work, budget=budget, saved=saved)  # fmt: skip
     try:
         with bar("training", total=1000, unit="thousandths of the steps") as advance:
-            trained = train_model(request, advance=advance)
-        weights = store_folder(saved, store, code=kind.code, parent=parent)
+            trained = train_model(request, advance=advance, keys=store.api_keys)
+        weights = store_folder(saved, store, code=kind.code, parent=parent, hosted=kind.hosted is not None)
     finally:
         shutil.rmtree(saved, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
@@ -57,7 +58,7 @@ def fine_tune(
 def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     """The source as it is, once it has been loaded and fits the spec."""
     folder = store.get_folder(source.prefix, source.files)
-    model = adapter_for(kind.task).load(folder, kind, new_head=False)
+    model = load_model(folder, kind, keys=store.api_keys)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
     return Candidate(**_files(source), parent=None, recipe="adopted as it is", cost=cost, curve=())
@@ -70,10 +71,10 @@ def import_source(source: ModelSource, *, base: str, store: ObjectStore) -> Weig
     Raises UnsafeModel where a folder or prefix holds a pickle, an archive, or code that the spec does not name.
     From the hub, only files that a model may consist of are asked for.
     """
-    code = source.trust_remote_code
-    if source.source.startswith("s3://"):
-        return _from_prefix(source.source.rstrip("/") + "/", code, store)
-    folder = Path(base) / source.source
+    code, named = source.trust_remote_code, source.source or ""
+    if named.startswith("s3://"):
+        return _from_prefix(named.rstrip("/") + "/", code, store)
+    folder = Path(base) / named
     return store_folder(folder if folder.is_dir() else _from_hub(source, folder), store, code=code)
 
 
@@ -96,7 +97,7 @@ def _from_hub(source: ModelSource, looked_at: Path) -> Path:
 
     try:
         wanted = [*MODEL_FILES, *source.trust_remote_code]
-        return Path(snapshot_download(source.source, revision=source.revision, allow_patterns=wanted))
+        return Path(snapshot_download(source.source or "", revision=source.revision, allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
         reason = str(problem).splitlines()[0]
         raise ModelError(
@@ -105,17 +106,38 @@ def _from_hub(source: ModelSource, looked_at: Path) -> Path:
         ) from problem
 
 
-def store_folder(folder: Path, store: ObjectStore, *, code: Code = NO_CODE, parent: Weights | None = None) -> Weights:
-    """Uploads a model's files (safetensors, text and the code that the spec trusts) under the digest of them all.
+@task(name="pin hosted model", cache_policy=NO_CACHE)
+def pin_hosted(kind: ModelKind, *, store: ObjectStore) -> Weights:
+    """The model id and prompt of the spec, as the one file of a version."""
+    from models.hosted import pin
+
+    with TemporaryDirectory(dir=store.work, prefix="pinned-") as folder:
+        return store_folder(pin(kind, Path(folder) / "version"), store, hosted=True)
+
+
+def why_not_trained(kind: ModelKind, champion: Weights, *, store: ObjectStore) -> str:
+    """Of a hosted model whose API trains nothing: why there is no candidate; empty where there is one."""
+    if kind.hosted is None or kind.hosted.fine_tunes:
+        return ""
+    pinned = read_pinned(store.get_folder(champion.prefix, champion.files))
+    wanted = Pinned.by_the_spec(kind.hosted, kind.generation)
+    if wanted.model_copy(update={"model": pinned.model}) != pinned:
+        return ""
+    return (f"this API trains nothing (model.hosted.fine_tunes), and the spec names what is champion already: {pinned.model} "
+            "with the same prompt. Name another model.hosted.model or generation.prompt: the next run judges it")  # fmt: skip
+
+
+def store_folder(
+    folder: Path, store: ObjectStore, *, code: Code = NO_CODE, parent: Weights | None = None, hosted: bool = False
+) -> Weights:
+    """Uploads a model's files (safetensors, text and the code that the spec trusts; of a hosted model its one file) under
+    the digest of them all.
 
     Files that `parent` has, byte for byte, are copied inside the store and not sent.
     """
     refuse_unsafe(folder, code=code)
     paths = [p for p in select_files(folder, code) if p.name not in OURS]
-    if not any(p.suffix == ".safetensors" for p in paths):
-        found = sorted(p.name for p in folder.iterdir()) or "nothing"
-        raise ModelError(f"no *.safetensors in the model folder (found {found}); Upkeep never loads pickles: "
-                         "convert the model once with `save_pretrained`")  # fmt: skip
+    _require_model(folder, paths, hosted=hosted)
     hashed = zip(paths, store.hashes.of_all(paths), strict=True)
     files = tuple(FileEntry(path=p.name, sha256=sha256, bytes=p.stat().st_size) for p, sha256 in hashed)
     digest = folder_digest(files)
@@ -126,6 +148,15 @@ def store_folder(folder: Path, store: ObjectStore, *, code: Code = NO_CODE, pare
     store.put_files([Outgoing(store.uri(weights.prefix + file.path), folder / file.path, file.sha256)
                      for file in missing if file.path not in copied])  # fmt: skip
     return weights
+
+
+def _require_model(folder: Path, paths: list[Path], *, hosted: bool) -> None:
+    found = sorted(p.name for p in folder.iterdir()) or "nothing"
+    if hosted and [p.name for p in paths] != [HOSTED_FILE]:
+        raise ModelError(f"a version of a hosted model is {HOSTED_FILE} and nothing else (found {found})")
+    if not hosted and not any(p.suffix == ".safetensors" for p in paths):
+        raise ModelError(f"no *.safetensors in the model folder (found {found}); Upkeep never loads pickles: "
+                         "convert the model once with `save_pretrained`")  # fmt: skip
 
 
 def _copy_from(parent: Weights, missing: list[FileEntry], prefix: str, store: ObjectStore) -> set[str]:

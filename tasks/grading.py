@@ -11,7 +11,7 @@ import numpy as np
 
 from models.contracts import Estimate, ModelKind
 from models.measures import METRICS
-from models.outputs import BYTES, LOSS, TOKENS, columns_of
+from models.outputs import BYTES, FAILED, LOSS, SENT, TOKENS, WRITTEN, columns_of
 from tasks.metrics import summed
 from tasks.metrics.labelled import Labelled
 from tasks.metrics.summed import Summed
@@ -68,9 +68,10 @@ def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grad
         truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
         return Labelled(truth, outputs.numbers.argmax(1).astype(np.int64), len(kind.labels), kind.seed)
     texts, references = rows["text"].astype(str).tolist(), rows["label"].astype(str).tolist()
-    made = (
-        _of_a_language_model(outputs, kind) if kind.task == "causal-lm" else _against(texts, references, outputs, kind)
-    )
+    losses_known = kind.task == "causal-lm" and not kind.hosted
+    made = _of_a_language_model(outputs, kind) if losses_known else _against(texts, references, outputs, kind)
+    if kind.hosted:
+        made |= _of_requests(outputs, kind)
     return Sums({name: made[name] for name in kind.metrics})
 
 
@@ -96,14 +97,30 @@ def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, S
 def _against(texts: list[str], references: list[str], outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
     from tasks.metrics.language import mean
     from tasks.metrics.references import bleu, chrf, length_ratio, rouge
-    from tasks.metrics.written import copied, novel_bigrams, repetition
+    from tasks.metrics.written import copied, distinct_bigrams, novel_bigrams, repetition
 
     said = list(outputs.texts or [])
     found = {"length_ratio": length_ratio(said, references), "repetition": mean("repetition", repetition(said))}
+    if kind.task == "causal-lm":
+        return {**found, **rouge(said, references), "chrf": chrf(said, references),
+                "distinct_2": mean("distinct_2", distinct_bigrams(said))}  # fmt: skip
     if kind.task == "summarization":
         return {**found, **rouge(said, references), "novel_bigrams": mean("novel_bigrams", novel_bigrams(texts, said))}
     return {**found, "chrf": chrf(said, references), "copied": mean("copied", copied(texts, said)),
             "bleu": bleu(said, references, tokens=kind.generation.bleu_tokens)}  # fmt: skip
+
+
+def _of_requests(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
+    """Of a hosted model: what each request came to, and cost."""
+    from tasks.metrics.language import mean
+
+    number = dict(zip(columns_of(kind), outputs.numbers.T.astype(float), strict=True))
+    found = {"error_rate": mean("error_rate", number[FAILED], "share of failed requests, jackknife")}
+    prices = kind.hosted.prices if kind.hosted else None
+    if prices:
+        each = 1000 * prices.of(number[SENT], number[WRITTEN])
+        found["cost_per_1000"] = mean("cost_per_1000", each, "mean of tokens × prices, jackknife")
+    return found
 
 
 def known_metrics(metrics: tuple[str, ...]) -> tuple[str, ...]:

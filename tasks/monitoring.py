@@ -21,6 +21,7 @@ from models.contracts import (
     Share,
     Table,
 )
+from models.outputs import LATENCY, columns_of
 from tasks.grading import got_worse, grade, known_metrics
 from tasks.metrics.classification import accuracy_fell, f1_fell
 from tasks.outputs import answers_of, confidence_of, outputs_of
@@ -48,7 +49,7 @@ def monitor_quality(
         quality=_quality(champion, frame[known], _where(now, known), kind),
         confidence=_confidence(now, kind), confidence_at_release=_confidence(then, kind),
         shares=_shares(kind, now, then, frame["label"][known]),
-        latency_ms=_latency(frame), served_agreement=_agreement(frame, answers_of(now, kind)),
+        latency_ms=_latency(frame, now, kind), served_agreement=_agreement(frame, answers_of(now, kind)),
     )  # fmt: skip
 
 
@@ -81,7 +82,9 @@ def _where(outputs: Predictions, chosen: "NDArray[np.bool_]") -> Predictions:
 def _confidence(outputs: Predictions, kind: ModelKind) -> float | None:
     """The mean; None where no answer is given."""
     answered = len(outputs.numbers) and (kind.truth == "label" or outputs.texts is not None)
-    return float(confidence_of(outputs, kind).mean()) if answered else None
+    told = confidence_of(outputs, kind) if answered else np.zeros(0)
+    told = told[~np.isnan(told)]  # an API that gives none
+    return float(told.mean()) if len(told) else None
 
 
 def _shares(kind: ModelKind, now: Predictions, then: Predictions, truth: "pd.Series[str]") -> tuple[Share, ...]:
@@ -96,8 +99,11 @@ def _shares(kind: ModelKind, now: Predictions, then: Predictions, truth: "pd.Ser
     )  # fmt: skip
 
 
-def _latency(frame: "pd.DataFrame") -> Percentiles | None:
+def _latency(frame: "pd.DataFrame", outputs: Predictions, kind: ModelKind) -> Percentiles | None:
+    """As logged; else, of a hosted model, as it was just seen."""
     values = frame["latency"].dropna().to_numpy(float)
+    if kind.hosted and not len(values):
+        values = outputs.numbers[:, columns_of(kind).index(LATENCY)].astype(float)
     if not len(values):
         return None
     p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))

@@ -164,7 +164,7 @@ def trace_lineage(
     spec: ModelSpec, start: RunStart, window: Window, training_set: TrainingSet, candidate: Candidate
 ) -> Lineage:
     """Where a version comes from, enough to make it again."""
-    parent = f"version {candidate.parent}" if candidate.parent else spec.model.source
+    parent = f"version {candidate.parent}" if candidate.parent else spec.model.described
     return Lineage(
         run_id=start.run_id, spec=json.dumps(spec.model_dump(mode="json")), spec_digest=spec.digest, source=parent,
         window_digest=window.table.sha256, training_digest=_digest(training_set), recipe=candidate.recipe,

@@ -12,19 +12,24 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.adapter import ROWS_AT_ONCE, adapter_for
+from models.adapter import ROWS_AT_ONCE, load_model
 from models.contracts import Artifact, ModelKind, Scores, Table, Weights
 from tasks.score_files import write_scores
 
 
 @task(name="score rows", cache_policy=NO_CACHE)
-@once("outputs")
 def score_rows(
     rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore,
 ) -> Scores:  # fmt: skip
     """The model's outputs for every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many."""
+    return _scored(rows, weights, kind=kind.of_versions, asking=kind, store=store)
+
+
+@once("outputs", besides=frozenset({"asking"}))
+def _scored(rows: Table, weights: Weights, *, kind: ModelKind, asking: ModelKind, store: ObjectStore) -> Scores:
+    """`kind` is what decides the outputs, `asking` how a hosted model is asked for them."""
     folder = store.get_folder(weights.prefix, weights.files)
-    model = adapter_for(kind.task).load(folder, kind, new_head=False)
+    model = load_model(folder, asking, keys=store.api_keys)
     began = time.perf_counter()
     with TemporaryDirectory(prefix="upkeep-") as folder_name, bar("scoring", total=rows.rows, unit="rows") as advance:
         path = Path(folder_name) / "scores.arrow"

@@ -15,7 +15,8 @@ import numpy as np
 
 from models.contracts import DriftSignal
 from models.sections import Drift
-from tasks.metrics.two_sample import Tested, categories, ks, mmd
+from tasks.answers import REQUEST_LATENCY
+from tasks.metrics.two_sample import Tested, categories, ks, ks_larger, mmd
 from tasks.metrics.vocabulary import out_of_vocabulary
 from tasks.sides import Side
 
@@ -82,7 +83,8 @@ def _questions(
 ) -> Iterator[Question]:
     yield _embeddings("embeddings", "embedding", reference, current, policy, policy.max_rows)
     for name, values in reference.answers.items():
-        yield _distribution(name, "prediction", values, current.answers[name], policy)
+        ask = _slower if name == REQUEST_LATENCY else _distribution
+        yield ask(name, "prediction", values, current.answers[name], policy)
     for name, values in reference.descriptors.items():
         yield _distribution(name, "text", values, current.descriptors[name], policy)
     if vocabulary:
@@ -138,6 +140,18 @@ def _distribution(
     detail = f"median {np.median(then):.3g} → {np.median(now):.3g}, mean {then.mean():.3g} → {now.mean():.3g}"
     return Question(
         name, family, "Kolmogorov-Smirnov", "largest gap", policy.min_ks, detail, lambda _b, _rng: ks(then, now)
+    )
+
+
+def _slower(
+    name: str, family: str, then: "NDArray[np.floating]", now: "NDArray[np.floating]", policy: Drift
+) -> Question:
+    """Not whether it changed, which it does by the hour, but whether it is more than so many times what it was."""
+    factor = policy.latency_factor
+    detail = f"median {np.median(then):.3g} → {np.median(now):.3g} ms, held against {factor:g} times the former"
+    method = "Kolmogorov-Smirnov, one-sided"
+    return Question(
+        name, family, method, "largest gap", policy.min_ks, detail, lambda _b, _rng: ks_larger(factor * then, now)
     )
 
 

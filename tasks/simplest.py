@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.contracts import ModelKind
+from models.outputs import columns_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,5 +35,5 @@ def _copying(rows: "pd.DataFrame", kind: ModelKind) -> float:
     from models.adapter import Predictions
     from tasks.grading import grade
 
-    nothing = np.zeros((len(rows), 1), np.float32)
+    nothing = np.zeros((len(rows), len(columns_of(kind))), np.float32)
     return grade(rows, Predictions(nothing, nothing, rows["text"].tolist()), kind).measure(kind.metrics[0]).value

@@ -49,11 +49,16 @@ def refuse_too_many(tally: Tally, policy: Validation, *, read: int, rejects: Tab
     reasons = tally.reasons()
     broken = [r for r in reasons if r.reason not in DUPLICATES | {SUPERSEDED}]
     repeated = [r for r in reasons if r.reason in DUPLICATES]
+    nothing_left = sum(r.rows for r in reasons) == read
     for found, what, limit, name in (
         (broken, "broken", policy.max_bad_share, "max_bad_share"),
         (repeated, "duplicates", policy.max_duplicate_share, "max_duplicate_share"),
     ):
-        new = sum(c.rows for c in tally.new_classes(policy.new_class_rows)) if what == "broken" else 0
+        new = (
+            sum(c.rows for c in tally.new_classes(policy.new_class_rows))
+            if what == "broken" and not nothing_left
+            else 0
+        )
         bad = sum(r.rows for r in found) - new
         if bad > limit * read:
             top = "; ".join(f"{r.reason} ({r.rows} rows, e.g. {r.example})" for r in found[:3])

@@ -64,6 +64,15 @@ def ks(reference: Sample, current: Sample) -> Tested:
     return Tested(float(found.statistic), float(found.pvalue), float(found.statistic))
 
 
+def ks_larger(reference: Sample, current: Sample) -> Tested:
+    """Kolmogorov-Smirnov, one-sided: are current numbers larger? Effect: by how much more of the reference's numbers lie
+    below some value, at the most. Raises as `ks` does."""
+    _sizes(reference, current)
+    _finite(np.concatenate([reference, current]))
+    found = stats.ks_2samp(reference, current, alternative="greater", method="auto")
+    return Tested(float(found.statistic), float(found.pvalue), float(found.statistic))
+
+
 def categories(
     reference: NDArray[np.int64], current: NDArray[np.int64], *, kinds: int, permutations: int, rng: np.random.Generator
 ) -> Tested:

@@ -11,7 +11,7 @@ from errors import SpecError
 from infra.files import draft_of, folder_digest
 from infra.keys import MANIFEST
 from infra.object_store import ObjectStore
-from models.adapter import adapter_for
+from models.adapter import load_model
 from models.contracts import Manifest, ModelKind
 from tasks.security.signing import copy_signature, require_signature
 
@@ -23,7 +23,7 @@ def verify_version(manifest: Manifest, *, kind: ModelKind, store: ObjectStore) -
     draft = Path(mkdtemp(dir=store.work, prefix="verify-"))
     try:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
-        adapter_for(manifest.task).load(draft, kind, new_head=False)
+        load_model(draft, kind.model_copy(update={"task": manifest.task}), keys=store.api_keys)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return manifest

@@ -54,7 +54,9 @@ def publish(
     if is_entombed(version, store=store):  # since it was claimed; a manifest goes only after its tombstone
         raise StoreError(f"`upkeep gc` deleted version {version} at this very moment. Nothing was changed; run again.")
     written = {
-        CARD: model_card(model, version, kind.task, kind.labels, measured, lineage).encode(),
+        CARD: model_card(
+            model, version, kind.task, kind.labels, measured, lineage, library="" if kind.hosted else "transformers"
+        ).encode(),
         EVIDENCE: evidence.model_dump_json(indent=1).encode(),
     }
     manifest = Manifest(

@@ -155,6 +155,14 @@ def test_wrong_settings_are_told_without_what_they_hold(
         assert planted.found_in("".join(traceback.format_exception(caught.value))) == [], name
 
 
+def test_keys_of_apis_that_cannot_be_read_are_told_without_their_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wrong in (f'{{"https://api.example": "{TOKEN}"', f'["{TOKEN}"]', f'{{"a": ["{TOKEN}"]}}'):
+        monkeypatch.setenv("UPKEEP_API_KEYS", wrong)
+        with pytest.raises(ValueError, match="api_keys") as caught:
+            Settings()
+        assert TOKEN not in "".join(traceback.format_exception(caught.value)), wrong
+
+
 def test_a_setting_that_cannot_be_read_is_told_without_its_value() -> None:
     with pytest.raises(ValueError, match="s3_secret_key") as caught:
         Settings(s3_secret_key=20261124)  # type: ignore[arg-type]
@@ -182,5 +190,6 @@ def test_a_presigned_address_in_a_spec_is_not_repeated_by_the_error_that_refuses
 def test_what_looks_like_a_credential_is_struck_out_and_the_rest_is_left() -> None:
     assert redacted("s3://b/models/x@champion: access denied") == "s3://b/models/x@champion: access denied"
     assert redacted("no valid signature: see http://u:p@host/x") == "no valid signature: see http://***@host/x"
+    assert redacted("no: Bearer abc.def-1 and sk-proj-0123456789ab") == "no: Bearer *** and ***"
     assert redacted(f"GET /x?{PRESIGNED} failed") == (
         "GET /x?X-Amz-Credential=***&X-Amz-Security-Token=***&X-Amz-Signature=*** failed")  # fmt: skip

@@ -53,7 +53,8 @@ def test_every_problem_is_listed_at_once() -> None:
 
 
 def test_a_missing_field_is_named() -> None:
-    assert "model.source: missing" in _refusal(model={})
+    assert "data.sources: missing" in _refusal(data={})
+    assert "model: source is missing" in _refusal(model={})
 
 
 def test_a_refused_value_is_shown() -> None:

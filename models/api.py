@@ -1,0 +1,150 @@
+"""Requests to an OpenAI-compatible API: again where it pays, bounded in time and size, and never a word of the key."""
+
+import json
+import threading
+import time
+import weakref
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+
+from errors import ModelError
+from models.hosting import Hosted
+
+FIRST_WAIT, LONGEST_BACKOFF, LONGEST_WAIT = 0.5, 30.0, 300.0
+"""Seconds: before the second try, then twice as long each time; who is told to wait longer than the last is refused."""
+LARGEST = 32 << 20
+AGAIN = {408, 425, 429}
+TOLD_CHARS = 200
+_WAYS_OUT = {
+    **dict.fromkeys((401, 402, 403), "Set UPKEEP_API_KEY to a key that may use this model (UPKEEP_API_KEYS for a version that "
+                    "is pinned to another server than the spec's); a run keeps it nowhere"),
+    **dict.fromkeys((404, 405, 410), "The address is wrong, or the model is not there (any more): look at model.hosted.url and "
+                    "model.hosted.model"),
+    **dict.fromkeys((301, 302, 303, 307, 308), "It points elsewhere, and a key is not carried there: write that address into "
+                    "model.hosted.url"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of a request after its last try. `problem` says why there is none; then `body` is empty."""
+
+    body: Mapping[str, Any] = field(default_factory=dict)
+    ms: float = 0.0
+    """Of the last try, without waiting for it."""
+    problem: str = ""
+    again: bool = False
+    wait: float = 0.0
+
+
+class Api:
+    """One server, for several threads. Whoever is told to wait makes all wait."""
+
+    def __init__(self, url: str, hosted: Hosted, key: str | None) -> None:
+        self.url, self._key = url, key
+        self.timeout, self.retries = hosted.timeout, hosted.retries
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        limits = httpx.Limits(max_connections=hosted.at_once, max_keepalive_connections=hosted.at_once)
+        self._client = httpx.Client(headers=headers, timeout=hosted.timeout, limits=limits)
+        self._stopped, self._not_before = threading.Event(), 0.0
+        weakref.finalize(self, self._client.close)
+
+    def request(self, method: str, path: str, *, only_once: bool = False, **content: Any) -> Reply:
+        """Raises ModelError where every other request would be refused as well. `only_once`: what may have reached the
+        server is not sent again."""
+        reply = Reply(problem="stopped")
+        for number in range(self.retries + 1):
+            if self._stopped.wait(max(0.0, self._not_before - time.monotonic())):
+                break
+            reply = self._try(method, path, content)
+            surely_refused = reply.wait > 0 or not only_once
+            wait = max(reply.wait, min(LONGEST_BACKOFF, FIRST_WAIT * 2**number))
+            if not (reply.again and surely_refused) or wait > LONGEST_WAIT or number == self.retries:
+                break
+            if reply.wait:
+                self._not_before = max(self._not_before, time.monotonic() + wait)
+            elif self._stopped.wait(wait):
+                break
+        return reply
+
+    def stop(self) -> None:
+        """Nobody waits or asks any longer."""
+        self._stopped.set()
+
+    def failed(self, path: str, told: str, way_out: str) -> ModelError:
+        return ModelError(self._unkeyed(f"{self.url}{path}: {told}. {way_out}."))
+
+    def _try(self, method: str, path: str, content: Mapping[str, Any]) -> Reply:
+        began = time.monotonic()
+        try:
+            with self._client.stream(method, self.url + path, **content) as response:
+                data = self._read(response, began + self.timeout)
+        except (httpx.TimeoutException, _TooSlow):
+            return Reply(ms=_since(began), problem=f"no answer within {self.timeout:g} s", again=True)
+        except httpx.InvalidURL as problem:
+            raise self.failed(path, f"is no address ({problem})", "Mend model.hosted.url") from problem
+        except httpx.HTTPError as problem:
+            return Reply(ms=_since(began), problem=self._unkeyed(f"{type(problem).__name__}: {problem}"), again=True)
+        return self._judged(path, response, data, _since(began))
+
+    @staticmethod
+    def _read(response: httpx.Response, deadline: float) -> bytes:
+        """httpx bounds the time between two bytes only."""
+        data = bytearray()
+        for chunk in response.iter_bytes():
+            data += chunk
+            if time.monotonic() > deadline or len(data) > LARGEST:
+                raise _TooSlow
+        return bytes(data)
+
+    def _judged(self, path: str, response: httpx.Response, data: bytes, ms: float) -> Reply:
+        status = response.status_code
+        try:
+            body = json.loads(data)
+        except (ValueError, RecursionError):
+            body = None
+        if status < 300:
+            if isinstance(body, dict):
+                return Reply(body, ms)
+            return Reply(ms=ms, problem=f"{status}, and what came is no JSON object", again=True)
+        problem = f"{status} {response.reason_phrase}{self._told(body)}"
+        if status in _WAYS_OUT:
+            raise self.failed(path, problem, _WAYS_OUT[status])
+        again = status in AGAIN or status >= 500
+        wait = max(FIRST_WAIT if status == 429 else 0.0, _retry_after(response)) if again else 0.0
+        return Reply(ms=ms, problem=problem, again=again, wait=wait)
+
+    def _told(self, body: Any) -> str:
+        """The server's own words: they may repeat what it was sent."""
+        error = body.get("error", body.get("detail")) if isinstance(body, dict) else None
+        words = error.get("message") if isinstance(error, dict) else error
+        return self._unkeyed(f" ({words[:TOLD_CHARS]})") if isinstance(words, str) and words else ""
+
+    def _unkeyed(self, text: str) -> str:
+        return text.replace(self._key, "***") if self._key else text
+
+
+class _TooSlow(Exception):
+    pass
+
+
+def _since(began: float) -> float:
+    return 1000 * (time.monotonic() - began)
+
+
+def _retry_after(response: httpx.Response) -> float:
+    """Seconds, which a server gives as a number or as a date; 0 where it says nothing that can be read."""
+    told = response.headers.get("retry-after", "")
+    try:
+        return max(0.0, float(told))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, (parsedate_to_datetime(told) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0

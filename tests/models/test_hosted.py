@@ -1,0 +1,421 @@
+"""A model behind an API that fails in every way that servers do."""
+
+import math
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from errors import ModelError, OverBudget, SpecError
+from infra.api_keys import ApiKeys
+from models import api, hosted_tuning
+from models.adapter import Examples
+from models.contracts import Budget, ModelKind
+from models.generation import Generation
+from models.hashed_words import WIDTH, hashed_words
+from models.hosted import HostedModel, pin
+from models.hosting import HOSTED_FILE, read_pinned
+from models.outputs import columns_of
+from models.sections import Training
+from models.spec import ModelSpec, parse_spec
+from tests.apis import KEY, Answer, Asked, Decide, FaultyApi, completion, faulty_api
+
+SPEC: dict[str, Any] = {
+    "name": "m", "task": "translation", "model": {"hosted": {"url": "https://api.example.com/v1", "model": "a-2026"}},
+    "data": {"sources": ["d.csv"]}, "columns": {"text": "text", "label": "label"},
+}  # fmt: skip
+KEYS = ApiKeys(SecretStr(KEY))
+Serve = Callable[[Decide], FaultyApi]
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "FIRST_WAIT", 0.01)
+    monkeypatch.setattr(hosted_tuning, "POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+def serve() -> Iterator[Serve]:
+    with ExitStack() as servers:
+        yield lambda decide: servers.enter_context(faulty_api(decide))
+
+
+def kind_at(url: str, **hosted: Any) -> ModelKind:
+    spec = parse_spec(
+        {**SPEC, "model": {"hosted": {"url": url, "model": "a-2026", "retries": 3, "timeout": 5, **hosted}},
+         "generation": {"prompt": "To German: {text}", "max_new_tokens": 9}}, where="x",
+    )  # fmt: skip
+    return spec.kind
+
+
+def load(kind: ModelKind, folder: Path) -> HostedModel:
+    return HostedModel.load(pin(kind, folder / "pinned"), kind, new_head=False, keys=KEYS)
+
+
+def echo(asked: Asked) -> Answer:
+    return completion(asked.text.removeprefix("To German: ").upper())
+
+
+def once(*first: Answer, then: Decide = echo, path: str = "row") -> Decide:
+    """Answers the first requests for a text that holds `path` so, and all others by `then`."""
+    left, lock = list(first), threading.Lock()
+
+    def decide(asked: Asked) -> Answer:
+        with lock:
+            return left.pop(0) if left and path in asked.text else then(asked)
+
+    return decide
+
+
+def ignore(_: int) -> None:
+    pass
+
+
+def test_each_text_is_asked_with_the_prompt_at_temperature_0_and_answers_keep_their_order(
+    serve: Serve, tmp_path: Path
+) -> None:
+    def decide(asked: Asked) -> Answer:
+        time.sleep(0.01)
+        return echo(asked)
+
+    server = serve(decide)
+    kind = kind_at(server.url, at_once=3)
+    done: list[int] = []
+    texts = [f"row {i}" for i in range(40)]
+    found = load(kind, tmp_path).predict(texts, advance=done.append)
+    assert found.texts == [text.upper() for text in texts]
+    assert (
+        sum(done) == 40 and found.numbers.shape == (40, len(columns_of(kind))) and found.embeddings.shape == (40, WIDTH)
+    )
+    number = dict(zip(columns_of(kind), found.numbers.T, strict=True))
+    assert (number["sent tokens"] == 12).all() and (number["failed"] == 0).all() and (number["latency"] > 0).all()
+    assert np.isnan(number["confidence"]).all()
+    body = server.asked[-1].json
+    assert (body["model"], body["temperature"], body["max_tokens"]) == ("a-2026", 0, 9)
+    assert body["messages"][0]["content"].startswith("To German: row")
+    assert 1 < server.at_once <= 3
+    assert server.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("fault", [
+    Answer(429, {"error": {"message": "slow down"}}, {"Retry-After": "0.2"}),
+    Answer(500, b"oops"), Answer(503, b"", {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}),
+    Answer(200, b"{not json"), Answer(200, [1]),
+], ids=["429", "500", "503", "malformed", "no object"])  # fmt: skip
+def test_what_passes_by_is_asked_again_and_leaves_no_trace(fault: Answer, serve: Serve, tmp_path: Path) -> None:
+    server = serve(once(fault, fault))
+    found = load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore)
+    assert found.texts == ["ROW"] and len(server.asked) == 1 + 3
+    assert found.numbers[0, 2] == 0
+
+
+def test_whoever_is_told_to_wait_makes_all_wait_as_long(serve: Serve, tmp_path: Path) -> None:
+    times: list[float] = []
+    refused = once(Answer(429, {}, {"Retry-After": "0.6"}), path="first")
+
+    def decide(asked: Asked) -> Answer:
+        times.append(time.monotonic())
+        return refused(asked)
+
+    server = serve(decide)
+    model = load(kind_at(server.url, at_once=1), tmp_path)
+    times.clear()
+    model.predict(["first", "second"], advance=ignore)
+    assert len(times) == 3 and times[1] - times[0] >= 0.6
+
+
+def test_who_asks_to_wait_for_an_hour_is_not_waited_for(serve: Serve, tmp_path: Path) -> None:
+    server = serve(once(*[Answer(429, {}, {"Retry-After": "3600"})] * 9))
+    began = time.monotonic()
+    assert load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore).texts == [""]
+    assert time.monotonic() - began < 3
+
+
+def test_a_server_that_is_too_slow_or_trickles_is_given_up_in_time(serve: Serve, tmp_path: Path) -> None:
+    def decide(asked: Asked) -> Answer:
+        if "slow" in asked.text:
+            time.sleep(0.8)
+        return echo(asked)
+
+    server = serve(decide)
+    found = load(kind_at(server.url, timeout=0.3, retries=1), tmp_path).predict(["slow", "quick"], advance=ignore)
+    assert found.texts == ["", "QUICK"]
+    assert found.numbers[:, 2].tolist() == [1, 0]
+    assert 250 < found.numbers[0, 1] < 2000
+
+
+def test_a_row_that_the_api_refuses_is_an_empty_answer_and_a_failure(serve: Serve, tmp_path: Path) -> None:
+    def decide(asked: Asked) -> Answer:
+        return Answer(400, {"error": {"message": "too long"}}) if "row 7" in asked.text else echo(asked)
+
+    server = serve(decide)
+    found = load(kind_at(server.url), tmp_path).predict([f"row {i}" for i in range(20)], advance=ignore)
+    assert found.texts is not None and found.texts[7] == "" and found.numbers[:, 2].sum() == 1
+    assert len(server.asked) == 21  # it was not asked again
+
+
+@pytest.mark.parametrize("odd", [
+    b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"logprob": 1e9}]}}], "usage": {"prompt_tokens": 1}}',
+    b'{"choices": [{"message": {"content": "x"}, "logprobs": null}], "usage": {"prompt_tokens": NaN}}',
+    b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [7]}}], "usage": {"prompt_tokens": -1e999}}',
+    b'{"choices": [{"message": {"content": "x"}}], "usage": [1]}',
+])  # fmt: skip
+def test_odd_numbers_in_an_answer_are_no_numbers(odd: bytes, serve: Serve, tmp_path: Path) -> None:
+    found = load(kind_at(serve(lambda _: Answer(body=odd)).url), tmp_path).predict(["row"], advance=ignore)
+    assert found.texts == ["x"] and np.isfinite(found.numbers[0, 1:]).all() and not found.numbers[0, 0] > 1
+
+
+@pytest.mark.parametrize("odd", [b'{"choices": []}', b'{"choices": [{"message": "x"}]}', b"[" * 100_000, b"\xff"])
+def test_what_holds_no_answer_is_a_failure(odd: bytes, serve: Serve, tmp_path: Path) -> None:
+    server = serve(once(*[Answer(body=odd)] * 9))
+    found = load(kind_at(server.url, retries=1), tmp_path).predict(["row"], advance=ignore)
+    assert found.texts == [""] and found.numbers[0, 2] == 1
+
+
+@pytest.mark.parametrize("said", ["", None])
+def test_an_empty_answer_is_an_answer(said: str | None, serve: Serve, tmp_path: Path) -> None:
+    server = serve(lambda _: completion(said))
+    found = load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore)
+    assert found.texts == [""] and found.numbers[0, 2] == 0
+
+
+def test_half_a_surrogate_pair_in_an_answer_can_be_stored(serve: Serve, tmp_path: Path) -> None:
+    server = serve(lambda _: completion("caf\ud83d"))
+    assert load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore).texts == ["caf?"]
+
+
+def test_too_many_failures_stop_the_run_with_the_last_reason(serve: Serve, tmp_path: Path) -> None:
+    def decide(asked: Asked) -> Answer:
+        return Answer(422, {"detail": "bad row"}) if "bad" in asked.text else echo(asked)
+
+    server = serve(decide)
+    model = load(kind_at(server.url), tmp_path)
+    texts = [f"bad {i}" if i % 5 == 0 else f"row {i}" for i in range(40)]
+    with pytest.raises(
+        ModelError, match=r"8 of 40 requests failed for good, the last with: 422.*bad row.*max_failed = 0.1"
+    ):
+        model.predict(texts, advance=ignore)
+
+
+def test_a_server_that_dies_is_given_up_after_a_few_rows_and_not_after_all(serve: Serve, tmp_path: Path) -> None:
+    server = serve(once(*[Answer(500, {})] * 10_000))
+    model = load(kind_at(server.url, retries=1), tmp_path)
+    with pytest.raises(ModelError, match="8 requests in a row failed, the last with: 500"):
+        model.predict([f"row {i}" for i in range(2000)], advance=ignore)
+    assert len(server.asked) < 60
+
+
+@pytest.mark.parametrize(
+    ("status", "way_out"), [(401, "UPKEEP_API_KEY"), (404, "model.hosted.model"), (307, "points elsewhere")]
+)
+def test_what_would_fail_for_every_row_is_told_when_the_version_is_loaded(
+    status: int, way_out: str, serve: Serve, tmp_path: Path
+) -> None:
+    def decide(asked: Asked) -> Answer:
+        return Answer(
+            status, {"error": {"message": f"no: {asked.headers['Authorization']}"}}, {"Location": "http://127.0.0.2/"}
+        )
+
+    server = serve(decide)
+    with pytest.raises(ModelError, match=way_out) as caught:
+        load(kind_at(server.url), tmp_path)
+    whole = "".join(traceback.format_exception(caught.value))
+    assert f"{server.url}/chat/completions: {status}" in whole and KEY not in whole
+    assert len(server.asked) == 1
+
+
+def test_a_server_that_is_not_there_is_told_with_its_address(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"http://127.0.0.1:9/v1/chat/completions: ConnectError"):
+        load(kind_at("http://127.0.0.1:9/v1", retries=1), tmp_path)
+
+
+def test_a_key_goes_to_its_own_server_only() -> None:
+    keys = ApiKeys(SecretStr("a"), {"https://other.example/v1": SecretStr("b")})
+    assert keys.of("https://api.example/v1", own_url="https://api.example/v2") == "a"
+    assert keys.of("https://other.example/v1", own_url="https://api.example/v1") == "b"
+    assert keys.of("https://third.example/v1", own_url="https://api.example/v1") is None
+    assert keys.of("http://api.example/v1", own_url="https://api.example/v1") is None
+    assert "a" not in repr(ApiKeys(SecretStr("planted"))).replace("ApiKeys", "").replace("SecretStr", "")
+
+
+def test_confidence_comes_from_logprobs_where_the_api_gives_them(serve: Serve, tmp_path: Path) -> None:
+    def decide(asked: Asked) -> Answer:
+        assert asked.json["logprobs"] is True
+        body = completion("x").body
+        body["choices"][0]["logprobs"] = {"content": [{"logprob": math.log(0.5)}, {"logprob": math.log(0.125)}]}
+        return Answer(body=body)
+
+    found = load(kind_at(serve(decide).url, logprobs=True), tmp_path).predict(["row"], advance=ignore)
+    assert found.numbers[0, 0] == pytest.approx(0.25)
+
+
+def test_numbers_that_a_spec_asks_for_and_the_api_does_not_give_are_told_at_once(serve: Serve, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="logprobs: false"):
+        load(kind_at(serve(echo).url, logprobs=True), tmp_path)
+    server = serve(lambda _: Answer(body={"choices": [{"message": {"content": "x"}}]}))
+    with pytest.raises(ModelError, match="prices"):
+        load(kind_at(server.url, prices={"input": 1, "output": 2}), tmp_path)
+
+
+def test_embeddings_come_from_the_api_where_the_spec_names_a_model(serve: Serve, tmp_path: Path) -> None:
+    def decide(asked: Asked) -> Answer:
+        if asked.path.endswith("/chat/completions"):
+            return echo(asked)
+        rows = [{"index": i, "embedding": [len(text), 1.0]} for i, text in enumerate(asked.json["input"])]
+        return Answer(body={"data": rows[::-1]})
+
+    found = load(kind_at(serve(decide).url, embeddings="e"), tmp_path).predict(
+        ["a" * n for n in range(1, 131)], advance=ignore
+    )
+    assert found.embeddings[:, 0].tolist() == list(range(1, 131))
+
+
+def test_hashed_words_are_the_same_for_the_same_words_and_near_for_like_ones() -> None:
+    one, same, like, other = hashed_words(["the film was good", "The film, was good!", "the film was bad", "冰箱坏了"])
+    assert np.allclose(one, same)
+    assert one @ like / np.linalg.norm(one) / np.linalg.norm(like) > 0.5
+    assert abs(one @ other) / np.linalg.norm(one) / np.linalg.norm(other) < 0.4
+    assert hashed_words([]).shape == (0, WIDTH)
+
+
+def test_a_version_is_pinned_whatever_the_spec_says_later(serve: Serve, tmp_path: Path) -> None:
+    server = serve(echo)
+    kind = kind_at(server.url)
+    folder = pin(kind, tmp_path / "pinned")
+    later = kind_at(server.url, model="b").model_copy(
+        update={"generation": Generation(prompt="Not: {text}", max_new_tokens=2)}
+    )
+    HostedModel.load(folder, later, new_head=False).predict(["row"], advance=ignore)
+    assert server.asked[-1].json["model"] == "a-2026" and server.asked[-1].text == "To German: row"
+    assert [p.name for p in folder.iterdir()] == [HOSTED_FILE]
+
+
+def test_the_weights_of_another_kind_of_model_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="give the spec another name"):
+        HostedModel.load(tmp_path, kind_at("http://127.0.0.1:9/v1"), new_head=False)
+
+
+# --- fine-tuning: no free server offers it, so this one is ours ---
+
+TRAIN, VALIDATION = Examples(["a", "b"], ["A", "B"]), Examples(["c"], ["C"])
+
+
+class Tuner:
+    """What the fine-tuning endpoints do; `states` are a job's, one a poll."""
+
+    def __init__(self, *states: dict[str, Any]) -> None:
+        self.states, self.jobs = list(states), 0
+
+    def __call__(self, asked: Asked) -> Answer:
+        if asked.path.endswith("/files"):
+            return Answer(body={"id": f"file-{asked.body.count(b'messages')}"})
+        if asked.path.endswith("/jobs"):
+            self.jobs += 1
+            return Answer(body={"id": "job-1", "status": "queued"})
+        if "/jobs/" in asked.path:
+            return Answer(body=self.states.pop(0) if len(self.states) > 1 else self.states[0])
+        return echo(asked)
+
+
+def tuned(model: HostedModel, work: Path, budget: Budget | None = None) -> str:
+    model.fine_tune(
+        TRAIN, VALIDATION, training=Training(epochs=2), seed=3, work=work, advance=ignore, budget=budget or Budget()
+    )
+    return model.pinned.model
+
+
+def test_an_api_that_trains_is_given_the_rows_and_waited_for(serve: Serve, tmp_path: Path) -> None:
+    server = serve(
+        Tuner({"status": "running"}, {"status": "running"}, {"status": "succeeded", "fine_tuned_model": "ft:a:1"})
+    )
+    model = load(kind_at(server.url, fine_tunes=True), tmp_path)
+    assert tuned(model, tmp_path / "work") == "ft:a:1"
+    wanted = next(a.json for a in server.asked if a.path.endswith("/jobs"))
+    assert (wanted["model"], wanted["training_file"], wanted["validation_file"], wanted["seed"]) == (
+        "a-2026",
+        "file-2",
+        "file-1",
+        3,
+    )
+    assert wanted["hyperparameters"] == {"n_epochs": 2}
+    upload = next(a.body for a in server.asked if a.path.endswith("/files"))
+    assert b'"content": "To German: a"}, {"role": "assistant", "content": "A"}' in upload and b"fine-tune" in upload
+    (tmp_path / "saved").mkdir()
+    model.save(tmp_path / "saved")
+    pinned = read_pinned(tmp_path / "saved")
+    assert (pinned.model, pinned.base, pinned.prompt) == ("ft:a:1", "a-2026", "To German: {text}")
+
+
+def test_a_run_that_is_stopped_at_its_cap_waits_for_the_same_job_later(serve: Serve, tmp_path: Path) -> None:
+    tuner = Tuner({"status": "running"})
+    model = load(kind_at(serve(tuner).url, fine_tunes=True), tmp_path)
+    with pytest.raises(OverBudget, match="job-1, which the API goes on with"):
+        tuned(model, tmp_path / "work", Budget(cap=0.001, limit="policy.max_training_minutes"))
+    tuner.states = [{"status": "succeeded", "fine_tuned_model": "ft:a:2"}]
+    assert tuned(model, tmp_path / "work") == "ft:a:2" and tuner.jobs == 1
+
+
+def test_a_job_that_failed_is_told_and_the_next_run_begins_another(serve: Serve, tmp_path: Path) -> None:
+    tuner = Tuner({"status": "failed", "error": {"message": "too few rows"}})
+    model = load(kind_at(serve(tuner).url, fine_tunes=True), tmp_path)
+    with pytest.raises(ModelError, match=r"job-1 ended as 'failed' \(too few rows\)"):
+        tuned(model, tmp_path / "work")
+    tuner.states = [{"status": "succeeded", "fine_tuned_model": "ft:a:3"}]
+    assert tuned(model, tmp_path / "work") == "ft:a:3" and tuner.jobs == 2
+
+
+def test_a_job_is_not_begun_twice_when_the_answer_to_its_beginning_is_lost(serve: Serve, tmp_path: Path) -> None:
+    tuner = Tuner({"status": "running"})
+
+    def decide(asked: Asked) -> Answer:
+        found = tuner(asked)
+        return Answer(500, b"") if asked.path.endswith("/jobs") else found
+
+    with pytest.raises(ModelError, match="500"):
+        tuned(load(kind_at(serve(decide).url, fine_tunes=True), tmp_path), tmp_path / "work")
+    assert tuner.jobs == 1
+
+
+def test_where_the_api_does_not_train_the_candidate_is_what_the_spec_names(serve: Serve, tmp_path: Path) -> None:
+    server = serve(echo)
+    folder = pin(kind_at(server.url), tmp_path / "pinned")
+    model = HostedModel.load(folder, kind_at(server.url, model="b-2027"), new_head=False)
+    assert tuned(model, tmp_path / "work") == "b-2027"
+
+
+# --- what a spec may say ---
+
+
+def spec(**changes: Any) -> ModelSpec:
+    return parse_spec({**SPEC, **changes}, where="x")
+
+
+def test_a_hosted_model_is_measured_like_others_and_by_its_requests() -> None:
+    assert spec().kind.metrics == ("chrf", "bleu", "length_ratio", "copied", "repetition", "error_rate")
+    priced = {"hosted": {**SPEC["model"]["hosted"], "prices": {"input": 0.15, "output": 0.6}}}
+    assert spec(model=priced, task="causal-lm").kind.metrics == (
+        "chrf", "rouge_l", "length_ratio", "repetition", "distinct_2", "error_rate", "cost_per_1000")  # fmt: skip
+
+
+@pytest.mark.parametrize(("changes", "says"), [
+    ({"task": "text-classification", "labels": ["a", "b"]}, "a model behind an API writes"),
+    ({"task": "causal-lm", "columns": {"text": "text"}}, "cannot be seen"),
+    ({"generation": {"beams": 4}}, "no beam search"),
+    ({"training": {"method": "lora"}}, "trained by its API"),
+    ({"model": {"source": "x", "hosted": SPEC["model"]["hosted"]}}, "drop those"),
+    ({"model": {"hosted": {"url": "https://u:p@h/v1", "model": "a"}}}, "UPKEEP_API_KEY"),
+    ({"model": {"hosted": {"url": "h/v1", "model": "a"}}}, "no web address"),
+    ({"model": {"hosted": {"url": "http://h:99999/v1", "model": "a"}}}, "Port out of range"),
+    ({"model": {"hosted": {"url": "https://h/v1", "model": "a", "api_key": "x"}}}, "unknown field"),
+    ({"gates": [{"kind": "better", "metric": "perplexity"}]}, "not measured"),
+])  # fmt: skip
+def test_what_a_hosted_model_cannot_have_is_refused(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        spec(**changes)

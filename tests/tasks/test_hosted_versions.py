@@ -1,0 +1,65 @@
+"""What a version of a hosted model may be made of, and when there is a candidate."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import CorruptObject, ModelError
+from infra.object_store import ObjectStore
+from models.contracts import ModelKind
+from models.generation import Generation
+from models.hosting import HOSTED_FILE, Hosted, Pinned, write_pinned
+from tasks.finetuning import pin_hosted, store_folder, why_not_trained
+
+HOSTED = Hosted(url="https://api.example.com/v1", model="a")
+
+
+def kind(prompt: str = "{text}", **hosted: Any) -> ModelKind:
+    return ModelKind(
+        task="translation", labels=(), max_tokens=9, seed=1, truth="answer", hosted=HOSTED.model_copy(update=hosted),
+        generation=Generation(max_new_tokens=5, prompt=prompt),
+    )  # fmt: skip
+
+
+def test_a_version_is_the_same_file_for_the_same_spec_whatever_the_patience(store: ObjectStore) -> None:
+    first = pin_hosted.fn(kind(), store=store)
+    assert [file.path for file in first.files] == [HOSTED_FILE]
+    assert pin_hosted.fn(kind(timeout=3, retries=1), store=store) == first
+    assert pin_hosted.fn(kind("Now: {text}"), store=store).content_digest != first.content_digest
+
+
+def test_only_a_hosted_kind_goes_without_safetensors_and_it_has_nothing_else(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    write_pinned(Pinned.by_the_spec(HOSTED, Generation(max_new_tokens=5)), tmp_path)
+    with pytest.raises(ModelError, match=r"no \*\.safetensors"):
+        store_folder(tmp_path, store)
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(ModelError, match="and nothing else"):
+        store_folder(tmp_path, store, hosted=True)
+
+
+def test_a_changed_byte_of_a_version_is_found(store: ObjectStore) -> None:
+    weights = pin_hosted.fn(kind(), store=store)
+    store.put_bytes(weights.prefix + HOSTED_FILE, b"x" * weights.files[0].bytes)
+    with pytest.raises(CorruptObject):
+        store.get_folder(weights.prefix, weights.files)
+
+
+def test_there_is_a_candidate_where_the_spec_names_something_new(store: ObjectStore, tmp_path: Path) -> None:
+    champion = pin_hosted.fn(kind(), store=store)
+    assert "names what is champion already: a" in why_not_trained(kind(), champion, store=store)
+    assert "champion already" in why_not_trained(kind(timeout=9), champion, store=store)
+    for new in (kind(model="b"), kind("Now: {text}"), kind(url="https://other.example/v1"), kind(fine_tunes=True)):
+        assert why_not_trained(new, champion, store=store) == ""
+    tuned = Pinned.by_the_spec(HOSTED, kind().generation).model_copy(update={"model": "ft:a:1"})
+    write_pinned(tuned, tmp_path)
+    assert "already: ft:a:1" in why_not_trained(kind(), store_folder(tmp_path, store, hosted=True), store=store)
+
+
+def test_what_a_version_pins_is_no_input_of_scoring() -> None:
+    assert kind().of_versions == kind("Now: {text}", model="b", url="https://x/v1", timeout=1).of_versions
+    assert kind().of_versions != kind(logprobs=True).of_versions
+    local = ModelKind(task="translation", labels=(), max_tokens=9, seed=1)
+    assert local.of_versions is local
