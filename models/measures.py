@@ -26,7 +26,7 @@ Task = Annotated[
     str, AfterValidator(_known_task), WithJsonSchema({"anyOf": [{"enum": list(TASKS)}, {"pattern": _OWN}]})
 ]
 MetricName = Literal[
-    "accuracy", "macro_f1",
+    "accuracy", "macro_f1", "auroc", "ece",
     "perplexity", "bits_per_byte",
     "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf",
     "length_ratio", "novel_bigrams", "copied", "repetition", "distinct_2",
@@ -46,6 +46,8 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy"),
     "macro_f1": Metric("macro F1"),
+    "auroc": Metric("AUROC"),
+    "ece": Metric("calibration error", "less"),
     "perplexity": Metric("perplexity", "less", is_share=False),
     "bits_per_byte": Metric("bits per byte", "less", is_share=False),
     "rouge_1": Metric("ROUGE-1"),
@@ -60,7 +62,7 @@ METRICS: dict[str, Metric] = {
     "distinct_2": Metric("distinct bigrams", "neither"),
 }
 MEASURED: dict[str, tuple[str, ...]] = {
-    "text-classification": ("accuracy", "macro_f1"),
+    "text-classification": ("accuracy", "macro_f1", "auroc", "ece"),
     "causal-lm": ("perplexity", "bits_per_byte", "repetition", "distinct_2"),
     "summarization": ("rouge_l", "rouge_1", "rouge_2", "length_ratio", "novel_bigrams", "repetition"),
     "translation": ("chrf", "bleu", "length_ratio", "copied", "repetition"),

@@ -66,7 +66,7 @@ def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grad
     if kind.truth == "label":
         index = {label: i for i, label in enumerate(kind.labels)}
         truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
-        return Labelled(truth, outputs.numbers.argmax(1).astype(np.int64), len(kind.labels), kind.seed)
+        return Labelled(truth, outputs.numbers, kind.seed)
     texts, references = rows["text"].astype(str).tolist(), rows["label"].astype(str).tolist()
     made = (
         _of_a_language_model(outputs, kind) if kind.task == "causal-lm" else _against(texts, references, outputs, kind)

@@ -22,7 +22,7 @@ from models.contracts import (
     Table,
 )
 from tasks.grading import got_worse, grade, known_metrics
-from tasks.metrics.classification import accuracy_fell, f1_fell
+from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse
 from tasks.outputs import answers_of, confidence_of, outputs_of
 
 if TYPE_CHECKING:
@@ -68,6 +68,8 @@ def _check(metric: str, now: Estimate, then: Estimate) -> QualityCheck:
         p_value, test = accuracy_fell(*counts), "Fisher's exact test, one-sided"
     elif metric == "macro_f1":
         p_value, test = f1_fell(now, then), "one-sided, from the bootstrap intervals"
+    elif metric in ("auroc", "ece"):
+        p_value, test = looks_worse(metric, now, then), "one-sided, from the intervals' facing sides"
     else:
         p_value, test = got_worse(metric, now, then), "one-sided, Welch, from the jackknife intervals"
     return QualityCheck(metric=metric, now=now, at_release=then, p_value=p_value, test=test)

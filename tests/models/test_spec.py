@@ -130,3 +130,15 @@ def test_the_written_schema_and_reference_are_up_to_date() -> None:
     again = "run: python -m models.spec_text docs"
     assert (DOCS / "spec.schema.json").read_text(encoding="utf-8") == schema_text(), again
     assert (DOCS / "spec.md").read_text(encoding="utf-8") == write_reference(), again
+
+
+def test_gates_may_ask_for_the_ranking_and_the_calibration_and_their_bounds_stand_on_the_right_side() -> None:
+    gates = [
+        {"kind": "at_least", "name": "ranks", "metric": "auroc", "value": 0.8},
+        {"kind": "at_most", "name": "honest", "metric": "ece", "value": 0.05},
+        {"kind": "better", "metric": "auroc"},
+        {"kind": "not_worse", "metric": "ece", "on": "current", "tolerance": 0.01},
+    ]
+    assert len(parse_spec({**LEAST, "gates": gates}, where="x").gates) == 4
+    assert "use at_most" in _refusal(gates=[{"kind": "at_least", "metric": "ece", "value": 0.05}])
+    assert "slices are measured by accuracy" in _refusal(gates=[{"kind": "no_collapse", "metric": "auroc"}])
