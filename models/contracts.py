@@ -163,6 +163,46 @@ class Measurement(Record):
     estimate: Estimate
 
 
+class LabelCount(Record):
+    label: str
+    rows: int
+
+
+class ConfusedPair(Record):
+    """`counts`: on how many rows with the label `truth` each of the models answered `said`."""
+
+    truth: str
+    said: str
+    counts: tuple[int, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return self.truth == self.said
+
+
+class Confusion(Record):
+    """What models answered to the current sealed rows of each label: all pairs of labels, or the most confused ones."""
+
+    models: tuple[str, ...]
+    labels: tuple[LabelCount, ...]
+    """In the spec's order, with the rows that have them."""
+    pairs: tuple[ConfusedPair, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.pairs) == len(self.labels) ** 2
+
+    def of(self, truth: str) -> tuple[ConfusedPair, ...]:
+        return tuple(pair for pair in self.pairs if pair.truth == truth)
+
+    def rows_of(self, pair: ConfusedPair) -> int:
+        return next(found.rows for found in self.labels if found.label == pair.truth)
+
+    def shares(self, pair: ConfusedPair) -> tuple[float, ...]:
+        """Of the rows with the pair's label, by each of the models."""
+        return tuple(count / max(1, self.rows_of(pair)) for count in pair.counts)
+
+
 class Measured(Record):
     """What a first champion can do, and what the least that it must beat would score."""
 
@@ -171,6 +211,8 @@ class Measured(Record):
     """By the first of the metrics; None where nothing so simple is known."""
     simplest: str = ""
     """What scores that, in words."""
+    confusion: Confusion | None = None
+    """None where answers are written, or in a record from before it was kept."""
 
 
 class Manifest(Record):
@@ -266,11 +308,6 @@ class ReasonCount(Record):
     reason: str
     rows: int
     example: str
-
-
-class LabelCount(Record):
-    label: str
-    rows: int
 
 
 class ValidationReport(Record):
@@ -670,6 +707,8 @@ class Scorecard(Record):
     label_agreement: float | None
     """Share of the current sealed rows whose label the champion agrees with, a hint at bad labels; None where answers
     are written."""
+    confusion: Confusion | None = None
+    """None where answers are written, or in a record from before it was kept."""
 
     def of(self, on: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
@@ -959,6 +998,7 @@ class BootstrapReport(Record):
     training_set: TrainingSet
     candidate: Candidate
     measured: tuple[Measurement, ...]
+    confusion: Confusion | None = None
     release: Release
     stages: tuple[StageTime, ...]
     finished_at: datetime

@@ -25,7 +25,7 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
-from tasks.grading import Grades, grade
+from tasks.grading import Grades, confusion_of, grade
 from tasks.simplest import simplest_answers
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def evaluate(
     return Scorecard(
         comparisons=(*overall, *sliced), latency=_latency(old, new, both.rows["text"].tolist()),
         label_agreement=current.champion.measure("accuracy").value if agrees else None,
+        confusion=confusion_of({"champion": current.champion, "candidate": current.candidate}, kind),
     )  # fmt: skip
 
 
@@ -91,7 +92,8 @@ def measure_release(
     grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind)
     found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in kind.metrics)
     simplest = simplest_answers(rows, kind)
-    return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words)
+    return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words,
+                    confusion=confusion_of({"champion": grades}, kind))  # fmt: skip
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:

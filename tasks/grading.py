@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from models.contracts import Estimate, ModelKind
+from models.contracts import Confusion, Estimate, ModelKind
 from models.measures import METRICS
 from models.outputs import BYTES, LOSS, TOKENS, columns_of
 from tasks.metrics import summed
+from tasks.metrics.confusion import confuse
 from tasks.metrics.labelled import Labelled
 from tasks.metrics.summed import Summed
 
@@ -72,6 +73,15 @@ def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grad
         _of_a_language_model(outputs, kind) if kind.task == "causal-lm" else _against(texts, references, outputs, kind)
     )
     return Sums({name: made[name] for name in kind.metrics})
+
+
+def confusion_of(models: Mapping[str, Grades], kind: ModelKind) -> Confusion | None:
+    """What each of them answered to rows of each label; None where answers are written, and without rows."""
+    graded = {name: grades for name, grades in models.items() if isinstance(grades, Labelled) and len(grades)}
+    if not graded:
+        return None
+    truth = next(iter(graded.values())).truth
+    return confuse(truth, {name: grades.predicted for name, grades in graded.items()}, kind.labels)
 
 
 def got_worse(metric: str, now: Estimate, then: Estimate) -> float:

@@ -60,6 +60,8 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
     estimates = [m.estimate for m in report.measured if _is_drawn(m.metric)] if isinstance(
         report, BootstrapReport) else [e for c in found if _is_drawn(c.metric) for e in (c.champion, c.candidate)]  # fmt: skip
     return {
+        "confusion": attempt.scorecard.confusion if attempt else report.confusion if isinstance(
+            report, BootstrapReport) else None,
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),
