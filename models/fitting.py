@@ -42,6 +42,11 @@ def _refuse_writing(spec: "ModelSpec") -> None:
     if spec.release.approval and not spec.kind.writes:
         raise ValueError("release.approval: a person is shown what both models write, and generation.max_new_tokens is 0; "
                          "write 32, or drop `approval`")  # fmt: skip
+    for field, told in (("class_weights", spec.training.class_weights), ("sampling", spec.training.sampling)):
+        if told == "balanced":
+            raise ValueError(
+                f"training.{field}: balanced is a classifier's, and task: {spec.task} has no classes; drop it"
+            )
     if spec.training.method == "head":
         raise ValueError("training.method: head trains the output layer alone, which is the vocabulary of a model that "
                          "writes; write full or lora")  # fmt: skip

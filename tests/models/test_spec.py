@@ -38,7 +38,7 @@ def test_an_unknown_field_is_named_with_its_path_value_neighbours_and_a_suggesti
     said = _refusal(training={"epoch": 3})
     assert "training.epoch: unknown field (value 3)" in said
     assert "Did you mean epochs?" in said
-    assert "Accepted: batch_size, epochs, evaluations" in said
+    assert "Accepted: batch_size, class_weights, epochs, evaluations" in said
 
 
 def test_an_unknown_field_of_the_whole_file_and_of_a_gate_is_named() -> None:
