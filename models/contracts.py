@@ -13,7 +13,7 @@ from typing import Literal, Self
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from models.generation import Generation
-from models.measures import CLASSIFICATION, MEASURED, improvement
+from models.measures import CLASSIFICATION, MEASURED, SEVERAL, improvement
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -89,8 +89,8 @@ class ModelKind(Record):
     seed: int
     code: dict[str, str] = {}
     """Python files that loading may run: name -> SHA-256."""
-    truth: Literal["label", "answer", "text"] = "label"
-    """One of the labels, a text that was to be written, or the row's own text (a language model predicts it)."""
+    truth: Literal["label", "labels", "answer", "text"] = "label"
+    """One of the labels, any number of them (`models/label_sets.py`), a text that was to be written, or the row's own text (a language model predicts it)."""
     generation: Generation = Generation(max_new_tokens=0)
 
     @property
@@ -101,7 +101,12 @@ class ModelKind(Record):
     def metrics(self) -> tuple[str, ...]:
         """What is measured of it; the first decides where nobody names another."""
         written = {"repetition", "distinct_2"}
-        return tuple(m for m in MEASURED.get(self.task, MEASURED[CLASSIFICATION]) if self.writes or m not in written)
+        named = SEVERAL if self.truth == "labels" else self.task
+        return tuple(m for m in MEASURED.get(named, MEASURED[CLASSIFICATION]) if self.writes or m not in written)
+
+    @property
+    def classifies(self) -> bool:
+        return self.truth in {"label", "labels"}
 
 
 class Weights(Record):

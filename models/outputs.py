@@ -12,7 +12,7 @@ TEXT_LOSS, TEXT_TOKENS = "text loss", "text tokens"
 
 
 def columns_of(kind: ModelKind) -> tuple[str, ...]:
-    if kind.truth == "label":
+    if kind.classifies:
         return kind.labels
     if kind.task == "causal-lm":
         return LOSS, TOKENS, BYTES, TEXT_LOSS, TEXT_TOKENS, CONFIDENCE

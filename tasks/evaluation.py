@@ -26,6 +26,7 @@ from models.contracts import (
 )
 from models.rows import SLICE
 from tasks.grading import Grades, confusion_of, grade
+from tasks.outputs import true_labels
 from tasks.simplest import simplest_answers
 
 if TYPE_CHECKING:
@@ -135,8 +136,8 @@ def _compare(judged: _Judged, on: str, metric: str, *, level: float) -> Comparis
 
 def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
     """Named subsets: each label, shorter and longer texts, and every value of the spec's slice columns."""
-    labels = judged.rows["label"].to_numpy()
-    masks = {f"slice:label={label}": labels == label for label in kind.labels}
+    true = true_labels(judged.rows["label"], kind) if kind.classifies else np.zeros((0, 0), bool)
+    masks = {f"slice:label={label}": true[:, i] for i, label in enumerate(kind.labels)}
     lengths = judged.rows["text"].str.len().to_numpy()
     middle = float(np.median(lengths)) if len(lengths) else 0.0
     masks |= {

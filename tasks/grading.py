@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Protocol, Self
 import numpy as np
 
 from models.contracts import Confusion, Estimate, ModelKind
+from models.label_sets import membership
 from models.measures import METRICS
 from models.outputs import BYTES, LOSS, TOKENS, columns_of
 from tasks.metrics import summed
 from tasks.metrics.confusion import confuse
 from tasks.metrics.labelled import Labelled
+from tasks.metrics.several import Several
 from tasks.metrics.summed import Summed
 
 if TYPE_CHECKING:
@@ -68,6 +70,8 @@ def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grad
         index = {label: i for i, label in enumerate(kind.labels)}
         truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
         return Labelled(truth, outputs.numbers, kind.seed)
+    if kind.truth == "labels":
+        return Several(membership(rows["label"].astype(str).tolist(), kind.labels), outputs.numbers)
     texts, references = rows["text"].astype(str).tolist(), rows["label"].astype(str).tolist()
     made = (
         _of_a_language_model(outputs, kind) if kind.task == "causal-lm" else _against(texts, references, outputs, kind)

@@ -40,12 +40,18 @@ class Ranking:
 def rank(truth: Labels, probabilities: NDArray[np.floating]) -> Ranking:
     """`truth`: label numbers; `probabilities`: rows × labels."""
     labels = probabilities.shape[1]
-    counts = np.bincount(truth, minlength=labels)
-    asked = [label for label in range(labels) if 0 < counts[label] < len(truth)][-1 if labels == 2 else 0 :]
-    each = [_one(truth == label, probabilities[:, label]) for label in asked]
+    found = rank_each(truth[:, None] == np.arange(labels), probabilities)
+    return found if labels != 2 else Ranking(found.auroc[-1:], found.parts[:, -1:], found.sizes[-1:], binary=True)
+
+
+def rank_each(truth: NDArray[np.bool_], probabilities: NDArray[np.floating]) -> Ranking:
+    """Both rows × labels; a row may have several."""
+    counts = truth.sum(0)
+    asked = np.flatnonzero((counts > 0) & (counts < len(truth)))
+    each = [_one(truth[:, label], probabilities[:, label]) for label in asked]
     parts = np.stack([part for _, part in each], 1) if each else np.zeros((len(truth), 0))
     sizes = np.minimum(counts, len(truth) - counts)[asked].astype(float)
-    return Ranking(np.array([auroc for auroc, _ in each]), parts, sizes, binary=labels == 2)
+    return Ranking(np.array([auroc for auroc, _ in each]), parts, sizes, binary=False)
 
 
 def measure_auroc(found: Ranking) -> Estimate:

@@ -119,3 +119,22 @@ def test_logged_latency_and_predictions_are_compared_where_they_are_there(store:
 def test_an_empty_window_is_refused(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no rows to monitor"):
         monitored(sentences(0, start=0).reindex(columns=["text", "label"]), np.zeros(0), store, tmp_path)
+
+
+def test_several_labels_are_counted_each_and_served_ones_are_compared_as_they_are_meant(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    rows = sentences(100).assign(
+        label=["negative|positive", "[]"] * 50, prediction=["positive | negative", "positive"] * 50
+    )
+    both = np.where(np.arange(100)[:, None] % 2 == 0, [0.9, 0.8], [0.1, 0.2])
+    then = np.full((4, 2), 0.7)
+    found = monitor_quality.fn(
+        kept_table(rows, store), stored_scores(both, np.zeros((100, 2)), store, tmp_path), released(0.9, 400),
+        stored_scores(then, np.zeros((4, 2)), store, tmp_path), kind=KIND.model_copy(update={"truth": "labels"}), store=store,
+    )  # fmt: skip
+    assert [check.metric for check in found.quality] == ["macro_f1", "auroc"]  # what the release had measured
+    assert found.quality[0].now.value == 1
+    assert [(s.predicted, s.predicted_at_release, s.labelled) for s in found.shares] == [(0.5, 1.0, 0.5)] * 2
+    assert found.served_agreement == pytest.approx(0.5)
+    assert found.confidence == pytest.approx(0.8)
