@@ -16,7 +16,9 @@ def label(spec_path: Path, file: Path) -> LabelsTaken:
     with open_workspace(spec_path, spec) as work:
         history = read_history(store=work.store, limit=1)
         cursor = history[0].cursor if history else Cursor()
-        return take_labels(file, labels=spec.labels, cursor=cursor, store=work.store)
+        return take_labels(
+            file, labels=spec.labels, several=spec.labels_per_row == "many", cursor=cursor, store=work.store
+        )
 
 
 def describe_labels(taken: LabelsTaken, spec: ModelSpec, *, spec_path: Path) -> list[str]:

@@ -13,6 +13,7 @@ from models.contracts import (
     Observation,
     RunReport,
 )
+from models.measures import METRICS
 from tasks.formats import interval, unit
 from tasks.formats import measured as _est
 
@@ -103,7 +104,7 @@ def tell_evidence(evidence: Evidence) -> list[str]:
             lines.append(f"   {compared.on:9} {compared.metric:8} champion "
                          f"{_est(compared.champion, compared.metric)} → candidate "
                          f"{_est(compared.candidate, compared.metric)}, paired {_points(compared.difference)} "
-                         f"{unit(compared.metric)}")  # fmt: skip
+                         f"{unit(compared.metric)}{_lowered(compared.metric)}")  # fmt: skip
     return lines + [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in evidence.blessing.gates]
 
 
@@ -113,3 +114,8 @@ def _points(estimate: Estimate) -> str:
 
 def _p(value: float) -> str:
     return "1e-16 or less" if value < 1e-16 else f"{value:.2g}"
+
+
+def _lowered(metric: str) -> str:
+    """A difference above 0 is for the better, although the number fell."""
+    return " better (less is)" if METRICS[metric].better == "less" else ""

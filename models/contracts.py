@@ -14,7 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from models.generation import Generation
 from models.hosting import Hosted
-from models.measures import CLASSIFICATION, MEASURED, improvement, measured_of_hosted
+from models.measures import CLASSIFICATION, MEASURED, SEVERAL, improvement, measured_of_hosted
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -90,8 +90,8 @@ class ModelKind(Record):
     seed: int
     code: dict[str, str] = {}
     """Python files that loading may run: name -> SHA-256."""
-    truth: Literal["label", "answer", "text"] = "label"
-    """One of the labels, a text that was to be written, or the row's own text (a language model predicts it)."""
+    truth: Literal["label", "labels", "answer", "text"] = "label"
+    """One of the labels, any number of them (`models/label_sets.py`), a text that was to be written, or the row's own text (a language model predicts it)."""
     generation: Generation = Generation(max_new_tokens=0)
     hosted: Hosted | None = None
     """Where the model is behind an API: how it is asked there. What it is asked is pinned in a version's file."""
@@ -116,7 +116,12 @@ class ModelKind(Record):
         if self.hosted:
             return measured_of_hosted(self.task, priced=self.hosted.prices is not None)
         written = {"repetition", "distinct_2"}
-        return tuple(m for m in MEASURED.get(self.task, MEASURED[CLASSIFICATION]) if self.writes or m not in written)
+        named = SEVERAL if self.truth == "labels" else self.task
+        return tuple(m for m in MEASURED.get(named, MEASURED[CLASSIFICATION]) if self.writes or m not in written)
+
+    @property
+    def classifies(self) -> bool:
+        return self.truth in {"label", "labels"}
 
 
 class Weights(Record):
@@ -178,6 +183,46 @@ class Measurement(Record):
     estimate: Estimate
 
 
+class LabelCount(Record):
+    label: str
+    rows: int
+
+
+class ConfusedPair(Record):
+    """`counts`: on how many rows with the label `truth` each of the models answered `said`."""
+
+    truth: str
+    said: str
+    counts: tuple[int, ...]
+
+    @property
+    def is_right(self) -> bool:
+        return self.truth == self.said
+
+
+class Confusion(Record):
+    """What models answered to the current sealed rows of each label: all pairs of labels, or the most confused ones."""
+
+    models: tuple[str, ...]
+    labels: tuple[LabelCount, ...]
+    """In the spec's order, with the rows that have them."""
+    pairs: tuple[ConfusedPair, ...]
+
+    @property
+    def is_whole(self) -> bool:
+        return len(self.pairs) == len(self.labels) ** 2
+
+    def of(self, truth: str) -> tuple[ConfusedPair, ...]:
+        return tuple(pair for pair in self.pairs if pair.truth == truth)
+
+    def rows_of(self, pair: ConfusedPair) -> int:
+        return next(found.rows for found in self.labels if found.label == pair.truth)
+
+    def shares(self, pair: ConfusedPair) -> tuple[float, ...]:
+        """Of the rows with the pair's label, by each of the models."""
+        return tuple(count / max(1, self.rows_of(pair)) for count in pair.counts)
+
+
 class Measured(Record):
     """What a first champion can do, and what the least that it must beat would score."""
 
@@ -186,6 +231,8 @@ class Measured(Record):
     """By the first of the metrics; None where nothing so simple is known."""
     simplest: str = ""
     """What scores that, in words."""
+    confusion: Confusion | None = None
+    """None where answers are written, or in a record from before it was kept."""
 
 
 class Manifest(Record):
@@ -281,11 +328,6 @@ class ReasonCount(Record):
     reason: str
     rows: int
     example: str
-
-
-class LabelCount(Record):
-    label: str
-    rows: int
 
 
 class ValidationReport(Record):
@@ -685,6 +727,8 @@ class Scorecard(Record):
     label_agreement: float | None
     """Share of the current sealed rows whose label the champion agrees with, a hint at bad labels; None where answers
     are written."""
+    confusion: Confusion | None = None
+    """None where answers are written, or in a record from before it was kept."""
 
     def of(self, on: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
@@ -974,6 +1018,7 @@ class BootstrapReport(Record):
     training_set: TrainingSet
     candidate: Candidate
     measured: tuple[Measurement, ...]
+    confusion: Confusion | None = None
     release: Release
     stages: tuple[StageTime, ...]
     finished_at: datetime

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from models.gate_kinds import COMPARING, AtLeast, AtMost, LatencyWithin, NoCollapse
-from models.measures import METRICS, WRITING
+from models.label_sets import BETWEEN
+from models.measures import CLASSIFICATION, METRICS, WRITING
 
 if TYPE_CHECKING:
     from models.spec import ModelSpec
@@ -27,12 +28,28 @@ def _refuse_labels(spec: "ModelSpec") -> None:
     twice = sorted({label for label in spec.labels if spec.labels.count(label) > 1})
     if twice:
         raise ValueError(f"labels: {twice[0]!r} is listed twice")
+    if spec.labels_per_row == "many":
+        _refuse_several(spec)
     if spec.generation.max_new_tokens:
         raise ValueError(f"generation.max_new_tokens: {spec.generation.max_new_tokens}, and a classifier writes nothing; "
                          "drop `generation`")  # fmt: skip
 
 
+def _refuse_several(spec: "ModelSpec") -> None:
+    if spec.task != CLASSIFICATION:
+        raise ValueError(f"labels_per_row: many, and task: {spec.task} gives each row one label; write one")
+    wrong = next((label for label in spec.labels if BETWEEN in label or label.startswith("[")), None)
+    if wrong is not None:
+        raise ValueError(f"labels: {wrong!r} cannot be told apart from several labels, which are written a|b or as a JSON "
+                         "list; rename it")  # fmt: skip
+    if spec.training.is_balanced:
+        raise ValueError("training.class_weights and training.sampling: balanced are of rows with one label, and "
+                         "labels_per_row is many; drop them")  # fmt: skip
+
+
 def _refuse_writing(spec: "ModelSpec") -> None:
+    if spec.labels_per_row == "many":
+        raise ValueError(f"labels_per_row: many is a classifier's; with task: {spec.task} drop it")
     if spec.labels:
         raise ValueError(f"labels: {list(spec.labels[:3])} are a classifier's; with task: {spec.task} drop `labels`, and name "
                          "the column of the texts that were to be written in columns.label")  # fmt: skip
@@ -44,6 +61,11 @@ def _refuse_writing(spec: "ModelSpec") -> None:
     if spec.release.approval and not spec.kind.writes:
         raise ValueError("release.approval: a person is shown what both models write, and generation.max_new_tokens is 0; "
                          "write 32, or drop `approval`")  # fmt: skip
+    for field, told in (("class_weights", spec.training.class_weights), ("sampling", spec.training.sampling)):
+        if told == "balanced":
+            raise ValueError(
+                f"training.{field}: balanced is a classifier's, and task: {spec.task} has no classes; drop it"
+            )
     if spec.training.method == "head":
         raise ValueError("training.method: head trains the output layer alone, which is the vocabulary of a model that "
                          "writes; write full or lora")  # fmt: skip

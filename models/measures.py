@@ -9,6 +9,7 @@ from pydantic import AfterValidator, WithJsonSchema
 from errors import UnmeasuredMetric
 
 CLASSIFICATION = "text-classification"
+SEVERAL = "several labels"
 TASKS = (CLASSIFICATION, "causal-lm", "summarization", "translation")
 WRITING = frozenset(TASKS) - {CLASSIFICATION}
 _OWN = r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*$"
@@ -26,7 +27,7 @@ Task = Annotated[
     str, AfterValidator(_known_task), WithJsonSchema({"anyOf": [{"enum": list(TASKS)}, {"pattern": _OWN}]})
 ]
 MetricName = Literal[
-    "accuracy", "macro_f1",
+    "accuracy", "macro_f1", "auroc", "ece", "micro_f1", "exact_match",
     "perplexity", "bits_per_byte",
     "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf",
     "length_ratio", "novel_bigrams", "copied", "repetition", "distinct_2",
@@ -47,6 +48,10 @@ class Metric:
 METRICS: dict[str, Metric] = {
     "accuracy": Metric("accuracy"),
     "macro_f1": Metric("macro F1"),
+    "auroc": Metric("AUROC"),
+    "ece": Metric("calibration error", "less"),
+    "micro_f1": Metric("micro F1"),
+    "exact_match": Metric("exact match"),
     "perplexity": Metric("perplexity", "less", is_share=False),
     "bits_per_byte": Metric("bits per byte", "less", is_share=False),
     "rouge_1": Metric("ROUGE-1"),
@@ -63,12 +68,14 @@ METRICS: dict[str, Metric] = {
     "cost_per_1000": Metric("cost of 1,000 requests", "less", is_share=False),
 }
 MEASURED: dict[str, tuple[str, ...]] = {
-    "text-classification": ("accuracy", "macro_f1"),
+    "text-classification": ("accuracy", "macro_f1", "auroc", "ece"),
+    SEVERAL: ("micro_f1", "macro_f1", "exact_match", "auroc"),
     "causal-lm": ("perplexity", "bits_per_byte", "repetition", "distinct_2"),
     "summarization": ("rouge_l", "rouge_1", "rouge_2", "length_ratio", "novel_bigrams", "repetition"),
     "translation": ("chrf", "bleu", "length_ratio", "copied", "repetition"),
 }
-"""Task → its metrics; the first is the one that decides where nobody names another. Adapters of one's own classify."""
+"""Task (or that a row may have several labels) → its metrics; the first is the one that decides where nobody names
+another. Adapters of one's own classify."""
 _ANSWERS = ("chrf", "rouge_l", "length_ratio", "repetition", "distinct_2")
 """Of a language model whose losses nobody can see, since it is behind an API."""
 

@@ -15,7 +15,7 @@ LATENCY, FAILED, SENT, WRITTEN = "latency", "failed", "sent tokens", "written to
 
 
 def columns_of(kind: ModelKind) -> tuple[str, ...]:
-    if kind.truth == "label":
+    if kind.classifies:
         return kind.labels
     if kind.hosted:
         return CONFIDENCE, LATENCY, FAILED, SENT, WRITTEN

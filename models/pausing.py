@@ -10,7 +10,9 @@ from typing import Any
 
 import torch
 from transformers import Trainer, TrainerCallback
-from transformers.trainer_pt_utils import LengthGroupedSampler
+from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
+
+from models.balancing import draw_evenly
 
 
 class CapReached(Exception):
@@ -39,10 +41,12 @@ class PausableTrainer(Trainer):
     """Trainer that can be left between any two steps, and inside an evaluation. The training set has a `length`."""
 
     resumed_from: Path | None = None
+    draws_evenly: bool = False
+    """Whether an epoch has each of the rows' `labels` equally often."""
 
     def _get_train_sampler(self, train_dataset: Any = None) -> "_EpochSampler":
         rows: Any = self.train_dataset
-        return _EpochSampler(self, rows["length"])
+        return _EpochSampler(self, rows["length"], list(rows["labels"]) if self.draws_evenly else None)
 
     def train_from(self, checkpoint: Path | None) -> None:
         self.resumed_from = checkpoint
@@ -70,14 +74,20 @@ class _EpochSampler(LengthGroupedSampler):
     """Rows of like lengths together, in an order that the seed and the epoch's number decide. The Trainer's own sampler
     draws from the global random state, and gives an epoch that is resumed in its middle another order."""
 
-    def __init__(self, trainer: Trainer, lengths: list[int]) -> None:
+    def __init__(self, trainer: Trainer, lengths: list[int], labels: list[int] | None) -> None:
         super().__init__(trainer.args.train_batch_size * trainer.args.world_size, lengths=list(lengths))
-        self.trainer = trainer
+        self.trainer, self.labels = trainer, labels
 
     def __iter__(self) -> Iterator[int]:
         epoch = self.trainer.state.global_step // -(-len(self.lengths) // self.batch_size)
         self.generator = torch.Generator().manual_seed((self.trainer.args.data_seed or 0) + epoch)
-        return super().__iter__()
+        if self.labels is None:
+            return super().__iter__()
+        rows = draw_evenly(self.labels, generator=self.generator)
+        order = get_length_grouped_indices(
+            [self.lengths[row] for row in rows], self.batch_size, generator=self.generator
+        )
+        return iter([rows[place] for place in order])
 
 
 class _CatchUp(TrainerCallback):

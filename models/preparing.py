@@ -38,6 +38,10 @@ def prepare(model: Any, training: Training, *, embeddings_learn: bool) -> tuple[
     )
     words = [frozen, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
              "length-grouped", "bf16" if fast else "fp32"]  # fmt: skip
+    if training.class_weights == "balanced":
+        words.append("classes weighted alike")
+    if training.sampling == "balanced":
+        words.append("classes drawn equally often")
     if training.processes > 1:
         words.append(f"{training.processes} processes, data-parallel")
     return fast, ", ".join(words)

@@ -185,11 +185,19 @@ class Training(Part):
     replay: float = Field(1.5, ge=0, description="Reference rows mixed in, per new training row.")
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="Rows that choose the checkpoint.")
     test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
+    class_weights: Literal["none", "balanced"] = Field("none", description="balanced: each class weighs alike in the loss, "
+                                                       "however few its rows; only of a classifier.")  # fmt: skip
+    sampling: Literal["natural", "balanced"] = Field("natural", description="balanced: each class is drawn equally often an "
+                                                     "epoch; only of a classifier.")  # fmt: skip
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
     threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as are fastest at the time.")
     processes: int = Field(1, ge=1, le=64, description="That share each batch, on one machine; with GPUs, one GPU each. "
                            "Data-parallel (DDP): each holds the whole model.")  # fmt: skip
     lora: Lora | None = Field(None, description="Only with method: lora.")
+
+    @property
+    def is_balanced(self) -> bool:
+        return "balanced" in (self.class_weights, self.sampling)
 
     @model_validator(mode="after")
     def _fits(self) -> "Training":
@@ -198,6 +206,9 @@ class Training(Part):
         if self.frozen_layers and self.method != "full":
             raise ValueError(f"frozen_layers is {self.frozen_layers}, but method is {self.method!r}; only method: full "
                              "trains layers that could be frozen")  # fmt: skip
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling are both balanced, and rare classes would count twice; one of them "
+                             "is enough")  # fmt: skip
         if self.batch_size % self.processes:
             raise ValueError(f"batch_size {self.batch_size} cannot be shared evenly by {self.processes} processes; "
                              f"write a multiple of {self.processes}")  # fmt: skip

@@ -43,6 +43,8 @@ class ModelSpec(Part):
     model: ModelSource = Field(description="The model that the first champion starts from.")
     labels: tuple[str, ...] = Field((), description="All labels, in the order of the model's outputs; only of a "
                                     "classifier.")  # fmt: skip
+    labels_per_row: Literal["one", "many"] = Field("one", description="many: a row has any number of the labels, written "
+                                                   "`a|b` or as a JSON list (`[]`: none).")  # fmt: skip
     generation: Generation = Field(Generation(), description="How a model that writes is asked and read.")
     data: Data = Field(description="Where rows come from.")
     columns: Columns = Field(description="Which column plays which role.")
@@ -68,14 +70,14 @@ class ModelSpec(Part):
         )  # fmt: skip
 
     @property
-    def _truth(self) -> Literal["label", "answer", "text"]:
+    def _truth(self) -> Literal["label", "labels", "answer", "text"]:
         if self.task not in WRITING:
-            return "label"
+            return "labels" if self.labels_per_row == "many" else "label"
         return "answer" if self.columns.label else "text"
 
     @property
     def _generation(self) -> Generation:
-        default = 0 if self._truth in {"label", "text"} else 64
+        default = 64 if self._truth == "answer" else 0
         told = self.generation.max_new_tokens
         return self.generation.model_copy(update={"max_new_tokens": default if told is None else told})
 

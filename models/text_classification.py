@@ -13,10 +13,12 @@ from transformers import AutoModelForSequenceClassification, DataCollatorWithPad
 from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
+from models.label_sets import membership
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
 from models.sections import Training
 from models.threads import choose_threads
 
+SEVERAL = "multi_label_classification"
 _GENERIC_LABEL = re.compile(r"^LABEL_\d+$")
 
 
@@ -28,16 +30,20 @@ class TextClassifier:
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model, self.tokenizer = model.to(self.device), tokenizer
         self.labels, self.learned, self.max_tokens = kind.labels, learned, longest(model, kind)
+        self.several = kind.truth == "labels"
 
     @classmethod
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
         config = read_config(folder, kind)
         learned = len(kind.labels) if new_head else _learned_labels(config, kind.labels, folder)
+        if not new_head:
+            _require_problem(config, kind, folder)
         names = dict(enumerate(kind.labels))
+        problem = {"problem_type": SEVERAL} if kind.truth == "labels" else {}
         model, tokenizer = load_parts(
             AutoModelForSequenceClassification, folder, kind, wanted="a sequence classifier", id2label=names,
             label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
-            ignore_mismatched_sizes=new_head or learned < len(kind.labels),
+            ignore_mismatched_sizes=new_head or learned < len(kind.labels), **problem,
         )  # fmt: skip
         if learned < len(kind.labels):
             keep_old_rows(model, folder, learned)
@@ -77,7 +83,7 @@ class TextClassifier:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorWithPadding(self.tokenizer),
-                        metrics=_accuracy, probe=self._probe)  # fmt: skip
+                        metrics=_exact if self.several else _accuracy, probe=self._probe)  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
         )
@@ -100,10 +106,17 @@ class TextClassifier:
     def _dataset(self, examples: Examples) -> Any:
         from datasets import Dataset
 
-        tokens, index = self._tokenize(examples.texts), {label: i for i, label in enumerate(self.labels)}
-        columns = {"input_ids": tokens, "labels": [index[label] for label in examples.labels],
+        tokens = self._tokenize(examples.texts)
+        columns = {"input_ids": tokens, "labels": self._numbers(examples.labels),
                    "length": [len(t) for t in tokens]}  # fmt: skip
         return Dataset.from_dict(columns)
+
+    def _numbers(self, labels: Sequence[str]) -> list[Any]:
+        """A row's label as its number, or of several 0 and 1 for each, as floats."""
+        if self.several:
+            return membership(labels, self.labels).astype(np.float32).tolist()
+        index = {label: i for i, label in enumerate(self.labels)}
+        return [index[label] for label in labels]
 
     def _forward(self, tokens: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
         batch = self.tokenizer.pad({"input_ids": tokens}, return_tensors="pt").to(self.device)
@@ -113,7 +126,17 @@ class TextClassifier:
         embedding = (hidden[-1] * mask).sum(1) / mask.sum(1).clamp(min=1)
         logits = output.logits.float()
         logits[:, self.learned :] = -torch.inf
-        return logits.softmax(-1).cpu().numpy(), embedding.float().cpu().numpy()
+        probabilities = logits.sigmoid() if self.several else logits.softmax(-1)
+        return probabilities.cpu().numpy(), embedding.float().cpu().numpy()
+
+
+def _require_problem(config: Any, kind: ModelKind, folder: Path) -> None:
+    """A head that was trained for one label a row says nothing by its sigmoids, nor the other way round."""
+    told = getattr(config, "problem_type", None)
+    if told and (told == SEVERAL) != (kind.truth == "labels"):
+        raise ModelError(f"{folder} is a model of problem_type {told}, and the spec says labels_per_row: "
+                         f"{'many' if kind.truth == 'labels' else 'one'}; mend that, or drop `model.adopt` to train a new "
+                         "head")  # fmt: skip
 
 
 def _learned_labels(config: Any, labels: Sequence[str], folder: Path) -> int:
@@ -142,6 +165,14 @@ def keep_old_rows(model: Any, folder: Path, learned: int) -> None:
 
 
 def _accuracy(prediction: Any) -> dict[str, float]:
-    logits = prediction.predictions
-    logits = logits[0] if isinstance(logits, tuple) else logits
-    return {"accuracy": float((logits.argmax(-1) == prediction.label_ids).mean())}
+    return {"accuracy": float((_logits(prediction).argmax(-1) == prediction.label_ids).mean())}
+
+
+def _exact(prediction: Any) -> dict[str, float]:
+    """Rows of which every label is right."""
+    return {"accuracy": float(((_logits(prediction) >= 0) == (prediction.label_ids > 0.5)).all(-1).mean())}
+
+
+def _logits(prediction: Any) -> np.ndarray:
+    logits: Any = prediction.predictions
+    return logits[0] if isinstance(logits, tuple) else logits

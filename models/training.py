@@ -20,6 +20,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from errors import OverBudget
 from models import ranks
 from models.adapter import UNLIMITED, Advance, Trained
+from models.balancing import BalancedLoss, balanced_loss
 from models.contracts import Budget, Cost, CurvePoint, Stopped
 from models.metering import Meter
 from models.pausing import CapReached, PausableTrainer, StopAtCap
@@ -30,7 +31,8 @@ from models.threads import choose_threads
 
 @dataclass(frozen=True)
 class Lesson:
-    """What is learned, as the kind of model needs it; both data sets have `length`, by which rows are batched."""
+    """What is learned, as the kind of model needs it; both data sets have `length`, by which rows are batched, and a
+    classifier's have `labels`, the numbers of the classes."""
 
     train: Any
     validation: Any
@@ -59,10 +61,11 @@ def fine_tune(
         trainer = PausableTrainer(
             model=adapted, args=_arguments(training, rows=len(lesson.train), work=work, seed=seed, bf16=fast),
             train_dataset=lesson.train, eval_dataset=lesson.validation, data_collator=lesson.collator,
-            compute_metrics=lesson.metrics,
+            compute_metrics=lesson.metrics, compute_loss_func=_loss(lesson, training, adapted),
             callbacks=[EarlyStoppingCallback(early_stopping_patience=training.patience), _Progress(advance),
                        StopAtCap(lambda: _is_over(meter, budget))],
         )  # fmt: skip
+        trainer.draws_evenly = training.sampling == "balanced"
         trainer.remove_callback(PrinterCallback)
         try:
             trainer.train_from(checkpoint)
@@ -72,6 +75,13 @@ def fine_tune(
         cost = _cost(trainer, meter.seconds, cpu_seconds=time.process_time() - cpu_began, resumed_from=checkpoint)
     merged = adapted.merge_and_unload() if training.method == "lora" else trainer.model
     return merged, Trained(cost, _curve(trainer.state.log_history), recipe)
+
+
+def _loss(lesson: Lesson, training: Training, model: Any) -> BalancedLoss | None:
+    """None: the model's own."""
+    if not training.is_balanced:
+        return None
+    return balanced_loss(training, list(lesson.train["labels"]), outputs=model.config.num_labels)
 
 
 def _cost(trainer: PausableTrainer, seconds: float, *, cpu_seconds: float, resumed_from: Path | None) -> Cost:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from models.contracts import ModelKind
+from models.label_sets import least_sure
 from models.outputs import CONFIDENCE, FAILED, LATENCY, TEXT_LOSS, TEXT_TOKENS, columns_of
 from tasks.metrics.written import copied, lengths, repetition
 
@@ -26,6 +27,9 @@ Answers = Mapping[str, "NDArray[np.float64]"]
 
 def watched(texts: "Sequence[str]", outputs: "Predictions", kind: ModelKind) -> Answers:
     """Name → one number a row."""
+    if kind.truth == "labels":
+        each = {f"P({name})": outputs.numbers[:, i].astype(float) for i, name in enumerate(kind.labels)}
+        return {**each, CONFIDENCE: least_sure(outputs.numbers)}
     if kind.truth == "label":
         return watched_labels(outputs.numbers, kind.labels)
     number = dict(zip(columns_of(kind), outputs.numbers.T.astype(float), strict=True))

@@ -25,7 +25,8 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
-from tasks.grading import Grades, grade
+from tasks.grading import Grades, confusion_of, grade
+from tasks.outputs import true_labels
 from tasks.simplest import simplest_answers
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def evaluate(
     return Scorecard(
         comparisons=(*overall, *sliced), latency=_latency(old, new, both.rows["text"].tolist()),
         label_agreement=current.champion.measure("accuracy").value if agrees else None,
+        confusion=confusion_of({"champion": current.champion, "candidate": current.candidate}, kind),
     )  # fmt: skip
 
 
@@ -91,7 +93,8 @@ def measure_release(
     grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind)
     found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in kind.metrics)
     simplest = simplest_answers(rows, kind)
-    return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words)
+    return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words,
+                    confusion=confusion_of({"champion": grades}, kind))  # fmt: skip
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
@@ -133,8 +136,8 @@ def _compare(judged: _Judged, on: str, metric: str, *, level: float) -> Comparis
 
 def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
     """Named subsets: each label, shorter and longer texts, and every value of the spec's slice columns."""
-    labels = judged.rows["label"].to_numpy()
-    masks = {f"slice:label={label}": labels == label for label in kind.labels}
+    true = true_labels(judged.rows["label"], kind) if kind.classifies else np.zeros((0, 0), bool)
+    masks = {f"slice:label={label}": true[:, i] for i, label in enumerate(kind.labels)}
     lengths = judged.rows["text"].str.len().to_numpy()
     middle = float(np.median(lengths)) if len(lengths) else 0.0
     masks |= {

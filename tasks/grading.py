@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from models.contracts import Estimate, ModelKind
+from models.contracts import Confusion, Estimate, ModelKind
+from models.label_sets import membership
 from models.measures import METRICS
 from models.outputs import BYTES, FAILED, LOSS, SENT, TOKENS, WRITTEN, columns_of
 from tasks.metrics import summed
+from tasks.metrics.confusion import confuse
 from tasks.metrics.labelled import Labelled
+from tasks.metrics.several import Several
 from tasks.metrics.summed import Summed
 
 if TYPE_CHECKING:
@@ -66,13 +69,24 @@ def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grad
     if kind.truth == "label":
         index = {label: i for i, label in enumerate(kind.labels)}
         truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
-        return Labelled(truth, outputs.numbers.argmax(1).astype(np.int64), len(kind.labels), kind.seed)
+        return Labelled(truth, outputs.numbers, kind.seed)
+    if kind.truth == "labels":
+        return Several(membership(rows["label"].astype(str).tolist(), kind.labels), outputs.numbers)
     texts, references = rows["text"].astype(str).tolist(), rows["label"].astype(str).tolist()
     losses_known = kind.task == "causal-lm" and not kind.hosted
     made = _of_a_language_model(outputs, kind) if losses_known else _against(texts, references, outputs, kind)
     if kind.hosted:
         made |= _of_requests(outputs, kind)
     return Sums({name: made[name] for name in kind.metrics})
+
+
+def confusion_of(models: Mapping[str, Grades], kind: ModelKind) -> Confusion | None:
+    """What each of them answered to rows of each label; None where answers are written, and without rows."""
+    graded = {name: grades for name, grades in models.items() if isinstance(grades, Labelled) and len(grades)}
+    if not graded:
+        return None
+    truth = next(iter(graded.values())).truth
+    return confuse(truth, {name: grades.predicted for name, grades in graded.items()}, kind.labels)
 
 
 def got_worse(metric: str, now: Estimate, then: Estimate) -> float:

@@ -23,8 +23,8 @@ from models.contracts import (
 )
 from models.outputs import LATENCY, columns_of
 from tasks.grading import got_worse, grade, known_metrics
-from tasks.metrics.classification import accuracy_fell, f1_fell
-from tasks.outputs import answers_of, confidence_of, outputs_of
+from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse
+from tasks.outputs import answers_of, as_answered, confidence_of, outputs_of, said_labels, true_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,7 +49,7 @@ def monitor_quality(
         quality=_quality(champion, frame[known], _where(now, known), kind),
         confidence=_confidence(now, kind), confidence_at_release=_confidence(then, kind),
         shares=_shares(kind, now, then, frame["label"][known]),
-        latency_ms=_latency(frame, now, kind), served_agreement=_agreement(frame, answers_of(now, kind)),
+        latency_ms=_latency(frame, now, kind), served_agreement=_agreement(frame, answers_of(now, kind), kind),
     )  # fmt: skip
 
 
@@ -68,7 +68,9 @@ def _check(metric: str, now: Estimate, then: Estimate) -> QualityCheck:
         counts = (round(now.value * now.n), now.n, round(then.value * then.n), then.n)
         p_value, test = accuracy_fell(*counts), "Fisher's exact test, one-sided"
     elif metric == "macro_f1":
-        p_value, test = f1_fell(now, then), "one-sided, from the bootstrap intervals"
+        p_value, test = f1_fell(now, then), "one-sided, from the intervals"
+    elif metric in ("auroc", "ece"):
+        p_value, test = looks_worse(metric, now, then), "one-sided, from the intervals' facing sides"
     else:
         p_value, test = got_worse(metric, now, then), "one-sided, Welch, from the jackknife intervals"
     return QualityCheck(metric=metric, now=now, at_release=then, p_value=p_value, test=test)
@@ -81,7 +83,7 @@ def _where(outputs: Predictions, chosen: "NDArray[np.bool_]") -> Predictions:
 
 def _confidence(outputs: Predictions, kind: ModelKind) -> float | None:
     """The mean; None where no answer is given."""
-    answered = len(outputs.numbers) and (kind.truth == "label" or outputs.texts is not None)
+    answered = len(outputs.numbers) and (kind.classifies or outputs.texts is not None)
     told = confidence_of(outputs, kind) if answered else np.zeros(0)
     told = told[~np.isnan(told)]  # an API that gives none
     return float(told.mean()) if len(told) else None
@@ -89,12 +91,12 @@ def _confidence(outputs: Predictions, kind: ModelKind) -> float | None:
 
 def _shares(kind: ModelKind, now: Predictions, then: Predictions, truth: "pd.Series[str]") -> tuple[Share, ...]:
     """How often each label is the answer; none where answers are written."""
-    if kind.truth != "label":
+    if not kind.classifies:
         return ()
-    said_now, said_then = (outputs.numbers.argmax(1) for outputs in (now, then))
+    said_now, said_then, true = said_labels(now, kind), said_labels(then, kind), true_labels(truth, kind)
     return tuple(
-        Share(label=label, predicted=float((said_now == i).mean()), predicted_at_release=float((said_then == i).mean()),
-              labelled=float((truth == label).mean()) if len(truth) else None)
+        Share(label=label, predicted=float(said_now[:, i].mean()), predicted_at_release=float(said_then[:, i].mean()),
+              labelled=float(true[:, i].mean()) if len(true) else None)
         for i, label in enumerate(kind.labels)
     )  # fmt: skip
 
@@ -110,9 +112,10 @@ def _latency(frame: "pd.DataFrame", outputs: Predictions, kind: ModelKind) -> Pe
     return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))
 
 
-def _agreement(frame: "pd.DataFrame", answers: "NDArray[np.object_] | None") -> float | None:
+def _agreement(frame: "pd.DataFrame", answers: "NDArray[np.object_] | None", kind: ModelKind) -> float | None:
     """Below 1 means that what was served is not what this version says: another version, or other preprocessing."""
     served = frame["prediction"].notna().to_numpy()
     if answers is None or not served.any():
         return None
-    return float(np.mean(frame["prediction"][served].str.strip().to_numpy() == answers[served]))
+    told = [as_answered(cell.strip(), kind) for cell in frame["prediction"][served]]
+    return float(np.mean(np.array(told, object) == answers[served]))

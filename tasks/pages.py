@@ -56,11 +56,12 @@ def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
 def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> dict[str, Any]:
     found = attempt.scorecard.comparisons if attempt else ()
     limits = [plots.Limits.on(c, attempt.blessing.gates) for c in found] if attempt else []
-    drawn = [limit for c, limit in zip(found, limits, strict=True) if METRICS[c.metric].is_share]
-    shares = [c for c in found if METRICS[c.metric].is_share]
-    estimates = [m.estimate for m in report.measured if METRICS[m.metric].is_share] if isinstance(
-        report, BootstrapReport) else [e for c in shares for e in (c.champion, c.candidate)]  # fmt: skip
+    drawn = [limit for c, limit in zip(found, limits, strict=True) if _is_drawn(c.metric)]
+    estimates = [m.estimate for m in report.measured if _is_drawn(m.metric)] if isinstance(
+        report, BootstrapReport) else [e for c in found if _is_drawn(c.metric) for e in (c.champion, c.candidate)]  # fmt: skip
     return {
+        "confusion": attempt.scorecard.confusion if attempt else report.confusion if isinstance(
+            report, BootstrapReport) else None,
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),
@@ -74,7 +75,7 @@ def _observed(seen: Observation | None) -> dict[str, Any]:
     now, signals = seen.monitoring, drift_plots.rank_signals(seen.drift.signals)
     return {
         "then_and_now": plots.values_axis(
-            e for q in now.quality if METRICS[q.metric].is_share for e in (q.at_release, q.now)
+            e for q in now.quality if _is_drawn(q.metric) for e in (q.at_release, q.now)
         ),
         "shares": sorted(now.shares, key=lambda s: -abs(s.predicted - s.predicted_at_release)),
         "shares_axis": plots.shares_axis(now.shares),
@@ -90,6 +91,11 @@ def _changed(report: RunReport | BootstrapReport) -> dict[str, Any]:
         "before": before, "changed": changes.list_changes(report.release, before),
         "files": changes.list_files(report.release, before), "lineage": changes.list_lineage(report.release),
     }  # fmt: skip
+
+
+def _is_drawn(metric: str) -> bool:
+    """On the scale that all values of a table share: an error of 3 % beside an accuracy of 95 % would leave no room."""
+    return METRICS[metric].is_share and METRICS[metric].better != "less"
 
 
 def _estimate(estimate: Estimate, metric: str = "accuracy") -> str:
@@ -108,6 +114,8 @@ def environment(*, html: bool) -> Environment:
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)
-    environment.tests.update(drawn=lambda m: METRICS[m].is_share, lowered=lambda m: METRICS[m].better == "less")
+    environment.tests.update(
+        drawn=_is_drawn, share=lambda m: METRICS[m].is_share, lowered=lambda m: METRICS[m].better == "less"
+    )
     environment.globals.update(plots=plots, drift_plots=drift_plots, charts=charts)
     return environment

@@ -14,6 +14,7 @@ from typing import Any
 from errors import DataError, KeyTaken, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import BatchProgress, Cursor, LabelCount, LabelRequest, LabelsTaken
+from models.label_sets import BETWEEN, UnknownLabel, read_labels
 from models.rows import TEACHING, Chosen, content_digest
 from tasks.label_sheets import Filled, read_batch, read_filled
 
@@ -53,14 +54,32 @@ class _Checked:
     edited: int
 
 
-def take_labels(path: Path, *, labels: tuple[str, ...], cursor: Cursor, store: ObjectStore) -> LabelsTaken:
+@dataclass(frozen=True)
+class Accepted:
+    """What may stand in a row: one of the labels, or `several` of them; where there are none, whatever was written."""
+
+    labels: tuple[str, ...]
+    several: bool
+
+    def meant(self, cell: str) -> str | None:
+        if not self.several or not cell.strip():
+            return canonical(cell, self.labels)
+        try:
+            return read_labels(cell.strip(), self.labels)
+        except UnknownLabel:
+            return None
+
+
+def take_labels(
+    path: Path, *, labels: tuple[str, ...], several: bool = False, cursor: Cursor, store: ObjectStore
+) -> LabelsTaken:  # fmt: skip
     """Stores what is new in a filled file. DataError that lists every problem; then nothing is stored.
 
     `cursor` is what runs have read. Taking a file twice changes nothing; another label for the same row wins over
-    the earlier one.
+    the earlier one. `several`: a row may have any number of the labels.
     """
     asked = read_requests(store)
-    checked = _check(read_filled(path), asked, labels, path)
+    checked = _check(read_filled(path), asked, Accepted(labels, several), path)
     known = _known(cursor, store)
     changed = {c: label for c, label in checked.labels.items() if c not in known or known[c].label != label}
     rows = [_row(asked[c], label, known.get(c)) for c, label in changed.items()]
@@ -68,7 +87,10 @@ def take_labels(path: Path, *, labels: tuple[str, ...], cursor: Cursor, store: O
     new = sum(content not in known for content in changed)
     taken = zip(changed, rows, strict=True)
     after = known | {c: Known(row["label"], row["chosen"], waits=True, judged=False) for c, row in taken}
-    counts = Counter(checked.labels.values()) if labels else Counter({ANSWERS: len(checked.labels)})
+    given = list(checked.labels.values())
+    counts = Counter({ANSWERS: len(given)})
+    if labels:
+        counts = Counter(label for cell in given for label in (cell.split(BETWEEN) if several else [cell]))
     return LabelsTaken(
         uri=uri, new=new, corrected=len(changed) - new, unchanged=len(checked.labels) - len(changed),
         edited=checked.edited, by_label=tuple(LabelCount(label=label, rows=counts[label]) for label in labels or (ANSWERS,)),
@@ -130,16 +152,16 @@ def _progress(labels: dict[str, str], asked: dict[str, Asked], known: dict[str, 
 # --- checking -----------------------------------------------------------------------------------------------
 
 
-def _check(filled: Sequence[Filled], asked: dict[str, Asked], labels: tuple[str, ...], path: Path) -> _Checked:
+def _check(filled: Sequence[Filled], asked: dict[str, Asked], accepted: Accepted, path: Path) -> _Checked:
     found: dict[str, tuple[str, int]] = {}
     problems, edited = [], 0
     for row in filled:
-        told = list(_problems(row, asked, labels))
+        told = list(_problems(row, asked, accepted))
         problems += [f"line {row.line}: {problem}" for problem in told]
         if told:
             continue
         edited += row.text is not None and content_digest(row.text) != row.content
-        label = canonical(row.label, labels)
+        label = accepted.meant(row.label)
         if label is None:
             continue
         first, line = found.setdefault(row.content, (label, row.line))
@@ -152,7 +174,7 @@ def _check(filled: Sequence[Filled], asked: dict[str, Asked], labels: tuple[str,
     return _Checked({content: label for content, (label, _) in found.items()}, edited)
 
 
-def _problems(row: Filled, asked: dict[str, Asked], labels: tuple[str, ...]) -> Iterator[str]:
+def _problems(row: Filled, asked: dict[str, Asked], accepted: Accepted) -> Iterator[str]:
     if not row.content:
         yield f"label {row.label[:80]!r} stands without the row's `content`"
     elif row.content not in asked:
@@ -162,8 +184,8 @@ def _problems(row: Filled, asked: dict[str, Asked], labels: tuple[str, ...]) -> 
         other = content_digest(row.text)
         if other != row.content and other in asked:
             yield "the text belongs to another row; was a column sorted by itself?"
-    if row.label and canonical(row.label, labels) is None:
-        yield f"label {row.label[:80]!r} is none of {', '.join(labels[:50])}"
+    if row.label and accepted.meant(row.label) is None:
+        yield f"label {row.label[:80]!r} is none of {', '.join(accepted.labels[:50])}"
 
 
 def canonical(cell: str, labels: tuple[str, ...]) -> str | None:

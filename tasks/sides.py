@@ -80,7 +80,7 @@ def load_side(scored: Scored, *, kind: ModelKind, chosen: "NDArray[np.int64]", s
             columns[name] += batch.column(name).take(_indices(wanted)).to_pylist()
         first += batch.num_rows
     texts, outputs = [str(text) for text in columns["text"]], picked_outputs(scored.scores, chosen, store=store)
-    index = {label: i for i, label in enumerate(kind.labels)}
+    index = {label: i for i, label in enumerate(kind.labels)} if kind.truth == "label" else {}
     return Side(
         texts, watched(texts, outputs, kind), outputs.embeddings,
         np.array([index.get(str(label), UNKNOWN) for label in columns["label"]], np.int64),

@@ -20,6 +20,7 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
 from models.contracts import ModelKind, Table, ValidationReport, Window
+from models.label_sets import UnknownLabel, read_labels
 from models.part import parse_period
 from models.rows import ITSELF, META, SLICE, content_digest, kept_schema, quarantine_schema
 from models.sections import Columns, Validation
@@ -123,6 +124,8 @@ class _Sieve:
         label, labels = (value or "").strip(), self.kind.labels
         if self.kind.truth == "text":
             return ITSELF
+        if label and self.kind.truth == "labels":
+            return self._several(label)
         if not label or label in labels:
             return label or None
         if self.kind.truth == "answer":
@@ -131,6 +134,15 @@ class _Sieve:
         if label.endswith(".0") and label[:-2] in labels:
             return label[:-2]
         raise Rejected(UNKNOWN_LABEL, f"{label[:80]!r}; accepted: {', '.join(labels[:50])}", label=label)
+
+    def _several(self, cell: str) -> str:
+        try:
+            return read_labels(cell, self.kind.labels)
+        except UnknownLabel as unknown:
+            told = (
+                f"{unknown.label[:80]!r} in {cell[:80]!r}; accepted, with | between: {', '.join(self.kind.labels[:50])}"
+            )
+            raise Rejected(UNKNOWN_LABEL, told, label=unknown.label) from None
 
     def _answer(self, text: str) -> str:
         if len(text) > self.policy.max_chars:

@@ -140,3 +140,18 @@ def stored_scores(probabilities: np.ndarray, embeddings: np.ndarray, store: Obje
     write_scores(path, [Predictions(p.astype(np.float32), e.astype(np.float32)) for p, e in parts])
     arrays = Artifact.model_validate(store.put_blob("scores", path))
     return Scores(model_digest="m", arrays=arrays, rows=len(probabilities), seconds=0, device="cpu")
+
+
+def topics(count: int, *, start: int = 0, moved: bool = False) -> pd.DataFrame:
+    """Distinct sentences with any number of the labels film, plot and praise; those that `moved` call things otherwise:
+    what was praised is blamed."""
+    rows = []
+    for i in range(start, start + count):
+        drawn = int(hashlib.md5(str(i).encode(), usedforsecurity=False).hexdigest(), 16)
+        nouns = [["film"], ["plot"], ["film", "plot"], ["actor"]][drawn % 4]
+        praised = drawn // 4 % 2 == 0
+        mood = (["good", "great", "fine"] if praised else ["bad", "awful", "dull"])[drawn // 8 % 3]
+        found = [noun for noun in nouns if noun != "actor"] + (["praise"] if praised is not moved else [])
+        end = " very very" if moved else ""
+        rows.append({"text": f"the {' '.join(nouns)} n{i} was {mood}{end}", "label": "|".join(found) or "[]"})
+    return pd.DataFrame(rows)

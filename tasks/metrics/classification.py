@@ -11,6 +11,7 @@ from scipy import stats
 
 from errors import UnmeasuredMetric
 from models.contracts import Estimate
+from models.measures import METRICS
 from tasks.metrics.bootstrap import Numbers, bootstrap
 
 Labels = NDArray[np.int64]
@@ -40,6 +41,16 @@ def f1_fell(now: Estimate, then: Estimate) -> float:
     """One-sided p-value from the two intervals, taken as normal: good enough for a number that is only shown."""
     spread = math.hypot(now.high - now.low, then.high - then.low) / (2 * 1.96)
     return float(stats.norm.cdf((now.value - then.value) / spread)) if spread else 1.0
+
+
+def looks_worse(metric: str, now: Estimate, then: Estimate) -> float:
+    """One-sided p-value from two intervals that need not be symmetric, each by its side that faces the other (Zou and
+    Donner, Statistics in Medicine 2008): of two samples that share no row, and good enough for what is only shown."""
+    less = METRICS[metric].better == "less"
+    gap = now.value - then.value if less else then.value - now.value
+    sides = (now.value - now.low, then.high - then.value) if less else (now.high - now.value, then.value - then.low)
+    spread = math.hypot(*sides) / 1.96
+    return float(stats.norm.sf(gap / spread)) if spread else 1.0
 
 
 def cells(labels: int, *columns: Labels) -> tuple[tuple[NDArray[np.intp], ...], NDArray[np.int64]]:

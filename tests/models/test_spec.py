@@ -38,7 +38,7 @@ def test_an_unknown_field_is_named_with_its_path_value_neighbours_and_a_suggesti
     said = _refusal(training={"epoch": 3})
     assert "training.epoch: unknown field (value 3)" in said
     assert "Did you mean epochs?" in said
-    assert "Accepted: batch_size, epochs, evaluations" in said
+    assert "Accepted: batch_size, class_weights, epochs, evaluations" in said
 
 
 def test_an_unknown_field_of_the_whole_file_and_of_a_gate_is_named() -> None:
@@ -131,3 +131,15 @@ def test_the_written_schema_and_reference_are_up_to_date() -> None:
     again = "run: python -m models.spec_text docs"
     assert (DOCS / "spec.schema.json").read_text(encoding="utf-8") == schema_text(), again
     assert (DOCS / "spec.md").read_text(encoding="utf-8") == write_reference(), again
+
+
+def test_gates_may_ask_for_the_ranking_and_the_calibration_and_their_bounds_stand_on_the_right_side() -> None:
+    gates = [
+        {"kind": "at_least", "name": "ranks", "metric": "auroc", "value": 0.8},
+        {"kind": "at_most", "name": "honest", "metric": "ece", "value": 0.05},
+        {"kind": "better", "metric": "auroc"},
+        {"kind": "not_worse", "metric": "ece", "on": "current", "tolerance": 0.01},
+    ]
+    assert len(parse_spec({**LEAST, "gates": gates}, where="x").gates) == 4
+    assert "use at_most" in _refusal(gates=[{"kind": "at_least", "metric": "ece", "value": 0.05}])
+    assert "slices are measured by accuracy" in _refusal(gates=[{"kind": "no_collapse", "metric": "auroc"}])

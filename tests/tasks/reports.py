@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from models.contracts import (
     AliasEntry,
     ApprovalRequest,
@@ -12,6 +14,7 @@ from models.contracts import (
     BootstrapReport,
     Candidate,
     Comparison,
+    Confusion,
     Cost,
     Cursor,
     CurvePoint,
@@ -54,6 +57,7 @@ from models.sections import Policy
 from tasks.conclusion import bootstrap_headline, conclude, stage_times
 from tasks.decision import decide
 from tasks.gates import judge
+from tasks.metrics.confusion import confuse
 from tests import judged
 
 AT = datetime(2026, 11, 25, 15, 0, tzinfo=UTC)
@@ -197,6 +201,7 @@ def comparison(on: str, gain: float, *, half: float = 0.04, n: int = 400, metric
 def attempt(
     *, gain: float = 0.12, slices: Sequence[Comparison] | None = None, gates: Sequence[Gate] | None = None,
     agreement: float = 0.7, leaked: Sequence[str] = (), curve: Sequence[CurvePoint] | None = None,
+    labels: Sequence[str] = LABELS,
 ) -> Attempt:  # fmt: skip
     """A candidate that gained so much on the new rows and lost a point on the earlier ones."""
     sliced = [comparison("slice:label=positive", -0.02, half=0.03)] if slices is None else slices
@@ -205,9 +210,18 @@ def attempt(
         comparisons=(comparison("current", gain), comparison("current", gain, metric="macro_f1"),
                      comparison("reference", -0.01, half=0.015), *sliced),
         latency=Latency(champion=base, candidate=base), label_agreement=agreement,
+        confusion=confusion(labels),
     )  # fmt: skip
     return Attempt(training_set=training_set(leaked), candidate=candidate(curve), scorecard=scorecard,
                    blessing=judge.fn(scorecard, gates=default_gates() if gates is None else gates))  # fmt: skip
+
+
+def confusion(labels: Sequence[str] = LABELS, models: Sequence[str] = ("champion", "candidate")) -> Confusion:
+    """Of 20 rows a label each model gives the next label to two more than the one before."""
+    truth = np.repeat(np.arange(len(labels)), 20)
+    wrong = np.arange(len(truth)) % 20
+    answers = {model: np.where(wrong < 2 * (i + 1), (truth + 1) % len(labels), truth) for i, model in enumerate(models)}
+    return confuse(truth, answers, tuple(labels))
 
 
 def training_set(leaked: Sequence[str] = ()) -> TrainingSet:
@@ -255,5 +269,5 @@ def bootstrapped(made: Candidate | None = None) -> BootstrapReport:
     return BootstrapReport(
         start=started(None), headline=bootstrap_headline(first, first.manifest.measured), window=window(200),
         validation=validation(), training_set=training_set(), candidate=made or candidate(),
-        measured=first.manifest.measured, release=first, stages=stage_times(TIMINGS), finished_at=AT,
+        measured=first.manifest.measured, confusion=confusion(models=("champion",)), release=first, stages=stage_times(TIMINGS), finished_at=AT,
     )  # fmt: skip

@@ -33,7 +33,7 @@ def released(accuracy: float, rows: int) -> Release:
     nowhere = Table(uri="", sha256="", bytes=0, rows=0)
     measured = tuple(
         Measurement(on=on, metric=metric, estimate=Estimate(value=v, low=v - 0.02, high=v + 0.02, n=rows, method="t"))
-        for on, v in (("reference", 0.1), ("current", accuracy)) for metric in ("accuracy", "macro_f1")
+        for on, v in (("reference", 0.1), ("current", accuracy)) for metric in ("accuracy", "macro_f1", "auroc", "ece")
     )  # fmt: skip
     lineage = Lineage(run_id="", spec="", spec_digest="", source="", window_digest="", training_digest="", recipe="",
                       packages={}, git_commit="", seed=1)  # fmt: skip
@@ -65,13 +65,18 @@ def test_labelled_rows_are_held_against_the_release_and_unlabelled_ones_are_left
     rows.loc[100:, "label"] = None
     found = monitored(rows, positive, store, tmp_path)
     assert (found.rows, found.labelled) == (200, 100)
-    accuracy, f1 = found.quality
+    accuracy, f1, auroc, error = found.quality
     assert accuracy.metric == "accuracy"
     assert accuracy.now.value == pytest.approx(0.6)
     assert accuracy.drop == pytest.approx(0.3)
     assert accuracy.p_value < 1e-9
     assert f1.metric == "macro_f1"
     assert f1.p_value < 1e-4
+    assert auroc.now.value == pytest.approx(0.6)
+    assert auroc.p_value < 1e-4
+    assert error.now.value == pytest.approx(0.2)
+    assert error.p_value > 0.5  # at release it was set to be larger
+    assert error.drop < 0
     assert found.confidence == pytest.approx(0.8)
     assert found.confidence_at_release == pytest.approx(0.9)
     assert [(s.label, s.predicted, s.predicted_at_release, s.labelled) for s in found.shares] == [
@@ -114,3 +119,22 @@ def test_logged_latency_and_predictions_are_compared_where_they_are_there(store:
 def test_an_empty_window_is_refused(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no rows to monitor"):
         monitored(sentences(0, start=0).reindex(columns=["text", "label"]), np.zeros(0), store, tmp_path)
+
+
+def test_several_labels_are_counted_each_and_served_ones_are_compared_as_they_are_meant(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    rows = sentences(100).assign(
+        label=["negative|positive", "[]"] * 50, prediction=["positive | negative", "positive"] * 50
+    )
+    both = np.where(np.arange(100)[:, None] % 2 == 0, [0.9, 0.8], [0.1, 0.2])
+    then = np.full((4, 2), 0.7)
+    found = monitor_quality.fn(
+        kept_table(rows, store), stored_scores(both, np.zeros((100, 2)), store, tmp_path), released(0.9, 400),
+        stored_scores(then, np.zeros((4, 2)), store, tmp_path), kind=KIND.model_copy(update={"truth": "labels"}), store=store,
+    )  # fmt: skip
+    assert [check.metric for check in found.quality] == ["macro_f1", "auroc"]  # what the release had measured
+    assert found.quality[0].now.value == 1
+    assert [(s.predicted, s.predicted_at_release, s.labelled) for s in found.shares] == [(0.5, 1.0, 0.5)] * 2
+    assert found.served_agreement == pytest.approx(0.5)
+    assert found.confidence == pytest.approx(0.8)

@@ -51,7 +51,7 @@ def evil_report() -> RunReport:
     seen = observation(accuracy=0.7, gap=0.4, labels=(EVIL, "x" * 200), reasons=reasons)
     return run(
         seen,
-        attempt(slices=[comparison(f"slice:label={EVIL}", 0.01)], leaked=[EVIL]),
+        attempt(slices=[comparison(f"slice:label={EVIL}", 0.01)], leaked=[EVIL], labels=(EVIL, "positive")),
         asking=asked(text=EVIL, label=EVIL),
     )
 
@@ -153,8 +153,8 @@ def test_text_from_rows_is_shown_and_never_obeyed() -> None:
     assert not {"script", "img", "link", "iframe"} & set(page.tags)
     assert [value for name, value in page.attributes if name == "href"] == ["evidently.html"]
     assert (
-        page.shown.count(" ".join(EVIL.split())) == 7
-    )  # label, slice, gate, quarantined row, leak, sample and its label
+        page.shown.count(" ".join(EVIL.split())) == 9
+    )  # label, slice, gate, confused label (2), quarantined row, leak, sample and its label
 
 
 def test_text_from_rows_cannot_break_out_of_a_markdown_table() -> None:
@@ -293,3 +293,28 @@ def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_t
         assert "no alias is moved without a person's yes" in shown
     assert "| ≠ | the film was fine | positive | negative 61.0% | positive 92.0% |" in render_markdown(report)
     assert "| = | dull |  | negative 80.0% | negative 99.0% |" in render_markdown(report)
+
+
+def test_labels_that_are_taken_for_one_another_are_shown_for_both_models_or_for_the_first_one() -> None:
+    report = report_of(Outcome.RELEASED)
+    shown = Page(render_html(report)).shown
+    assert "negative 20 rows 90.0% 80.0% 10.0% 20.0% positive 20 rows 10.0% 20.0% 90.0% 80.0%" in shown
+    assert "| negative | 20 | 90.0% → 80.0% | 10.0% → 20.0% |" in render_markdown(report)
+    first = report_of(Outcome.BOOTSTRAPPED)
+    assert "negative 20 rows 90.0% 10.0% positive" in Page(render_html(first)).shown
+    assert "| negative | 20 | 90.0% | 10.0% |" in render_markdown(first)
+
+
+def test_of_many_labels_only_the_most_confused_are_shown() -> None:
+    report = run(observation(accuracy=0.7), attempt(labels=[f"l{i}" for i in range(40)]))
+    assert "l0 20 rows l1 10.0% 2 rows 20.0% 4 rows" in Page(render_html(report)).shown
+    assert render_markdown(report).count(" | 10.0% | 20.0% |") == 20
+
+
+def test_a_record_from_before_confusions_were_kept_is_still_shown() -> None:
+    report = report_of(Outcome.RELEASED)
+    assert isinstance(report, RunReport)
+    stored = report.model_dump(mode="json")
+    del stored["attempt"]["scorecard"]["confusion"]
+    old = RunReport.model_validate(stored)
+    assert "taken for one another" not in render_html(old) + render_markdown(old)

@@ -371,3 +371,13 @@ def test_a_promotion_has_the_same_id_however_often_it_is_told_and_outside_a_run_
     later = release.model_copy(update={"entry": release.entry.model_copy(update={"run_id": "other"})})
     assert move(later, PROMOTED).id != told.id
     json.dumps(told.payload)
+
+
+def test_several_labels_are_taken_as_they_are_meant_and_unknown_ones_refused(batch: Batch) -> None:
+    batch.fill({0: "positive | negative", 1: '["negative"]', 2: "[]"})
+    taken = take_labels(batch.sheet, labels=LABELS, several=True, cursor=batch.cursor, store=batch.store)
+    assert taken.new == 3
+    assert {c.label: c.rows for c in taken.by_label} == {"negative": 2, "positive": 1}
+    batch.fill({3: "positive|series"})
+    with pytest.raises(DataError, match="is none of negative, positive"):
+        take_labels(batch.sheet, labels=LABELS, several=True, cursor=batch.cursor, store=batch.store)

@@ -226,3 +226,15 @@ def test_a_label_on_many_rows_is_a_new_class_and_stops_no_run(store: ObjectStore
     assert report.kept.rows == 70
     with pytest.raises(TooManyBadRows, match="unknown label"):
         validate(store, *rows, policy=Validation(near_duplicates=None, new_class_rows=31))
+
+
+def test_several_labels_are_kept_in_the_specs_order_and_an_unknown_one_among_them_is_named(store: ObjectStore) -> None:
+    cells = ["pos|neg", '["pos"]', "[]", "", "pos|new", "[pos"]
+    report: ValidationReport = validate_rows.fn(
+        window_of(store, [{"label": cell, "text": f"text {i} {i}"} for i, cell in enumerate(cells)]), columns=COLUMNS,
+        kind=kind_of(("neg", "pos")).model_copy(update={"truth": "labels"}), policy=LENIENT, now=NOW, store=store,
+    )  # fmt: skip
+    assert [row["label"] for row in read(store, report.kept)] == ["neg|pos", "pos", "[]", None]
+    assert report.labelled == 3
+    assert [(r.reason, r.rows) for r in report.reasons] == [("unknown label", 2)]
+    assert "'new' in 'pos|new'; accepted, with | between: neg, pos" in report.reasons[0].example

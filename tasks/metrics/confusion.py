@@ -1,0 +1,34 @@
+"""Which labels a classifier takes for one another."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.contracts import ConfusedPair, Confusion, LabelCount
+
+MOST_LABELS = 10
+"""Up to so many the matrix is kept whole."""
+MOST_PAIRS = 20
+"""Of more labels only these are kept: pairs that are taken for one another on the most rows, by any of the models."""
+Labels = NDArray[np.int64]
+
+
+def confuse(truth: Labels, answers: Mapping[str, Labels], labels: tuple[str, ...]) -> Confusion:
+    """`answers`: each model's, for the same rows, as label numbers."""
+    size = len(labels)
+    counts = np.stack([np.bincount(truth * size + said, minlength=size**2) for said in answers.values()], 1)
+    pairs = range(size**2) if size <= MOST_LABELS else _most_confused(counts, size)
+    rows = np.bincount(truth, minlength=size)
+    return Confusion(
+        models=tuple(answers), labels=tuple(LabelCount(label=n, rows=int(r)) for n, r in zip(labels, rows, strict=True)),
+        pairs=tuple(ConfusedPair(truth=labels[pair // size], said=labels[pair % size], counts=tuple(counts[pair].tolist()))
+                    for pair in pairs),
+    )  # fmt: skip
+
+
+def _most_confused(counts: NDArray[np.int64], size: int) -> list[int]:
+    worst = counts.max(1)
+    worst[:: size + 1] = 0  # right answers
+    order = np.argsort(-worst, kind="stable")[:MOST_PAIRS]
+    return [int(pair) for pair in order if worst[pair]]
