@@ -61,7 +61,8 @@ def check(spec: Spec, as_json: Json = False) -> None:
         typer.echo(found.model_dump_json(indent=2))
     else:
         gates = ", ".join(gate.name for gate in found.gates)
-        typer.echo(f"{spec} is valid: {found.name}, {found.task}, labels {', '.join(found.labels)}; gates: {gates}")
+        labels = f", labels {', '.join(found.labels)}" if found.labels else ""
+        typer.echo(f"{spec} is valid: {found.name}, {found.task}{labels}; gates: {gates}")
 
 
 @app.command()
