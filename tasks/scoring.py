@@ -25,7 +25,7 @@ def score_rows(
     return _scored(rows, weights, kind=kind.of_versions, asking=kind, store=store)
 
 
-@once("outputs", besides=frozenset({"asking"}))
+@once("scores", besides=frozenset({"asking"}))
 def _scored(rows: Table, weights: Weights, *, kind: ModelKind, asking: ModelKind, store: ObjectStore) -> Scores:
     """`kind` is what decides the outputs, `asking` how a hosted model is asked for them."""
     folder = store.get_folder(weights.prefix, weights.files)
