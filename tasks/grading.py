@@ -89,11 +89,6 @@ def confusion_of(models: Mapping[str, Grades], kind: ModelKind) -> Confusion | N
     return confuse(truth, {name: grades.predicted for name, grades in graded.items()}, kind.labels)
 
 
-def got_worse(metric: str, now: Estimate, then: Estimate) -> float:
-    """One-sided p-value that the metric is no worse now than then, of different rows; metrics of labels have their own."""
-    return summed.got_worse(metric, now, then)
-
-
 def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
     from tasks.metrics.language import bits_per_byte, mean, perplexity
     from tasks.metrics.written import distinct_bigrams, repetition
@@ -137,6 +132,6 @@ def _of_requests(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
     return found
 
 
-def known_metrics(metrics: tuple[str, ...]) -> tuple[str, ...]:
+def telling_metrics(metrics: tuple[str, ...]) -> tuple[str, ...]:
     """Those that say which of two models is better."""
     return tuple(name for name in metrics if METRICS[name].better != "neither")

@@ -22,8 +22,9 @@ from models.contracts import (
     Table,
 )
 from models.outputs import LATENCY, columns_of
-from tasks.grading import got_worse, grade, known_metrics
+from tasks.grading import grade, telling_metrics
 from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse
+from tasks.metrics.summed import got_worse
 from tasks.outputs import answers_of, as_answered, confidence_of, outputs_of, said_labels, true_labels
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def _quality(
         return ()
     grades = grade(rows, outputs, kind)
     measured = {m.metric: m.estimate for m in champion.manifest.measured if m.on == "current"}
-    return tuple(_check(m, grades.measure(m), measured[m]) for m in known_metrics(kind.metrics) if m in measured)
+    return tuple(_check(m, grades.measure(m), measured[m]) for m in telling_metrics(kind.metrics) if m in measured)
 
 
 def _check(metric: str, now: Estimate, then: Estimate) -> QualityCheck:

@@ -39,11 +39,6 @@ def write_scores(path: Path, outputs: "Iterable[Predictions]") -> int:
     return rows
 
 
-def number_batches(path: Path) -> "Iterator[NDArray[np.float32]]":
-    """rows × numbers, float32, a batch at a time, in the rows' order."""
-    return map(_single, _batches(path, NUMBERS))
-
-
 def read_numbers(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
     """rows × numbers, float32: of the numbered rows, in the order of their numbers' list; None: of all."""
     return _read(path, NUMBERS, rows)
@@ -65,14 +60,14 @@ def read_texts(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> list[s
 
 
 def picked_scores(path: Path, *, rows: "NDArray[np.int64]") -> "Iterator[Predictions]":
-    """The outputs of some rows (ascending numbers), batch by batch, in one pass over the file."""
+    """The outputs of some rows (ascending numbers), batch by batch; what was written for them is read at once."""
     from models.adapter import Predictions
 
-    first = 0
+    first, texts = 0, read_texts(path, rows=rows)
     for numbers, embeddings in zip(_batches(path, NUMBERS), _batches(path, EMBEDDINGS), strict=True):
-        picked = rows[np.searchsorted(rows, first) : np.searchsorted(rows, first + len(numbers))]
-        here, first = picked - first, first + len(numbers)
-        yield Predictions(_single(numbers[here]), _single(embeddings[here]), read_texts(path, rows=picked))
+        picked = slice(np.searchsorted(rows, first), np.searchsorted(rows, first + len(numbers)))
+        here, first = rows[picked] - first, first + len(numbers)
+        yield Predictions(_single(numbers[here]), _single(embeddings[here]), texts and texts[picked])
 
 
 def _column(values: "NDArray[np.floating]") -> pa.Array:

@@ -16,7 +16,7 @@ from scipy import stats
 
 from errors import UnmeasuredMetric
 from models.contracts import Estimate
-from models.measures import METRICS
+from models.measures import METRICS, improvement
 
 Numbers = NDArray[np.float64]
 FEWEST = 8
@@ -66,34 +66,31 @@ def measure(found: Summed, *, level: float = 0.95) -> Estimate:
 def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) -> Estimate:
     """By how much the candidate is better, as `models.measures.improvement` counts it, on the same rows."""
     _require(len(champion.rows), champion.name)
-    value = _gain(champion.name, np.array(champion.value), np.array(candidate.value))
-    each = _gain(champion.name, champion.without_each(), candidate.without_each())
-    half = _half(value, each, level, rule_of_three=True)
-    return Estimate(value=float(value), low=float(value - half), high=float(value + half), n=len(champion.rows),
+    value = improvement(champion.name, champion.value, candidate.value)
+    pairs = zip(champion.without_each().tolist(), candidate.without_each().tolist(), strict=True)
+    each = np.array([improvement(champion.name, before, after) for before, after in pairs])
+    half = _half(np.array(value), each, level, rule_of_three=True)
+    return Estimate(value=value, low=value - half, high=value + half, n=len(champion.rows),
                     method=f"paired jackknife, {level:.1%} interval")  # fmt: skip
 
 
 def got_worse(name: str, now: Estimate, then: Estimate) -> float:
     """One-sided p-value that the metric is no worse now than then: of two samples that share no row, from their 95 %
-    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch)."""
+    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch). Of an interval
+    that ends at 0 or 1 the longer side counts: the shorter one was cut."""
     found = METRICS[name]
     there = _same if found.is_share else _log
-    gap, spread = (
-        float(there(np.array(now.value)) - there(np.array(then.value))),
-        math.hypot(
-            *(float(there(np.array(e.high)) - there(np.array(e.low))) / (2 * _quantile(e.n, 0.95)) for e in (now, then))
-        ),
-    )
+    gap = float(there(np.array(now.value)) - there(np.array(then.value)))
+    spread = math.hypot(*(_error(there(np.array([e.low, e.value, e.high])), e.n) for e in (now, then)))
     if found.better == "neither" or not spread:
         return 1.0
     worse = gap if found.better == "less" else -gap
     return float(stats.t.sf(worse / spread, max(1, min(now.n, then.n) - 1)))
 
 
-def _gain(name: str, before: Numbers, after: Numbers) -> Numbers:
-    found = METRICS[name]
-    gained = after - before if found.is_share else after / np.where(before == 0, 1, before) - 1
-    return -gained if found.better == "less" else gained
+def _error(interval: Numbers, rows: int) -> float:
+    """The standard error behind a 95 % interval: its low end, its value and its high end."""
+    return float(np.diff(interval).max()) / _quantile(rows, 0.95)
 
 
 def _half(value: Numbers, without: Numbers, level: float, *, rule_of_three: bool) -> float:

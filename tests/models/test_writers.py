@@ -15,7 +15,7 @@ from models.contracts import ModelKind
 from models.generation import Generation
 from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TOKENS, columns_of
 from models.sections import Lora, Training
-from tests.tiny import GERMAN, stories, tiny_writer
+from tests.tiny import stories, tiny_writer
 
 TEXTS = ModelKind(task="causal-lm", labels=(), max_tokens=32, seed=1, truth="text")
 ANSWERS = TEXTS.model_copy(update={"truth": "answer", "generation": Generation(max_new_tokens=6)})
@@ -105,7 +105,6 @@ def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
     moods = [label.split()[-1] for label in asked.labels]
     said = [text.split()[-1:] for text in found.texts or ()]
     assert sum([mood] == last for mood, last in zip(moods, said, strict=True)) >= 15
-    assert set(moods) <= set(GERMAN.values())
     sure = number(kind, found.numbers, CONFIDENCE)
     assert ((sure > 0) & (sure <= 1)).all()
     assert all(array.dtype == np.float32 for array in load_file(tmp_path / "saved" / "model.safetensors").values())

@@ -1,9 +1,11 @@
 """Scores on disk: any number of rows in the memory of a few."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from infra.object_store import ObjectStore
@@ -12,7 +14,7 @@ from models.contracts import ModelKind
 from models.text_classification import TextClassifier
 from tasks import scoring
 from tasks.finetuning import store_folder
-from tasks.score_files import number_batches, picked_scores, read_embeddings, read_numbers, write_scores
+from tasks.score_files import picked_scores, read_embeddings, read_numbers, read_texts, write_scores
 from tests.tiny import kept_table, sentences, tiny_model
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
@@ -34,7 +36,20 @@ def test_what_was_written_in_batches_is_read_whole_in_its_order(path: Path) -> N
     assert write_scores(path, parts) == 8
     assert np.array_equal(read_numbers(path), np.concatenate([p.numbers for p in parts]))
     assert np.array_equal(read_embeddings(path), np.concatenate([p.embeddings for p in parts]))
-    assert [len(batch) for batch in number_batches(path)] == [3, 1, 4]
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
+        assert [file.get_batch(i).num_rows for i in range(file.num_record_batches)] == [3, 1, 4]
+
+
+def test_texts_that_were_written_go_with_their_rows(path: Path) -> None:
+    parts = [
+        replace(part, texts=[f"{i}-{j}" for j in range(len(part.numbers))]) for i, part in enumerate(outputs(3, 1, 4))
+    ]
+    write_scores(path, parts)
+    rows = np.array([0, 2, 3, 6])
+    picked = [text for part in picked_scores(path, rows=rows) for text in part.texts or ()]
+    assert picked == read_texts(path, rows=rows) == ["0-0", "0-2", "1-0", "2-2"]
+    write_scores(path, outputs(3))
+    assert read_texts(path) is None
 
 
 def test_rows_are_read_by_their_numbers_in_the_order_asked_for(path: Path) -> None:

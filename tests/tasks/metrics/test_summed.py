@@ -55,6 +55,14 @@ def test_a_model_that_became_worse_is_found() -> None:
     assert got_worse("perplexity", then, now) > 0.99
 
 
+def test_an_interval_that_was_cut_at_nothing_proves_no_more_than_a_whole_one() -> None:
+    def found(value: float, low: float) -> Estimate:
+        return Estimate(value=value, low=low, high=value + 0.05, n=100, method="")
+
+    cut, whole = (got_worse("repetition", found(0.06, 0.01), found(0.01, low)) for low in (0.0, -0.04))
+    assert cut == pytest.approx(whole)
+
+
 def test_two_models_on_the_same_rows_are_told_apart_by_what_differs() -> None:
     rng = np.random.default_rng(4)
     losses, tokens = rows(200, rng)

@@ -15,7 +15,7 @@ from flows.maintain import maintain
 from models.adapter import adapter_for
 from models.contracts import BootstrapReport, Outcome, RunReport
 from models.spec import parse_spec
-from tests.flows.conftest import SPEC, Home, home  # noqa: F401
+from tests.flows.conftest import SPEC, Home
 
 TASK = "examples.digits.vit:ViT"
 
@@ -37,7 +37,7 @@ def small_vit(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_images_go_through_every_stage_as_texts_do(home: Home) -> None:  # noqa: F811
+def test_images_go_through_every_stage_as_texts_do(home: Home) -> None:
     small_vit(home.folder / "vit")
     home.write_spec(
         task=TASK, model={"source": "vit"}, labels=[str(i) for i in range(10)],
