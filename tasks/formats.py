@@ -42,7 +42,7 @@ def unit(metric: str) -> str:
 
 
 def _signed(share: float) -> str:
-    return f"{100 * share:+.1f}"
+    return f"{round(100 * share, 1) + 0.0:+.1f}"  # never -0.0
 
 
 def p_value(p: float) -> str:

@@ -65,7 +65,7 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),
-        "differences": plots.differences_axis(found, [v for limit in limits for v in limit.difference.values()]),
+        "differences": plots.differences_axis([c for c in found if METRICS[c.metric].better != "neither"], [v for limit in limits for v in limit.difference.values()]),
     }  # fmt: skip
 
 
@@ -115,7 +115,10 @@ def environment(*, html: bool) -> Environment:
     )  # fmt: skip
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)
     environment.tests.update(
-        drawn=_is_drawn, share=lambda m: METRICS[m].is_share, lowered=lambda m: METRICS[m].better == "less"
+        drawn=_is_drawn,
+        share=lambda m: METRICS[m].is_share,
+        lowered=lambda m: METRICS[m].better == "less",
+        judged=lambda m: METRICS[m].better != "neither",
     )
     environment.globals.update(plots=plots, drift_plots=drift_plots, charts=charts)
     return environment

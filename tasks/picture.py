@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from models.contracts import Comparison, DriftSignal, RunReport
+from models.measures import METRICS
 from tasks.drift_plots import rank_signals
 from tasks.formats import points, unit, words
 from tasks.pages import rows_of
@@ -30,7 +31,7 @@ def picture_of(report: RunReport) -> str | None:
         signals = rank_signals(seen.drift.signals)[:MOST]
         panels.append((MOVED, MOVED_KEY, [_signal(s, i) for i, s in enumerate(signals)]))
     if attempt and attempt.scorecard.comparisons:
-        compared = attempt.scorecard.comparisons[:MOST]
+        compared = [c for c in attempt.scorecard.comparisons if METRICS[c.metric].better != "neither"][:MOST]
         reach = max(0.02, *(abs(end) for c in compared for end in (c.difference.low, c.difference.high)))
         place = _placer(reach)
         rows = [_difference(c, i, place) for i, c in enumerate(compared)]

@@ -318,3 +318,16 @@ def test_a_record_from_before_confusions_were_kept_is_still_shown() -> None:
     del stored["attempt"]["scorecard"]["confusion"]
     old = RunReport.model_validate(stored)
     assert "taken for one another" not in render_html(old) + render_markdown(old)
+
+
+def test_what_neither_more_nor_less_of_is_better_is_written_and_takes_no_room_in_the_picture() -> None:
+    plain = run(observation(accuracy=0.7), attempt())
+    assert plain.attempt is not None
+    card = plain.attempt.scorecard
+    wild = comparison("current", 0.6, metric="length_ratio")
+    more = card.model_copy(update={"comparisons": (*card.comparisons, wild)})
+    html = render_html(plain.model_copy(update={"attempt": plain.attempt.model_copy(update={"scorecard": more})}))
+    assert "length ratio" in html
+    scale = re.compile(r"scale from [^\"]* points")
+    assert scale.findall(html) == scale.findall(render_html(plain))
+    assert html.count("no difference") == render_html(plain).count("no difference")
