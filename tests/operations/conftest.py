@@ -20,6 +20,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from infra.local_store import local_store
+from infra.object_store import ObjectStore, connect
 from tests.flows.conftest import Home
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,14 +116,25 @@ class Operated:
         self.until(f"{number} runs of {deployment} complete", lambda: len(_completed(self.runs(deployment))) >= number)
         return self.runs(deployment)
 
-    def until(self, what: str, happened: Callable[[], object], *, patience: float = PATIENCE) -> None:
+    def until(
+        self, what: str, happened: Callable[[], object], *, patience: float = PATIENCE, every: float = 1.0
+    ) -> None:
         deadline = time.monotonic() + patience
         while not happened():
             assert time.monotonic() < deadline, f"waited {patience:.0f} s in vain until {what}\n{self.logs()}"
-            time.sleep(1)
+            time.sleep(every)
 
     def logs(self) -> str:
         return "\n".join(f"--- {p.name}\n{p.read_text()[-2500:]}" for p in sorted(self.folder.glob("*.log")))
+
+    # --- what the S3 server has ---
+
+    def store_of(self, model: str) -> ObjectStore:
+        settings = {
+            name: self.environment[f"UPKEEP_S3_{name.upper()}"] for name in ("endpoint_url", "access_key", "secret_key")
+        }
+        cache = self.folder / model / "seen"
+        return connect(bucket="upkeep", prefix=f"models/{model}/", cache=cache, region="us-east-1", **settings)
 
     # --- processes ---
 
