@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from tqdm import tqdm
 
@@ -73,12 +73,6 @@ def _lines(what: str, total: int | None, unit: str) -> Advance:
             told = now
             share = f", {done / max(1, total):.0%}" if total is not None else ""
             line = f"  {what}: {_so_far(done, total, unit)}{share} after {now - began:.0f} s"
-            _tell(line)
+            print(line, file=sys.stderr, flush=True)  # noqa: T201
 
     return advance
-
-
-def _tell(line: str) -> None:
-    """To whoever reads: a flow's worker may have died, whose pipe this is. The work goes on without it."""
-    with suppress(BrokenPipeError):
-        print(line, file=sys.stderr, flush=True)  # noqa: T201

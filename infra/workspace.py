@@ -14,6 +14,7 @@ from infra.overlay import overlay
 from infra.progress_artifact import unshown
 from infra.release_keys import read_release_keys
 from infra.settings import Settings
+from infra.unread import outlive_readers
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,7 @@ def model_of(uri: str) -> str:
 def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace]:
     from infra.local_store import BUCKET, local_store
 
+    outlive_readers()
     prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
     if settings.s3_bucket:
         yield Workspace(_external(settings, prefix, cache), home, settings.gpu_pool, settings.gpu_from_rows)

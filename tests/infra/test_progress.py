@@ -1,7 +1,3 @@
-import io
-import os
-import sys
-
 import pytest
 
 from infra import progress
@@ -28,17 +24,3 @@ def test_work_of_unknown_length_tells_how_much_is_done(
     with progress.bar("reading", total=None, unit="rows") as advance:
         advance(5000)
     assert capsys.readouterr().err == "  reading: 5,000 rows after 20 s\n"
-
-
-def test_work_goes_on_when_the_worker_is_dead_that_read_its_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, write = os.pipe()
-    os.close(read)
-    monkeypatch.setattr(progress, "EVERY_SECONDS", 0)
-    with io.TextIOWrapper(io.FileIO(write, "w"), write_through=True) as pipe:
-        monkeypatch.setattr(sys, "stderr", pipe)
-        with pytest.raises(BrokenPipeError):
-            pipe.write("nobody reads this")
-        with progress.bar("training", total=3, unit="steps") as advance:
-            for _ in range(3):
-                advance(1)
-        monkeypatch.undo()
