@@ -9,6 +9,7 @@ from scipy import stats
 from errors import UnmeasuredMetric
 from models.contracts import Estimate
 from models.measures import METRICS
+from tasks.metrics.summed import standard_error
 
 MOST_LABELS = 50_000
 _OUTCOMES = 40
@@ -43,7 +44,7 @@ def power_of_a_loss(
     `drop`: points of a share, else a share of the value then.
     """
     is_share = METRICS[metric].is_share
-    at_release = ((then.high - then.low) if is_share else math.log(then.high / then.low)) / (2 * 1.96)
+    at_release = standard_error(metric, then)
     spread = math.hypot(at_release, at_release * math.sqrt(then.n / max(1, labels)))
     true, least = (loss if is_share else math.log1p(loss) for loss in (drop, least_drop))
     needed = max(stats.norm.isf(p_value) * spread, least)

@@ -76,21 +76,22 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
 
 def got_worse(name: str, now: Estimate, then: Estimate) -> float:
     """One-sided p-value that the metric is no worse now than then: of two samples that share no row, from their 95 %
-    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch). Of an interval
-    that ends at 0 or 1 the longer side counts: the shorter one was cut."""
+    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch)."""
     found = METRICS[name]
     there = _same if found.is_share else _log
     gap = float(there(np.array(now.value)) - there(np.array(then.value)))
-    spread = math.hypot(*(_error(there(np.array([e.low, e.value, e.high])), e.n) for e in (now, then)))
+    spread = math.hypot(*(standard_error(name, e) for e in (now, then)))
     if found.better == "neither" or not spread:
         return 1.0
     worse = gap if found.better == "less" else -gap
     return float(stats.t.sf(worse / spread, max(1, min(now.n, then.n) - 1)))
 
 
-def _error(interval: Numbers, rows: int) -> float:
-    """The standard error behind a 95 % interval: its low end, its value and its high end."""
-    return float(np.diff(interval).max()) / _quantile(rows, 0.95)
+def standard_error(name: str, found: Estimate) -> float:
+    """Behind a 95 % interval, of the metric or, where it has no upper end, of its logarithm. Of an interval that ends at 0
+    or 1 the longer side counts: the shorter one was cut."""
+    there = _same if METRICS[name].is_share else _log
+    return float(np.diff(there(np.array([found.low, found.value, found.high]))).max()) / _quantile(found.n, 0.95)
 
 
 def _half(value: Numbers, without: Numbers, level: float, *, rule_of_three: bool) -> float:

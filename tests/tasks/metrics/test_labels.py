@@ -4,8 +4,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import UnmeasuredMetric
+from models.contracts import Estimate
 from tasks.metrics.classification import accuracy_fell
-from tasks.metrics.labels import labels_needed, power_of_labels
+from tasks.metrics.labels import labels_needed, power_of_a_loss, power_of_labels
+from tasks.metrics.language import mean
+from tasks.metrics.summed import got_worse, measure
 
 
 @pytest.mark.parametrize(("labels", "noted"), [(200, 0.34), (500, 0.71), (1000, 0.92)])
@@ -57,3 +60,24 @@ def test_impossible_numbers_are_refused(wrong: dict[str, float]) -> None:
     labels, *rest = ({"labels": 100, "accuracy_then": 0.8, "rows_then": 100, "drop": 0.1} | wrong).items()
     with pytest.raises(UnmeasuredMetric, match="power needs"):
         power_of_labels(labels[1], **dict(rest))
+
+
+@pytest.mark.parametrize("least", [0.0, 0.04])
+def test_the_power_of_a_loss_is_how_often_the_test_finds_it(least: float) -> None:
+    rng, reps, promised, found = np.random.default_rng(1), 400, 0.0, 0
+    for _ in range(reps):
+        then, now = (
+            measure(mean("rouge_l", rng.beta(8 * m, 8 * (1 - m), rows), "")) for m, rows in ((0.4, 300), (0.35, 200))
+        )
+        promised += power_of_a_loss(200, then, metric="rouge_l", drop=0.05, p_value=0.01, least_drop=least) / reps
+        found += got_worse("rouge_l", now, then) <= 0.01 and then.value - now.value >= least
+    assert found / reps == pytest.approx(promised, abs=0.06)
+
+
+def test_an_interval_that_was_cut_at_nothing_promises_no_more_power_than_a_whole_one() -> None:
+    def power(low: float) -> float:
+        then = Estimate(value=0.01, low=low, high=0.06, n=100, method="")
+        return power_of_a_loss(100, then, metric="repetition", drop=0.1, p_value=0.01)
+
+    assert power(0.0) == pytest.approx(power(-0.04))
+    assert 0.1 < power(0.0) < 0.9
