@@ -16,6 +16,7 @@ from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
 from tasks.finetuning import adopt, fine_tune, import_source, pin_hosted
 from tasks.ingestion import ingest_window
+from tasks.instruments import import_instruments
 from tasks.limits import training_budget
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
@@ -59,8 +60,11 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     )
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
+    instruments = import_instruments(spec.evaluation, base=base, store=store)
     candidate = _first_candidate(spec, start, training_set, base=base, store=store)
-    evidence = measure_release(training_set, candidate.weights, kind=spec.kind, store=store)
+    evidence = measure_release(
+        training_set, candidate.weights, kind=spec.kind, entailment=instruments.entailment, store=store
+    )
     measured = require_useful(evidence, force=start.force)
     reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)
     manifest = publish(

@@ -55,6 +55,11 @@ class Run:
     work: Workspace
 
     @property
+    def base(self) -> str:
+        """What paths in the spec are relative to."""
+        return str(self.spec_path.resolve().parent)
+
+    @property
     def waiting(self) -> HistoryEntry | None:
         """The run whose training waits at its cap."""
         return find_waiting(self.history, training=self.spec.training, champion_version=self.champion.version)
@@ -99,7 +104,7 @@ def read_window(run: Run) -> Window:
     spec, start, store = run.spec, run.start, run.work.store
     window = ingest_window(
         spec.data, spec.columns, spec.window, start.cursor,
-        run_id=start.run_id, base=str(run.spec_path.resolve().parent), store=store,
+        run_id=start.run_id, base=run.base, store=store,
     )  # fmt: skip
     return receive_labels(spec, start, window, store=store)
 

@@ -53,7 +53,7 @@ def _find_handled(spec_path: Path, spec: ModelSpec, window: str) -> Handled | No
 
 
 def _improve(run: Run, looked: Looked, seen: Observation, training_set: TrainingSet) -> RunReport:
-    trial = try_to_improve(run.spec, run.champion, training_set, budget=looked.budget, work=run.work)
+    trial = try_to_improve(run.spec, run.champion, training_set, budget=looked.budget, base=run.base, work=run.work)
     attempt = trial.came_to
     if isinstance(attempt, Stopped):
         return report_on(run, looked.stopped_at(attempt), stopped=attempt)

@@ -9,14 +9,16 @@ from pathlib import Path
 from prefect import flow
 
 from errors import OverBudget
+from flows.ask_judge import ask_judge
 from flows.naming import job_name
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_job_workspace, protect
-from models.contracts import Attempt, Budget, Release, TrainingJob, TrainingSet, Trial
+from models.contracts import Attempt, Budget, Instruments, Release, TrainingJob, TrainingSet, Trial
 from models.spec import ModelSpec
 from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
+from tasks.instruments import import_instruments
 from tasks.jobs import find_result, read_job, require_result, spec_of, store_job, store_result, training_job
 from tasks.pool_runs import run_on_pool
 from tasks.registry.versions import weights_of
@@ -24,13 +26,14 @@ from tasks.security.signing import require_signing_key
 
 
 def try_to_improve(
-    spec: ModelSpec, champion: Release, training_set: TrainingSet, *, budget: Budget, work: Workspace
+    spec: ModelSpec, champion: Release, training_set: TrainingSet, *, budget: Budget, base: str, work: Workspace
 ) -> Trial:
-    """Trained and judged here, or on the GPU pool."""
+    """Trained and judged here, or on the GPU pool. Paths in the spec are relative to `base`."""
     require_signing_key(store=work.store)
+    instruments = import_instruments(spec.evaluation, base=base, store=work.store)
     if not work.gpu_pool:
-        return improve(spec, champion, training_set, budget=budget, store=work.store)
-    job = training_job(spec, champion, training_set, budget)
+        return improve(spec, champion, training_set, instruments, budget=budget, store=work.store)
+    job = training_job(spec, champion, training_set, budget, instruments)
     return find_result(job, Trial, store=work.store) or _sent_away(spec, job, work)
 
 
@@ -41,8 +44,9 @@ def _sent_away(spec: ModelSpec, job: TrainingJob, work: Workspace) -> Trial:
 
 
 def improve(
-    spec: ModelSpec, champion: Release, training_set: TrainingSet, *, budget: Budget, store: ObjectStore
-) -> Trial:
+    spec: ModelSpec, champion: Release, training_set: TrainingSet, instruments: Instruments, *, budget: Budget,
+    store: ObjectStore,
+) -> Trial:  # fmt: skip
     """A training that reaches its cap is no failure: it waits for a later run."""
     parent = weights_of(champion.manifest, store=store)
     try:
@@ -52,7 +56,10 @@ def improve(
         )  # fmt: skip
     except OverBudget as over:
         return Trial(came_to=over.stopped)
-    scorecard = evaluate(training_set, parent, candidate.weights, kind=spec.kind, store=store)
+    scorecard = evaluate(
+        training_set, parent, candidate.weights, kind=spec.kind, entailment=instruments.entailment, store=store
+    )
+    scorecard = ask_judge(spec, scorecard, training_set.test, parent, candidate.weights, instruments, store=store)
     blessing = judge(scorecard, gates=spec.gates)
     attempt = Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)
     return Trial(came_to=attempt)
@@ -70,5 +77,7 @@ def retrain(job: str, home: Path) -> Trial:
         wanted = read_job(job, TrainingJob, store=work.store)
         spec = spec_of(wanted)
         protect(work, spec)
-        trial = improve(spec, wanted.champion, wanted.training_set, budget=wanted.budget, store=work.store)
+        trial = improve(
+            spec, wanted.champion, wanted.training_set, wanted.instruments, budget=wanted.budget, store=work.store
+        )
         return store_result(wanted, trial, store=work.store)

@@ -16,6 +16,7 @@ from models.contracts import (
 from models.measures import METRICS
 from tasks.formats import interval, unit
 from tasks.formats import measured as _est
+from tasks.judgements import tell_judgement
 
 MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
 
@@ -105,6 +106,8 @@ def tell_evidence(evidence: Evidence) -> list[str]:
                          f"{_est(compared.champion, compared.metric)} → candidate "
                          f"{_est(compared.candidate, compared.metric)}, paired {_points(compared.difference)} "
                          f"{unit(compared.metric)}{_lowered(compared.metric)}")  # fmt: skip
+    if evidence.scorecard.judgement:
+        lines.append(f"   judge     {tell_judgement(evidence.scorecard.judgement)}")
     return lines + [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in evidence.blessing.gates]
 
 

@@ -16,6 +16,8 @@ class Keys:
     labels = "labels/"
     aliases = "aliases/"
     candidates = "candidates/"
+    instruments = "instruments/"
+    """Models that measure others; no version consists of them."""
     stages = "stages/"
     moves = "moves/"
     tombstones = "tombstones/"

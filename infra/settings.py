@@ -42,9 +42,9 @@ class Settings(BaseSettings):
     verify_key_file: Path | None = None
 
     api_key: SecretStr | None = None
-    """Of the API that the spec's model.hosted names."""
+    """Of the API that the spec's model.hosted names; without one, that its evaluation.judge.api names."""
     api_keys: dict[str, SecretStr] = {}
-    """As JSON, address → key: of other servers that versions of a hosted model are pinned to."""
+    """As JSON, address → key: of other servers: a judge's, or those that versions of a hosted model are pinned to."""
 
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()

@@ -21,12 +21,12 @@ LARGEST = 32 << 20
 AGAIN = {408, 425, 429}
 TOLD_CHARS = 200
 _WAYS_OUT = {
-    **dict.fromkeys((401, 402, 403), "Set UPKEEP_API_KEY to a key that may use this model (UPKEEP_API_KEYS for a version that "
-                    "is pinned to another server than the spec's); a run keeps it nowhere"),
-    **dict.fromkeys((404, 405, 410), "The address is wrong, or the model is not there (any more): look at model.hosted.url and "
-                    "model.hosted.model"),
+    **dict.fromkeys((401, 402, 403), "Set UPKEEP_API_KEY to a key that may use this model (UPKEEP_API_KEYS for a judge, or a "
+                    "version that is pinned, at another server than model.hosted's); a run keeps it nowhere"),
+    **dict.fromkeys((404, 405, 410), "The address is wrong, or the model is not there (any more): look at {section}.url and "
+                    "{section}.model"),
     **dict.fromkeys((301, 302, 303, 307, 308), "It points elsewhere, and a key is not carried there: write that address into "
-                    "model.hosted.url"),
+                    "{section}.url"),
 }  # fmt: skip
 
 
@@ -43,10 +43,10 @@ class Reply:
 
 
 class Api:
-    """One server, for several threads. Whoever is told to wait makes all wait."""
+    """One server, for several threads. Whoever is told to wait makes all wait. `section` of the spec names it."""
 
-    def __init__(self, url: str, hosted: Hosted, key: str | None) -> None:
-        self.url, self._key = url, key
+    def __init__(self, url: str, hosted: Hosted, key: str | None, *, section: str = "model.hosted") -> None:
+        self.url, self._key, self.section = url, key, section
         self.timeout, self.retries = hosted.timeout, hosted.retries
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         limits = httpx.Limits(max_connections=hosted.at_once, max_keepalive_connections=hosted.at_once)
@@ -87,7 +87,7 @@ class Api:
         except (httpx.TimeoutException, _TooSlow):
             return Reply(ms=_since(began), problem=f"no answer within {self.timeout:g} s", again=True)
         except httpx.InvalidURL as problem:
-            raise self.failed(path, f"is no address ({problem})", "Mend model.hosted.url") from problem
+            raise self.failed(path, f"is no address ({problem})", f"Mend {self.section}.url") from problem
         except httpx.HTTPError as problem:
             return Reply(ms=_since(began), problem=self._unkeyed(f"{type(problem).__name__}: {problem}"), again=True)
         return self._judged(path, response, data, _since(began))
@@ -114,7 +114,7 @@ class Api:
             return Reply(ms=ms, problem=f"{status}, and what came is no JSON object", again=True)
         problem = f"{status} {response.reason_phrase}{self._told(body)}"
         if status in _WAYS_OUT:
-            raise self.failed(path, problem, _WAYS_OUT[status])
+            raise self.failed(path, problem, _WAYS_OUT[status].format(section=self.section))
         again = status in AGAIN or status >= 500
         wait = max(FIRST_WAIT if status == 429 else 0.0, _retry_after(response)) if again else 0.0
         return Reply(ms=ms, problem=problem, again=again, wait=wait)

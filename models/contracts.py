@@ -721,6 +721,39 @@ class Latency(Record):
         return self.candidate.p50 / self.champion.p50
 
 
+class JudgedPair(Record):
+    """What a judge says of both models' answers to one sealed row, named by its content. `flipped`: its verdict went with
+    the order in which it saw them; `unread`: it gave none; `failed`: it was not reached."""
+
+    content: str
+    said: Literal["champion", "candidate", "same", "flipped", "unread", "failed"]
+
+
+class Judgement(Record):
+    """Champion's and candidate's answers, compared by a judge that the spec names."""
+
+    judge: str
+    of_rows: int
+    """The sealed rows that the judged ones were drawn from."""
+    pairs: tuple[JudgedPair, ...]
+    asked: int
+    """Requests: an API is asked twice for each pair whose answers differ."""
+    failed: int
+    """Requests that were not answered."""
+    sent: float
+    """Tokens, as the API counts them."""
+    written: float
+    cost: float | None
+    """By the spec's prices; None where it has none."""
+
+    def count(self, said: str) -> int:
+        return sum(pair.said == said for pair in self.pairs)
+
+    @property
+    def unjudged(self) -> int:
+        return self.count("unread") + self.count("failed")
+
+
 class Scorecard(Record):
     comparisons: tuple[Comparison, ...]
     latency: Latency
@@ -729,6 +762,8 @@ class Scorecard(Record):
     are written."""
     confusion: Confusion | None = None
     """None where answers are written, or in a record from before it was kept."""
+    judgement: Judgement | None = None
+    """None where the spec names no judge."""
 
     def of(self, on: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
@@ -792,6 +827,13 @@ class Attempt(Record):
         return Evidence(scorecard=self.scorecard, blessing=self.blessing)
 
 
+class Instruments(Record):
+    """Models that measure others: those of the spec, copied into the store."""
+
+    entailment: Weights | None = None
+    reward: Weights | None = None
+
+
 class Trial(Record):
     """What a retraining came to: an attempt to be judged by its gates, or a training that waits at its cap."""
 
@@ -806,6 +848,7 @@ class TrainingJob(Record):
     champion: Release
     training_set: TrainingSet
     budget: Budget
+    instruments: Instruments = Instruments()
 
 
 class ScoringJob(Record):

@@ -15,6 +15,7 @@ def refuse_unfit(spec: "ModelSpec") -> None:
     (_refuse_writing if spec.task in WRITING else _refuse_labels)(spec)
     if spec.model.hosted:
         _refuse_hosted(spec)
+    _refuse_evaluation(spec)
     for gate in spec.gates:
         if not isinstance(gate, LatencyWithin):
             _refuse_metric(gate.name, gate.metric or spec.kind.metrics[0], gate, spec)
@@ -85,23 +86,39 @@ def _refuse_hosted(spec: "ModelSpec") -> None:
                          "a hosted model are trained by its API. Drop them")  # fmt: skip
 
 
+def _refuse_evaluation(spec: "ModelSpec") -> None:
+    wanted = spec.evaluation
+    if wanted.entailment_model and spec.task != "summarization":
+        raise ValueError(f"evaluation.entailment_model: faithfulness is of summaries, and task is {spec.task}; drop it")
+    if wanted.judge and not (spec.task in WRITING and spec.columns.label and spec.kind.writes):
+        raise ValueError(f"evaluation.judge: a judge compares what models write, and task: {spec.task} with columns.label: "
+                         f"{spec.columns.label} and generation.max_new_tokens: {spec.kind.generation.max_new_tokens} writes no "
+                         "answers that are judged; drop it")  # fmt: skip
+
+
 def _refuse_metric(name: str, metric: str, gate: object, spec: "ModelSpec") -> None:
-    known = spec.kind.metrics
+    known = spec.metrics
     if metric not in known:
         raise ValueError(f"gates: {name} asks for {metric}, which is not measured of task: {spec.task}"
-                         f"{_unless_written(metric, spec)}; measured: {', '.join(known)}")  # fmt: skip
+                         f"{_unless_asked_for(metric, spec)}; measured: {', '.join(known)}")  # fmt: skip
     better = METRICS[metric].better
     if isinstance(gate, COMPARING) and better == "neither":
         raise ValueError(f"gates: {name} asks which model is better by {metric}, of which neither more nor less is; "
                          "use at_least and at_most")  # fmt: skip
     if isinstance(gate, NoCollapse) and metric != known[0]:
         raise ValueError(f"gates: {name} asks for {metric} per slice; slices are measured by {known[0]}")
+    if metric == "win_rate" and getattr(gate, "on", "current") != "current":
+        raise ValueError(f"gates: {name} asks for win_rate on reference; a judge compares answers to the new rows, write "
+                         "on: current")  # fmt: skip
     wrong = (isinstance(gate, AtMost) and better == "more") or (isinstance(gate, AtLeast) and better == "less")
     if wrong:
         right = "at_least" if better == "more" else "at_most"
         raise ValueError(f"gates: {name} is a bound on the wrong side, since {better} {metric} is better; use {right}")
 
 
-def _unless_written(metric: str, spec: "ModelSpec") -> str:
+def _unless_asked_for(metric: str, spec: "ModelSpec") -> str:
+    by = {"faithfulness": "evaluation.entailment_model", "win_rate": "evaluation.judge"}
+    if metric in by:
+        return f" without {by[metric]}"
     written = spec.task == "causal-lm" and metric in {"repetition", "distinct_2"}
     return " unless it writes (generation.max_new_tokens)" if written else ""

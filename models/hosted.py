@@ -35,17 +35,19 @@ GREETING = "Hello."
 class HostedModel:
     """A version's server and prompt; asks a few requests at a time."""
 
-    def __init__(self, pinned: Pinned, kind: ModelKind, keys: KeyRing | None) -> None:
-        self.kind, self.hosted = kind, _hosted_of(kind)
+    def __init__(self, pinned: Pinned, kind: ModelKind, keys: KeyRing | None, *, section: str = "model.hosted") -> None:
+        """`section`: of the spec that names it, for what is said of failures."""
+        self.kind, self.hosted, self.section = kind, _hosted_of(kind), section
         self.pinned, self.device = pinned, f"{pinned.model} at {urlsplit(pinned.url).netloc}"
-        self.api = Api(pinned.url, self.hosted, keys.of(pinned.url, own_url=self.hosted.url) if keys else None)
+        key = keys.of(pinned.url, own_url=self.hosted.url) if keys else None
+        self.api = Api(pinned.url, self.hosted, key, section=section)
         self.asked, self.failed, self.in_a_row = 0, 0, 0
 
     @classmethod
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool, keys: KeyRing | None = None) -> Self:
         """Asks one request, so that a wrong key, or a model that is gone, is told before anything is done."""
         model = cls(read_pinned(folder), kind, keys)
-        model._greet()
+        model.greet()
         return model
 
     def predict(
@@ -86,18 +88,18 @@ class HostedModel:
 
     # --- what is asked ---
 
-    def _greet(self) -> None:
+    def greet(self) -> None:
         reply = self._ask(GREETING)
         if reply.problem:
             raise self.api.failed(
                 CHAT,
                 reply.problem,
-                "Nothing was done. Look at model.hosted.url and model.hosted.model, or run again once it answers",
+                f"Nothing was done. Look at {self.section}.url and {self.section}.model, or run again once it answers",
             )
         if self.hosted.logprobs and math.isnan(confidence(reply.body)) and said(reply.body):
-            raise self.api.failed(CHAT, "it gives no logprobs", "Write model.hosted.logprobs: false")
+            raise self.api.failed(CHAT, "it gives no logprobs", f"Write {self.section}.logprobs: false")
         if self.hosted.prices and not tokens(reply.body, "prompt_tokens"):
-            raise self.api.failed(CHAT, "it does not count tokens (usage)", "Drop model.hosted.prices")
+            raise self.api.failed(CHAT, "it does not count tokens (usage)", f"Drop {self.section}.prices")
 
     def _ask(self, text: str) -> Reply:
         body: dict[str, Any] = {
@@ -133,13 +135,13 @@ class HostedModel:
         self.in_a_row = self.in_a_row + 1 if reply.problem else 0
         if self.in_a_row >= IN_A_ROW:
             raise self.api.failed(CHAT, f"{IN_A_ROW} requests in a row failed, the last with: {reply.problem}",
-                                  "Run again once it answers; model.hosted.timeout and retries say how patient to be")  # fmt: skip
+                                  f"Run again once it answers; {self.section}.timeout and retries say how patient to be")  # fmt: skip
 
     def _refuse_failures(self, replies: Sequence[Reply]) -> None:
         if self.failed > max(1, self.hosted.max_failed * self.asked):
             last = next((reply.problem for reply in reversed(replies) if reply.problem), "")
             raise self.api.failed(CHAT, f"{self.failed} of {self.asked} requests failed for good, the last with: {last}",
-                                  f"At most model.hosted.max_failed = {self.hosted.max_failed:g} may; run again, or allow "
+                                  f"At most {self.section}.max_failed = {self.hosted.max_failed:g} may; run again, or allow "
                                   "more")  # fmt: skip
 
     def _embed(self, texts: Sequence[str]) -> np.ndarray:
@@ -160,7 +162,7 @@ class HostedModel:
             found = np.zeros((0, 0), np.float32)
         if not found.size or not np.isfinite(found).all():
             raise self.api.failed(EMBEDDINGS, reply.problem or "what came is no embedding of each text",
-                                  "Drop model.hosted.embeddings, and words are compared instead")  # fmt: skip
+                                  f"Drop {self.section}.embeddings, and words are compared instead")  # fmt: skip
         return found
 
 

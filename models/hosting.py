@@ -22,7 +22,9 @@ class Prices(Part):
         return (self.input * sent + self.output * written) / 1e6
 
 
-class Hosted(Part):
+class Endpoint(Part):
+    """A model on somebody else's server, and how patiently it is asked."""
+
     url: str = Field(description="Where the API is, up to and with its version: https://api.example.com/v1. The key is no "
                      "part of a spec: it is the setting UPKEEP_API_KEY.")  # fmt: skip
     model: str = Field(min_length=1, description="The model's id there; a dated one, since others change unasked.")
@@ -32,14 +34,6 @@ class Hosted(Part):
     at_once: int = Field(4, ge=1, le=256, description="Requests under way at any time.")
     max_failed: Share = Field(0.1, description="A larger share of requests that failed for good stops the run; until then "
                               "each is an empty answer.")  # fmt: skip
-    logprobs: bool = Field(
-        False, description="True: the API says how likely each token was, from which confidence comes."
-    )
-    embeddings: str | None = Field(None, description="The id of the API's embedding model, for the drift of inputs; null: a "
-                                   "projection of each text's words, made here.")  # fmt: skip
-    fine_tunes: bool = Field(False, description="True: the API trains (/files and /fine_tuning/jobs), and rows are uploaded to "
-                             "it. False: a candidate is another model id or prompt that this spec names.")  # fmt: skip
-    prices: Prices | None = Field(None, description="What tokens cost, in any currency; null: cost is not measured.")
 
     @field_validator("url")
     @classmethod
@@ -51,6 +45,17 @@ class Hosted(Part):
         if parts.username or parts.password or parts.query or parts.fragment:
             raise ValueError("holds a user, a password or a query; put the key into UPKEEP_API_KEY")
         return value.rstrip("/")
+
+
+class Hosted(Endpoint):
+    logprobs: bool = Field(
+        False, description="True: the API says how likely each token was, from which confidence comes."
+    )
+    embeddings: str | None = Field(None, description="The id of the API's embedding model, for the drift of inputs; null: a "
+                                   "projection of each text's words, made here.")  # fmt: skip
+    fine_tunes: bool = Field(False, description="True: the API trains (/files and /fine_tuning/jobs), and rows are uploaded to "
+                             "it. False: a candidate is another model id or prompt that this spec names.")  # fmt: skip
+    prices: Prices | None = Field(None, description="What tokens cost, in any currency; null: cost is not measured.")
 
 
 class Pinned(Part):

@@ -32,6 +32,7 @@ MetricName = Literal[
     "rouge_1", "rouge_2", "rouge_l", "bleu", "chrf",
     "length_ratio", "novel_bigrams", "copied", "repetition", "distinct_2",
     "error_rate", "cost_per_1000",
+    "faithfulness", "win_rate",
 ]  # fmt: skip
 
 
@@ -66,6 +67,8 @@ METRICS: dict[str, Metric] = {
     "distinct_2": Metric("distinct bigrams", "neither"),
     "error_rate": Metric("failed requests", "less"),
     "cost_per_1000": Metric("cost of 1,000 requests", "less", is_share=False),
+    "faithfulness": Metric("faithfulness"),
+    "win_rate": Metric("win rate"),
 }
 MEASURED: dict[str, tuple[str, ...]] = {
     "text-classification": ("accuracy", "macro_f1", "auroc", "ece"),

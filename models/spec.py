@@ -17,6 +17,7 @@ from models.contracts import ModelKind
 from models.fitting import refuse_unfit
 from models.gate_kinds import GATE_KINDS, Gate, default_gates
 from models.generation import Generation
+from models.judging import Evaluation
 from models.measures import WRITING, Task
 from models.part import Part
 from models.sections import (
@@ -53,6 +54,9 @@ class ModelSpec(Part):
     drift: Drift = Field(Drift(), description="When a window counts as changed.")
     policy: Policy = Field(Policy(), description="When to retrain.")
     training: Training = Field(Training(), description="How a candidate is trained.")
+    evaluation: Evaluation = Field(
+        Evaluation(), description="Models that measure what a candidate writes, for its gates."
+    )
     gates: tuple[Gate, ...] = Field(
         default_factory=default_gates, min_length=1, description="What must hold before a release; all of them."
     )
@@ -68,6 +72,11 @@ class ModelSpec(Part):
             code=self.model.trust_remote_code, truth=self._truth, generation=self._generation,
             hosted=self.model.hosted,
         )  # fmt: skip
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What is measured of a candidate."""
+        return (*self.kind.metrics, *self.evaluation.metrics)
 
     @property
     def _truth(self) -> Literal["label", "labels", "answer", "text"]:

@@ -68,8 +68,10 @@ def _default(key: str, field: FieldInfo, at: str, given: Mapping[str, Given]) ->
     inner = _part_in(field)
     optional = not field.is_required() and field.get_default(call_default_factory=True) is None
     if inner:
-        lines = [*_described(f"{key}:", field.description), *(f"  {li}" for li in _part(inner, f"{at}.", given))]
-        yield from (f"# {line}" for line in lines) if optional else lines
+        within = [f"  {line}" for line in _part(inner, f"{at}.", given)]
+        lines = [*_described(f"{key}:", field.description), *within]
+        empty = all(line.lstrip().startswith("#") for line in within)  # YAML would read it as null
+        yield from (f"# {line}" for line in lines) if optional or empty else lines
     elif field.is_required():
         yield from _described(f"{key}: …", field.description)
     elif optional:

@@ -1,6 +1,7 @@
 """Champion and candidate on the same rows, which neither has trained on; what is measured is what is served."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from models.contracts import (
 )
 from models.rows import SLICE
 from tasks.grading import Grades, confusion_of, grade
+from tasks.metrics.faithfulness import Entails
 from tasks.outputs import true_labels
 from tasks.simplest import simplest_answers
 
@@ -57,18 +59,21 @@ class _Judged:
 @task(name="evaluate", cache_policy=NO_CACHE)
 @once("evaluate")
 def evaluate(
-    training_set: TrainingSet, champion: Weights, candidate: Weights, *, kind: ModelKind, store: ObjectStore,
+    training_set: TrainingSet, champion: Weights, candidate: Weights, *, kind: ModelKind, entailment: Weights | None = None,
+    store: ObjectStore,
 ) -> Scorecard:  # fmt: skip
     """Every metric on the current and the reference window's sealed rows, and per slice of both what says which is
-    better."""
+    better. With a model of `entailment`, faithfulness too."""
     old, new = (_load(w, kind, store) for w in (champion, candidate))
+    entails = _entails(entailment, store)
     current, reference = (
-        _judged(table, old, new, kind, store) for table in (training_set.test, training_set.reference_test)
+        _judged(table, old, new, kind, entails, store) for table in (training_set.test, training_set.reference_test)
     )
     both = current.joined(reference)
     overall = [
         _compare(judged, on, metric, level=0.95)
-        for on, judged in (("current", current), ("reference", reference)) for metric in kind.metrics if len(judged.rows)
+        for on, judged in (("current", current), ("reference", reference)) for metric in _metrics(kind, entails)
+        if len(judged.rows)
     ]  # fmt: skip
     slices = _slices(both, kind)
     level = 1 - 0.05 / max(1, len(slices))
@@ -84,14 +89,16 @@ def evaluate(
 @task(name="measure", cache_policy=NO_CACHE)
 @once("measure")
 def measure_release(
-    training_set: TrainingSet, weights: Weights, *, kind: ModelKind, store: ObjectStore,
+    training_set: TrainingSet, weights: Weights, *, kind: ModelKind, entailment: Weights | None = None, store: ObjectStore,
 ) -> Measured:  # fmt: skip
     """A first champion on its sealed rows, beside the simplest that it must beat."""
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(training_set.test))
-    grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind)
-    found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in kind.metrics)
+    entails = _entails(entailment, store)
+    grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind, entails=entails)
+    metrics = _metrics(kind, entails)
+    found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in metrics)
     simplest = simplest_answers(rows, kind)
     return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words,
                     confusion=confusion_of({"champion": grades}, kind))  # fmt: skip
@@ -102,14 +109,33 @@ def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
     return load_model(folder, kind, keys=store.api_keys)
 
 
+def _metrics(kind: ModelKind, entails: Entails | None) -> tuple[str, ...]:
+    return (*kind.metrics, "faithfulness") if entails else kind.metrics
+
+
+def _entails(model: Weights | None, store: ObjectStore) -> Entails | None:
+    if model is None:
+        return None
+    from models.text_pairs import Entailment
+
+    loaded = Entailment(store.get_folder(model.prefix, model.files))
+
+    def entails(premises: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
+        with bar("reading for entailment", total=len(premises), unit="pairs") as advance:
+            return loaded.probabilities(premises, hypotheses, advance=advance)
+
+    return entails
+
+
 def _judged(
-    table: Table, champion: TaskAdapter, candidate: TaskAdapter, kind: ModelKind, store: ObjectStore
-) -> _Judged:
+    table: Table, champion: TaskAdapter, candidate: TaskAdapter, kind: ModelKind, entails: Entails | None,
+    store: ObjectStore,
+) -> _Judged:  # fmt: skip
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(table))
     return _Judged(rows, *(
-        grade(rows, _answers(model, rows, who), kind)
+        grade(rows, _answers(model, rows, who), kind, entails=entails)
         for who, model in (("champion", champion), ("candidate", candidate))
     ))  # fmt: skip
 

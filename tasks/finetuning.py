@@ -11,7 +11,7 @@ from prefect.cache_policies import NO_CACHE
 from errors import DataError, MissingObject, ModelError
 from infra.copying import Duplicate
 from infra.files import folder_digest
-from infra.keys import MANIFEST, SIGNATURE
+from infra.keys import MANIFEST, SIGNATURE, Keys
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.sending import Outgoing
@@ -65,20 +65,24 @@ def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
 
 
 @task(name="import source model", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
-def import_source(source: ModelSource, *, base: str, store: ObjectStore) -> Weights:
-    """The spec's model, from a folder, an s3:// prefix or the hub, copied into the store.
+def import_source(
+    source: ModelSource, *, base: str, store: ObjectStore, field: str = "model.source", prefix: str = Keys.candidates
+) -> Weights:  # fmt: skip
+    """The spec's model, from a folder, an s3:// prefix or the hub, copied into the store below `prefix`. `field` of the
+    spec named it.
 
     Raises UnsafeModel where a folder or prefix holds a pickle, an archive, or code that the spec does not name.
     From the hub, only files that a model may consist of are asked for.
     """
     code, named = source.trust_remote_code, source.source or ""
     if named.startswith("s3://"):
-        return _from_prefix(named.rstrip("/") + "/", code, store)
+        return _from_prefix(named.rstrip("/") + "/", code, store, prefix)
     folder = Path(base) / named
-    return store_folder(folder if folder.is_dir() else _from_hub(source, folder), store, code=code)
+    found = folder if folder.is_dir() else _from_hub(source, folder, field)
+    return store_folder(found, store, code=code, prefix=prefix)
 
 
-def _from_prefix(uri: str, code: Code, store: ObjectStore) -> Weights:
+def _from_prefix(uri: str, code: Code, store: ObjectStore, prefix: str) -> Weights:
     names = [found.uri.removeprefix(uri) for found in store.list_objects(uri)]
     refuse_names(names, source=uri)
     draft = Path(mkdtemp(dir=store.work, prefix="source-"))
@@ -86,12 +90,12 @@ def _from_prefix(uri: str, code: Code, store: ObjectStore) -> Weights:
         for name in names:
             if any(Path(name).match(pattern) for pattern in (*MODEL_FILES, "*.py")):
                 store.fetch_uri(uri + name, draft / name)
-        return store_folder(draft, store, code=code)
+        return store_folder(draft, store, code=code, prefix=prefix)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
 
 
-def _from_hub(source: ModelSource, looked_at: Path) -> Path:
+def _from_hub(source: ModelSource, looked_at: Path, field: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
@@ -101,7 +105,7 @@ def _from_hub(source: ModelSource, looked_at: Path) -> Path:
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
         reason = str(problem).splitlines()[0]
         raise ModelError(
-            f"model.source {source.source!r} is neither a folder ({looked_at}) nor can the hub give it: {reason}. "
+            f"{field} {source.source!r} is neither a folder ({looked_at}) nor can the hub give it: {reason}. "
             "Write a folder relative to the spec, an s3:// prefix, or a hub id that this machine can reach."
         ) from problem
 
@@ -128,8 +132,9 @@ def why_not_trained(kind: ModelKind, champion: Weights, *, store: ObjectStore) -
 
 
 def store_folder(
-    folder: Path, store: ObjectStore, *, code: Code = NO_CODE, parent: Weights | None = None, hosted: bool = False
-) -> Weights:
+    folder: Path, store: ObjectStore, *, code: Code = NO_CODE, parent: Weights | None = None, hosted: bool = False,
+    prefix: str = Keys.candidates,
+) -> Weights:  # fmt: skip
     """Uploads a model's files (safetensors, text and the code that the spec trusts; of a hosted model its one file) under
     the digest of them all.
 
@@ -141,7 +146,7 @@ def store_folder(
     hashed = zip(paths, store.hashes.of_all(paths), strict=True)
     files = tuple(FileEntry(path=p.name, sha256=sha256, bytes=p.stat().st_size) for p, sha256 in hashed)
     digest = folder_digest(files)
-    weights = Weights(prefix=store.keys.candidate(digest), files=files, content_digest=digest)
+    weights = Weights(prefix=f"{prefix}{digest}/", files=files, content_digest=digest)
     present = set(store.list_keys(weights.prefix))
     missing = [file for file in files if weights.prefix + file.path not in present]
     copied = _copy_from(parent, missing, weights.prefix, store) if parent else set()

@@ -15,6 +15,7 @@ from models.measures import METRICS
 from models.outputs import BYTES, FAILED, LOSS, SENT, TOKENS, WRITTEN, columns_of
 from tasks.metrics import summed
 from tasks.metrics.confusion import confuse
+from tasks.metrics.faithfulness import Entails, faithfulness
 from tasks.metrics.labelled import Labelled
 from tasks.metrics.several import Several
 from tasks.metrics.summed import Summed
@@ -64,8 +65,11 @@ class Sums:
         return Sums({name: found.joined(other.metrics[name]) for name, found in self.metrics.items()})
 
 
-def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grades:
-    """`rows` have `text` and `label`, of which none is unknown; `outputs` are the model's for them."""
+def grade(
+    rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind, *, entails: Entails | None = None
+) -> Grades:  # fmt: skip
+    """`rows` have `text` and `label`, of which none is unknown; `outputs` are the model's for them. With `entails`, the
+    faithfulness of summaries is graded as well."""
     if kind.truth == "label":
         index = {label: i for i, label in enumerate(kind.labels)}
         truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
@@ -77,6 +81,8 @@ def grade(rows: "pd.DataFrame", outputs: "Predictions", kind: ModelKind) -> Grad
     made = _of_a_language_model(outputs, kind) if losses_known else _against(texts, references, outputs, kind)
     if kind.hosted:
         made |= _of_requests(outputs, kind)
+    if entails:
+        return Sums({**{name: made[name] for name in kind.metrics}, "faithfulness": _faithful(texts, outputs, entails)})
     return Sums({name: made[name] for name in kind.metrics})
 
 
@@ -130,6 +136,13 @@ def _of_requests(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
         each = 1000 * prices.of(number[SENT], number[WRITTEN])
         found["cost_per_1000"] = mean("cost_per_1000", each, "mean of tokens × prices, jackknife")
     return found
+
+
+def _faithful(texts: list[str], outputs: "Predictions", entails: Entails) -> Summed:
+    from tasks.metrics.language import mean
+
+    shares = faithfulness(texts, list(outputs.texts or ()), entails)
+    return mean("faithfulness", shares, "mean of SummaC-ZS, jackknife")
 
 
 def telling_metrics(metrics: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,14 +9,29 @@ from typing import TypeVar
 
 from errors import MissingObject, PoolError
 from infra.object_store import ObjectStore
-from models.contracts import Artifact, Budget, Record, Release, ScoringJob, Table, TrainingJob, TrainingSet, Weights
+from models.contracts import (
+    Artifact,
+    Budget,
+    Instruments,
+    Record,
+    Release,
+    ScoringJob,
+    Table,
+    TrainingJob,
+    TrainingSet,
+    Weights,
+)
 from models.spec import ModelSpec, parse_spec
 
 R = TypeVar("R", bound=Record)
 
 
-def training_job(spec: ModelSpec, champion: Release, training_set: TrainingSet, budget: Budget) -> TrainingJob:
-    return TrainingJob(spec=_written(spec), champion=champion, training_set=training_set, budget=budget)
+def training_job(
+    spec: ModelSpec, champion: Release, training_set: TrainingSet, budget: Budget, instruments: Instruments
+) -> TrainingJob:
+    return TrainingJob(
+        spec=_written(spec), champion=champion, training_set=training_set, budget=budget, instruments=instruments
+    )
 
 
 def scoring_job(spec: ModelSpec, rows: Table, weights: Weights) -> ScoringJob:

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from models.contracts import Attempt, BootstrapReport, Comparison, Estimate, Observation, RunReport, Verdict
 from models.measures import METRICS
 from tasks import changes, charts, drift_plots, formats, plots
+from tasks.judgements import tell_judgement
 from tasks.summary import summarize
 from tasks.tiles import tiles
 
@@ -110,7 +111,7 @@ def environment(*, html: bool) -> Environment:
     environment.filters.update(
         pct=formats.percent, est=_estimate, pts=formats.points, p=formats.p_value, count=formats.count,
         amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=formats.escaped,
-        words=formats.words, rows_of=rows_of, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
+        words=formats.words, judgement=tell_judgement, rows_of=rows_of, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)

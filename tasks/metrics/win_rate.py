@@ -1,10 +1,17 @@
-"""How often people prefer one of two models, and how sure that is."""
+"""How often one of two models is preferred, and how sure that is: by people, and by a judge that is a model."""
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
 from scipy import stats
 
-from models.contracts import Estimate
+from models.contracts import Comparison, Estimate
+from tasks.metrics.language import mean
+from tasks.metrics.summed import improvement_of, measure
 
 LEVEL = 0.95
+METRIC = "win_rate"
 
 
 def win_rate(wins: int, decided: int) -> Estimate:
@@ -14,3 +21,27 @@ def win_rate(wins: int, decided: int) -> Estimate:
     high = float(stats.beta.ppf(LEVEL, wins + 1, decided - wins)) if wins < decided else 1.0
     return Estimate(value=wins / decided if decided else 0.5, low=low, high=high, n=decided,
                     method="exact binomial, one-sided 95 % bounds")  # fmt: skip
+
+
+def compare_by_wins(won: Sequence[float], *, flipped: int, on: str) -> Comparison:
+    """`won` by the candidate, of each pair: 1, 0, or a half where neither is better. Raises UnmeasuredMetric without pairs.
+
+    `flipped` of the halves are no ties: the verdict went with the order. Each adds the doubt of a coin that was not
+    thrown, or else a judge that always names the first would prove, very surely, that both are alike.
+    """
+    ours = np.array(won, float)
+    champion, candidate = mean(METRIC, 1 - ours, "mean, jackknife"), mean(METRIC, ours, "mean, jackknife")
+    return Comparison(
+        on=on, metric=METRIC, champion=_doubted(measure(champion), flipped, least=0.0, scale=1),
+        candidate=_doubted(measure(candidate), flipped, least=0.0, scale=1),
+        difference=_doubted(improvement_of(champion, candidate), flipped, least=-1.0, scale=2),
+    )  # fmt: skip
+
+
+def _doubted(found: Estimate, flipped: int, *, least: float, scale: int) -> Estimate:
+    coins = scale * float(stats.norm.isf((1 - LEVEL) / 2)) * math.sqrt(flipped / 4) / found.n
+    low, high = math.hypot(found.value - found.low, coins), math.hypot(found.high - found.value, coins)
+    method = f"{found.method}, and {flipped} coins for flipped pairs" if flipped else found.method
+    return found.model_copy(update={
+        "low": max(least, found.value - low), "high": min(1.0, found.value + high), "method": method,
+    })  # fmt: skip

@@ -29,7 +29,7 @@ ROLES = ("reader", "trainer", "releaser", "collector")
 BUCKET, MODEL = "models-of-ours", "models/test"
 
 WRITERS = {
-    "blobs": {"trainer", "releaser"}, "candidates": {"trainer"}, "jobs": {"trainer"}, "stages": {"trainer"}, "runs": {"trainer", "releaser"},
+    "blobs": {"trainer", "releaser"}, "candidates": {"trainer"}, "instruments": {"trainer"}, "jobs": {"trainer"}, "stages": {"trainer"}, "runs": {"trainer", "releaser"},
     "requests": {"trainer"}, "labels": {"trainer"}, "history": {"trainer", "releaser"}, "probe": {"trainer", "releaser"},
     "versions": {"releaser"}, "claims": {"releaser"}, "aliases": {"releaser"}, "moves": {"releaser"}, "tombstones": {"collector"},
     "approvals": {"releaser"},
