@@ -21,7 +21,7 @@ test: $(READY)  ## the tests that one runs while working
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)  ## those of whole runs and real processes that take longer; CI runs both
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations=15
 
 lint: $(READY)
 	$(BIN)/ruff check .
