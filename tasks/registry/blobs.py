@@ -13,8 +13,8 @@ structure are waited for before a part of it is freed (read-copy-update: McKenne
 4. The mark is renewed before the deletion and stays for another day, lest a deletion that comes late meets new bytes.
 
 So nothing hangs on how long gc takes. Three things are assumed: a write is seen by every later read and listing; the
-store's clock and gc's agree within half a day; no stage of a run whose opening record is gone (two at once, one of which
-ended) goes on for longer than a day. gc itself gives up when it has stood still for half of that.
+store's clock and gc's agree within half a day; no run whose opening record is gone (two at once, one of which ended) goes
+on for longer than a day. gc itself gives up when it has stood still for half of that.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
