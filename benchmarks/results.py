@@ -65,6 +65,11 @@ class Result(Finding):
     wall_seconds: float
     findings: Findings
 
+    @property
+    def module(self) -> str:
+        """`benchmark` may say more than that: `transfer-moto` is `benchmarks.transfer` on another server."""
+        return self.benchmark.partition("-")[0]
+
 
 @dataclass(frozen=True)
 class Options:
@@ -76,7 +81,7 @@ class Options:
 
 def main(name: str, measure: Callable[[Options], Findings], *, runs: int, quick: int) -> None:
     """A benchmark's command line: measures, prints, stores. `runs` and `quick` are the defaults of either mode."""
-    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}")
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name.partition('-')[0]}")
     parser.add_argument("--runs", type=int, help=f"repetitions of a cell (default {runs}, with --quick {quick})")
     parser.add_argument("--quick", action="store_true", help="a small version, whose numbers do not go into the docs")
     given = parser.parse_args()
@@ -116,7 +121,7 @@ def render(result: Result) -> str:
     parts += [f"**{table.title}.** {table.says}\n\n{_grid(table)}" for table in findings.tables]
     parts += ["\n".join(f"- {note}" for note in findings.notes)] if findings.notes else []
     parts += [
-        f"`python -m benchmarks.{result.benchmark}`: {result.date}, {result.runs} runs a cell unless the table says "
+        f"`python -m benchmarks.{result.module}`: {result.date}, {result.runs} runs a cell unless the table says "
         f"otherwise, {result.cores} cores, {result.cpu_seconds:.0f} CPU-s."
     ]
     return "\n\n".join(part for part in parts if part)

@@ -91,13 +91,16 @@ def gc(
     older_than: Annotated[str, typer.Option(help="Younger ones stay: 30d, 12w.")] = "90d",
     entries: Annotated[int, typer.Option(min=1, help="What the last so many entries of a log name stays.")] = 10,
     uploads_older_than: Annotated[str, typer.Option(help="Unfinished uploads with a younger part stay.")] = "7d",
+    blobs_older_than: Annotated[str, typer.Option(help="Younger blobs that nothing names stay; never: all stay.")] = "90d",
+    reports_older_than: Annotated[str, typer.Option(help="Reports of older runs stay, and keep no blob.")] = "never",
     apply: Annotated[bool, typer.Option("--apply", help="Delete; without it, only say what would be.")] = False,
 ) -> None:  # fmt: skip
-    """Delete old versions that nobody names, half-written ones, old candidates and unfinished uploads; a dry run unless --apply."""
+    """Delete old versions and blobs that nobody names, half-written versions, old candidates and unfinished uploads; a dry run unless --apply."""
     from flows.registry import collect_garbage
 
     found = collect_garbage(spec, keep=keep, older_than=older_than, entries=entries,
-                            uploads_older_than=uploads_older_than, apply=apply)  # fmt: skip
+                            uploads_older_than=uploads_older_than, blobs_older_than=blobs_older_than,
+                            reports_older_than=reports_older_than, apply=apply)  # fmt: skip
     verb = "deleted" if apply else "would be deleted"
     lines = [f"{r.what:24} {_megabytes(r.bytes)}  {verb if r.removed else 'stays'}: {r.because}" for r in found]
     lines.append(f"{_megabytes(sum(r.bytes for r in found if r.removed)).strip()} {verb}")

@@ -8,7 +8,9 @@ MANIFEST, SIGNATURE = "manifest.json", "model.sig"
 class Keys:
     """Where things are, relative to the model's prefix."""
 
-    open_run = "runs/open.json"
+    runs = "runs/"
+    open_run = f"{runs}open.json"
+    report_name = "report.json"
     history = "history/"
     claims = "claims/"
     versions = "versions/"
@@ -24,9 +26,14 @@ class Keys:
     jobs = "jobs/"
     result_name = "result.json"
     approvals = "approvals/"
+    blobs = "blobs/"
+    probe = "probe/"
+    given_up = ".given-up"
+    """Behind a blob's key: `upkeep gc` will delete the blob, and nobody may begin to rely on it."""
 
-    def blob(self, kind: str, sha256: str, suffix: str) -> str:
-        return f"blobs/{kind}/{sha256}{suffix}"
+    def blob(self, kind: str, sha256: str, suffix: str, *, edition: int = 0) -> str:
+        """Bytes under their own digest. What gc has given up is stored anew as the next edition."""
+        return f"{self.blobs}{kind}/{sha256}{f'-{edition}' if edition else ''}{suffix}"
 
     def stage(self, stage: str, digest: str) -> str:
         return f"{self.stages}{stage}/{digest}.json"
@@ -83,7 +90,7 @@ class Keys:
         return f"{self.tombstones_of(version)}{token}.json"
 
     def run(self, run_id: str, name: str) -> str:
-        return f"runs/{run_id}/{name}"
+        return f"{self.runs}{run_id}/{name}"
 
     def job(self, digest: str) -> str:
         """What a worker of another pool was asked to do."""

@@ -5,6 +5,7 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from infra.api_keys import ApiKeys
 from infra.conditional import keeps_conditions, refusal
 from infra.hashing import Hashes
 from infra.release_keys import ReleaseKeys
-from infra.s3 import Listed, list_items, open_client, read_object, split_uri, translated
+from infra.s3 import Listed, list_items, open_client, read_object, read_whole, split_uri, translated
 from infra.single_writer import SingleWriter
 from infra.stored_files import StoredFiles
+
+USED_AGAIN = timedelta(days=7)
+"""What is read as work that was done already says at least so often that somebody still uses it."""
 
 
 class ObjectStore(StoredFiles):
@@ -70,6 +74,18 @@ class ObjectStore(StoredFiles):
     def get_bytes(self, key: str) -> bytes:
         with translated(self.uri(key)):
             data: bytes = read_object(self.client, self.bucket, self.prefix + key, lambda body: body.read())
+        return data
+
+    def get_used(self, key: str) -> bytes:
+        """An object that saves work, such as a finished stage's record. It is written again, unchanged, where nobody did
+        so for a week: `upkeep gc` deletes those that are old, and so only those that nobody uses."""
+        with translated(self.uri(key)):
+            data, modified = read_whole(
+                lambda: self.client.get_object(Bucket=self.bucket, Key=self.prefix + key),
+                lambda answer: (bytes(answer["Body"].read()), answer["LastModified"]),
+            )
+        if datetime.now(UTC) - modified > USED_AGAIN:
+            self._put(key, data)
         return data
 
     def exists(self, key: str) -> bool:

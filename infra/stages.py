@@ -35,7 +35,7 @@ def once(stage: str, *, besides: frozenset[str] = frozenset()) -> Callable[[Call
             record_type: type[R] = get_type_hints(function)["return"]
             began = time.perf_counter()
             try:
-                record = record_type.model_validate_json(store.get_bytes(key))
+                record = record_type.model_validate_json(store.get_used(key))
                 store.timings.append((stage, time.perf_counter() - began, True))
             except MissingObject:
                 record = function(*args, **kwargs)

@@ -1,5 +1,6 @@
 """The files of an object store: sent, fetched and copied in parallel, verified, and gone on with after an interruption."""
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ class StoredFiles(ABC):
     def uri(self, key: str) -> str: ...
 
     @abstractmethod
-    def exists(self, key: str) -> bool: ...
+    def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]: ...
 
     @property
     def work(self) -> Path:
@@ -57,10 +58,13 @@ class StoredFiles(ABC):
         return self.put_files([Outgoing(self.uri(key), path, sha256)])[0]
 
     def put_blob(self, kind: str, path: Path) -> Stored:
-        """Uploads a file under its own digest; a file that is there already is not sent again."""
+        """Uploads a file under its own digest; a file that is there already is not sent again, unless `upkeep gc` has
+        given it up (tasks/registry/blobs.py)."""
         sha256 = self.hashes.of(path)
-        key = self.keys.blob(kind, sha256, "".join(path.suffixes))
-        if not self.exists(key):
+        there = set(self.list_keys(self.keys.blob(kind, sha256, "")))
+        editions = (self.keys.blob(kind, sha256, "".join(path.suffixes), edition=n) for n in itertools.count())
+        key = next(key for key in editions if key + self.keys.given_up not in there)
+        if key not in there:
             self.put_file(key, path, sha256=sha256)
         return Stored(self.uri(key), sha256, path.stat().st_size)
 

@@ -973,7 +973,8 @@ class Audit(Record):
 
 
 class Removal(Record):
-    """What `upkeep gc` did, or in a dry run would do, with one version, candidate or unfinished upload."""
+    """What `upkeep gc` did, or in a dry run would do, with one version, candidate or unfinished upload, or with blobs
+    of one kind."""
 
     what: str
     bytes: int

@@ -64,7 +64,7 @@ def store_result(job: Record, result: R, *, store: ObjectStore) -> R:
 def find_result(job: Record, kind: type[R], *, store: ObjectStore) -> R | None:
     """What came of a job; None while nothing has."""
     try:
-        return kind.model_validate_json(store.get_bytes(store.keys.result(job.digest)))
+        return kind.model_validate_json(store.get_used(store.keys.result(job.digest)))
     except MissingObject:
         return None
 

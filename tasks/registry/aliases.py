@@ -34,9 +34,10 @@ def move_alias(
         raise StoreError(f"alias {alias!r} points to version {newest.version if newest else None}, this run started "
                          f"from {expected}: somebody else moved it. Nothing was changed; run again.")  # fmt: skip
     token = secrets.token_hex(16)
-    with announced(manifest.version, token, store=store):
+    with announced(manifest.version, token, store=store) as look:
         entry = _next_entry(manifest, newest, alias=alias, token=token, run_id=run_id, why=why, store=store)
         key = store.keys.generation(alias, entry.generation)
+        look.require_recent()
         try:
             store.put_bytes(key, sealed(entry), if_absent=True)
         except KeyTaken as problem:

@@ -1,5 +1,5 @@
-"""A version is never moved to and deleted at once, without a lock, as long as clocks agree within a day (`FORGOTTEN`)
-and no process stands still for so long between two of its requests.
+"""A version is never moved to and deleted at once, without a lock, as long as clocks agree within half a day. Flags are
+forgotten after a day (`FORGOTTEN`); a process that stood still for half of that gives up by itself (`Look`).
 
 Who moves an alias announces it and then looks for a tombstone; who deletes puts the tombstone and then looks for an
 announcement. Whichever comes first in the store, at least one of the two sees the other and steps back (Dekker's
@@ -9,6 +9,7 @@ algorithm). The store must show a write to every later read, as S3 does since 20
 import json
 import logging
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -21,15 +22,37 @@ FORGOTTEN = timedelta(days=1)
 """An announcement or a tombstone that is older was left behind by a process that died."""
 
 
+class Look:
+    """A moment at which a process looked at the store. What it saw then is no reason to write long afterwards: others
+    may have taken it for dead. By two clocks: a machine that is put to sleep stops the one, people set the other."""
+
+    LONGEST = FORGOTTEN / 2
+
+    def __init__(self) -> None:
+        self._wall, self._steady = time.time(), time.monotonic()
+
+    @property
+    def age(self) -> timedelta:
+        return timedelta(seconds=max(time.time() - self._wall, time.monotonic() - self._steady))
+
+    def require_recent(self) -> None:
+        """To be asked right before a request that cannot be taken back."""
+        if self.age > self.LONGEST:
+            raise StoreError(
+                f"this process stood still for {self.age} since it looked at the registry; after more than {self.LONGEST} "
+                "others may take it for dead, so it stopped before it would write. Nothing is half done: run again."
+            )
+
+
 @contextmanager
-def announced(version: int, token: str, *, store: ObjectStore) -> Iterator[None]:
+def announced(version: int, token: str, *, store: ObjectStore) -> Iterator[Look]:
     """While an alias is moved to a version; SpecError where that version is being, or was, deleted."""
-    key = store.keys.move(version, token)
+    key, look = store.keys.move(version, token), Look()
     store.put_bytes(key, json.dumps({"at": datetime.now(UTC).isoformat()}).encode())
     try:
         if is_entombed(version, store=store):
             raise SpecError(_buried(version, store))
-        yield
+        yield look
     finally:
         _withdraw(key, store)
 

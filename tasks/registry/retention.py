@@ -1,5 +1,5 @@
-"""What may go: old versions that nobody names or asks about, half-written ones, candidates that were released or refused
-long ago, and uploads that nobody went on with.
+"""What may go: blobs that nothing names, old versions that nobody names or asks about, half-written ones, candidates that
+were released or refused long ago, and uploads that nobody went on with.
 
 A version is deleted tombstone first, manifest next: from then on it does not exist, and a deletion that was killed is
 finished by the next. Where that finds the version whole, and to be kept by now, it takes the tombstone away instead. A
@@ -16,7 +16,8 @@ from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
 from tasks.registry.approvals import Standing, list_questions
-from tasks.registry.moving import entomb, entombed, exhume, forget
+from tasks.registry.blobs import Kept, collect_blobs
+from tasks.registry.moving import Look, entomb, entombed, exhume, forget
 from tasks.registry.uploads import collect_uploads
 from tasks.registry.versions import list_versions, read_version
 
@@ -33,15 +34,20 @@ class Retention:
     """What the last so many entries of any alias' log name; what an alias points to now is always kept."""
     uploads: timedelta = timedelta(days=7)
     """Unfinished uploads that somebody went on with since."""
+    blobs: Kept | None = None
+    """None: all of them."""
 
 
 def collect(
     retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
 ) -> tuple[Removal, ...]:
-    """Looks at all versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run is
-    open, which may be about to release a candidate, or to finish half a version, however old their bytes are: both are
-    left alone."""
-    found = [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
+    """Looks at all blobs, versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run
+    is open, which may be about to name a blob, to release a candidate, or to finish half a version, however old their
+    bytes are: all are left alone. Blobs come first: where a record cannot be read, nothing at all is done."""
+    found: list[Removal] = []
+    if retention.blobs is not None:
+        found += collect_blobs(retention.blobs, under_way=under_way, now=now, apply=apply, store=store)
+    found += [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
     if not under_way:
         found += _candidates(retention, now, apply, store)
     found += collect_uploads(retention.uploads, now=now, apply=apply, store=store)
@@ -108,12 +114,13 @@ def _awaited(now: datetime, store: ObjectStore) -> dict[int, str]:
 
 def _remove(version: int, now: datetime, store: ObjectStore) -> str | None:
     """Deletes a version; or says why not. Whoever may be moving an alias to it either sees the tombstone, or is seen."""
-    tombstone = entomb(version, now=now, store=store)
+    look, tombstone = Look(), entomb(version, now=now, store=store)
     if tombstone is None:
         return "an alias is being moved to it"
     if because := _named(1, store).get(version):
         store.delete(tombstone)
         return because
+    look.require_recent()
     store.delete(store.keys.manifest(version))
     for key in store.list_keys(store.keys.version(version)):
         store.delete(key)

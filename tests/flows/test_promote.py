@@ -110,6 +110,9 @@ def test_the_commands_for_the_registry_answer_in_words_and_in_json(registry: Reg
     assert "upload of candidates/x/y" in collected.stdout, collected.stderr
     assert "would be deleted: nobody went on with it for 7 days" in collected.stdout
     assert upkeep("gc", spec, "--uploads-older-than", "1h").returncode == 2
+    blobs = upkeep("gc", spec, "--blobs-older-than", "7d")
+    assert blobs.returncode == 2 and "or be used again by the next run; at least 14d" in blobs.stderr
+    assert "blobs of" not in upkeep("gc", spec, "--blobs-older-than", "never").stdout
     flip(store, store.keys.generation("champion", 1), byte=30)
     broken = upkeep("audit", spec)
     assert broken.returncode == 6

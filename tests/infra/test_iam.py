@@ -18,11 +18,14 @@ from infra.keys import Keys
 from infra.local_store import PORTS, _command, _free_ports, _stop
 from infra.object_store import ObjectStore, connect
 from tasks.registry.aliases import read_alias
+from tasks.registry.blobs import Kept
 from tasks.registry.checks import pull
+from tasks.registry.documents import NAMELESS
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import list_versions
 from tasks.runs import open_run_of
 from tests.releases import moved, released, stored_candidate
+from tests.runs_with_blobs import blob
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "infra" / "iam"
 ROLES = ("reader", "trainer", "releaser", "collector")
@@ -42,6 +45,11 @@ def statements(role: str) -> list[dict[str, Any]]:
     text = (FOLDER / f"{role}.json").read_text().replace("BUCKET", BUCKET).replace("PREFIX", MODEL)
     found: list[dict[str, Any]] = json.loads(text)["Statement"]
     return found
+
+
+def key_of(kind: str) -> str:
+    """A record's."""
+    return "versions/000001/manifest.json" if kind == "versions" else f"{kind}/x/y.json"
 
 
 def allows(role: str, action: str, key: str, *, if_absent: bool = False) -> bool:
@@ -96,9 +104,17 @@ def test_no_role_overwrites_what_was_released_or_deletes_the_log_of_it_and_only_
 
 
 def test_who_collects_reads_no_row_and_no_weights() -> None:
-    kinds = ("blobs", "labels", "requests", "candidates", "versions/000001/model.safetensors")
+    kinds = ("blobs/kept", "labels", "candidates", "versions/000001/model.safetensors")
     assert not any(allows("collector", "s3:GetObject", f"{kind}/x") for kind in kinds)
-    assert not any(allows("collector", "s3:DeleteObject", f"{kind}/x") for kind in ("blobs", "labels", "runs"))
+    assert not any(allows("collector", "s3:DeleteObject", f"{kind}/x.json") for kind in ("labels", "runs", "requests"))
+
+
+def test_who_collects_reads_every_record_that_may_name_a_blob_and_gives_blobs_up_without_writing_any() -> None:
+    records = [key_of(kind) for kind in kinds_of_keys() if not key_of(kind).startswith(NAMELESS)]
+    assert records and all(allows("collector", "s3:GetObject", key) for key in records)
+    assert allows("collector", "s3:PutObject", "blobs/kept/x.parquet.given-up")
+    assert allows("collector", "s3:DeleteObject", "blobs/kept/x.parquet")
+    assert not allows("collector", "s3:PutObject", "blobs/kept/x.parquet")
 
 
 def test_a_reader_sees_releases_and_no_rows_of_data() -> None:
@@ -194,11 +210,14 @@ def test_who_collects_does_all_of_gc_and_nothing_else(server: str, tmp_path: Pat
     trainer.put_bytes(trainer.keys.stage("candidate", "d" * 64), candidate.model_dump_json().encode())
     releaser.put_bytes(releaser.keys.move(wanted, "killed"), b'{"at": "2020-01-01T00:00:00+00:00"}')
     trainer.client.create_multipart_upload(Bucket=BUCKET, Key=f"{MODEL}/candidates/x/y")
+    unnamed = blob("what nobody names", trainer)
     assert open_run_of(store=collector) is None
 
     later = datetime.now(UTC) + timedelta(days=60)
-    retention = Retention(versions=1, age=timedelta(days=30), entries=10)
+    retention = Retention(versions=1, age=timedelta(days=30), entries=10, blobs=Kept(timedelta(days=30)))
     found = collect(retention, under_way=False, now=later, apply=True, store=collector)
+    collect(retention, under_way=False, now=later, apply=True, store=collector)
+    assert not trainer.exists(trainer.key_of(unnamed.uri))
     removed = {removal.what for removal in found if removal.removed}
     assert {f"version {unwanted}", f"candidate {candidate.content_digest[:12]}", "upload of candidates/x/y"} <= removed
     assert wanted in list_versions(store=releaser) and unwanted not in list_versions(store=releaser)
@@ -208,5 +227,6 @@ def test_who_collects_does_all_of_gc_and_nothing_else(server: str, tmp_path: Pat
     for key in ("aliases/champion/0.json", "claims/000009.json", "blobs/x"):
         with pytest.raises(StoreError, match="access denied"):
             collector.put_bytes(key, b"mine")
+    for key in ("aliases/champion/0.json", "claims/000009.json", "labels/1.jsonl"):
         with pytest.raises(StoreError, match="access denied"):
             collector.delete(key)

@@ -28,6 +28,7 @@ from tasks.registry.checks import verify_version
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import read_version
 from tests.releases import KIND, candidate_of, moved, released
+from tests.runs_with_blobs import gc
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BEFORE, AFTER = "before-send.s3", "response-received.s3"
@@ -39,7 +40,7 @@ LEAST_PART = 5 << 20
 @dataclass(frozen=True)
 class Life:
     job: str
-    """"release", "promotion", "gc" or "large release"."""
+    """"release", "promotion", "gc", "gc of blobs" or "large release"."""
     store: dict[str, Any]
     candidate: str = ""
     folder: str = ""
@@ -113,7 +114,13 @@ def garbage(store: ObjectStore, _: Life | None = None) -> None:
     collect(strict, under_way=False, now=datetime.now(UTC) + timedelta(days=60), apply=True, store=store)
 
 
-JOBS = {"release": release, "promotion": promotion, "gc": garbage, "large release": large_release}
+def unnamed_blobs(store: ObjectStore, _: Life | None = None) -> None:
+    """What `upkeep gc --apply` does of blobs a hundred days from now."""
+    gc(store, day=100)
+
+
+JOBS = {"release": release, "promotion": promotion, "gc": garbage, "gc of blobs": unnamed_blobs,
+        "large release": large_release}  # fmt: skip
 
 
 def _arrange_death(store: ObjectStore, life: Life) -> None:

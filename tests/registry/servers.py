@@ -44,6 +44,14 @@ def ministack(folder: Path) -> Iterator[Server]:
 
 
 @contextmanager
+def moto(folder: Path) -> Iterator[Server]:
+    """Keeps everything in memory."""
+    port = _free_port()
+    with _running([str(SCRIPTS / "moto_server"), "-H", "127.0.0.1", "-p", str(port)], {}, folder, port) as server:
+        yield server
+
+
+@contextmanager
 def juicefs(folder: Path) -> Iterator[Server]:
     """Answers 200 to `If-None-Match`, whether or not there is an object."""
     port, meta = _free_port(), f"sqlite3://{folder}/meta.db"

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from errors import SpecError
+from errors import SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import Candidate, Removal
-from tasks.registry import retention
+from tasks.registry import moving, retention
 from tasks.registry.aliases import read_alias
 from tasks.registry.audit import audit
 from tasks.registry.checks import verify_version
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import list_versions
+from tests.asleep import CLOCKS, asleep
 from tests.releases import KIND, moved, released, stored_candidate
 
 NOW = datetime.now(UTC)
@@ -159,3 +160,40 @@ def test_announcements_of_processes_that_died_are_deleted(registry: ObjectStore)
     registry.put_bytes(registry.keys.move(2, "alive"), f'{{"at": "{NOW.isoformat()}"}}'.encode())
     collected(registry)
     assert registry.list_keys("moves/") == [registry.keys.move(2, "alive")]
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_a_gc_that_stood_still_between_its_tombstone_and_the_deletion_leaves_the_version_whole(
+    clock: str, registry: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = retention.entomb
+
+    def fall_asleep(version: int, **options: object) -> str | None:
+        stone = original(version, **options)
+        asleep(monkeypatch, clock, hours=13)
+        return stone
+
+    monkeypatch.setattr(retention, "entomb", fall_asleep)
+    with pytest.raises(StoreError, match=r"stood still for 13:00:.* Nothing is half done: run again"):
+        collected(registry)
+    assert audit((), alias="champion", deep=True, store=registry).misfits == ()
+    monkeypatch.undo()
+    assert collected(registry) == {"version 1", "version 3", "version 4"}
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_who_stood_still_after_he_announced_a_move_does_not_move(
+    clock: str, registry: ObjectStore, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a day, gc would have forgotten his announcement, and deleted the version."""
+    manifest, exists = released(candidate, registry, "run-4", created_at=OLD), moving.is_entombed
+
+    def fall_asleep(version: int, **options: object) -> bool:
+        asleep(monkeypatch, clock, hours=13)
+        return exists(version, **options)
+
+    monkeypatch.setattr(moving, "is_entombed", fall_asleep)
+    with pytest.raises(StoreError, match=r"stood still for 13:00:"):
+        moved(manifest, 2, registry, "late")
+    assert read_alias("champion", store=registry).version == 2
+    assert not registry.list_keys("moves/")

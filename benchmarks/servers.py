@@ -1,0 +1,40 @@
+"""S3 servers on this machine for `benchmarks.transfer`: the demo's, and others, which copy an object in other ways."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+SEAWEED, MINISTACK, MOTO = "SeaweedFS", "ministack", "moto"
+SERVERS = (SEAWEED, MINISTACK, MOTO)
+VARIABLE = "UPKEEP_BENCH_SERVER"
+
+
+def chosen() -> str:
+    """The server that UPKEEP_BENCH_SERVER names; the demo's where it names none."""
+    named = os.environ.get(VARIABLE, SEAWEED)
+    if named not in SERVERS:
+        raise ValueError(f"{VARIABLE}={named} is no server; known are {', '.join(SERVERS)}")
+    return named
+
+
+@contextmanager
+def serving(name: str, folder: Path) -> Iterator[dict[str, Any]]:
+    """Arguments for `connect`, but for prefix and cache, while the server runs."""
+    folder.mkdir()
+    if name == SEAWEED:
+        from infra.local_store import BUCKET, local_store
+
+        with local_store(folder) as found:
+            yield _address(found.url, found.access_key, found.secret_key, BUCKET)
+        return
+    from tests.registry import servers
+
+    with (servers.ministack if name == MINISTACK else servers.moto)(folder) as server:
+        yield _address(server.url, server.access_key, server.secret_key, server.bucket)
+
+
+def _address(url: str, access_key: str, secret_key: str, bucket: str) -> dict[str, Any]:
+    return {"bucket": bucket, "endpoint_url": url, "region": "us-east-1", "access_key": access_key,
+            "secret_key": secret_key}  # fmt: skip
