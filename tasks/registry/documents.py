@@ -17,7 +17,16 @@ from infra.keys import MANIFEST, Keys
 from infra.object_store import ObjectStore
 from models.contracts import EVIDENCE
 
-NAMELESS = (Keys.blobs, Keys.candidates, Keys.instruments, Keys.labels, Keys.claims, Keys.moves, Keys.tombstones, Keys.probe)
+NAMELESS = (
+    Keys.blobs,
+    Keys.candidates,
+    Keys.instruments,
+    Keys.labels,
+    Keys.claims,
+    Keys.moves,
+    Keys.tombstones,
+    Keys.probe,
+)
 """Rows, weights and flags. Of a version, likewise, only what Upkeep itself wrote is read."""
 SAVED_WORK = (Keys.stages, Keys.jobs)
 """What can be worked out anew. Who uses one of these keeps it young (`ObjectStore.get_used`)."""
