@@ -189,7 +189,8 @@ class Training(Part):
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="Rows that choose the checkpoint.")
     test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: each class weighs alike in the loss, "
-                                                       "however few its rows; only of a classifier.")  # fmt: skip
+                                                       "however few its rows (with several labels a row: having each one and "
+                                                       "lacking it); only of a classifier.")  # fmt: skip
     sampling: Literal["natural", "balanced"] = Field("natural", description="balanced: each class is drawn equally often an "
                                                      "epoch; only of a classifier.")  # fmt: skip
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")

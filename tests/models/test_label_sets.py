@@ -44,7 +44,7 @@ def test_what_does_not_go_with_several_labels_is_refused_with_the_way_out() -> N
     assert parse_spec(least, where="x").kind.metrics == ("micro_f1", "macro_f1", "exact_match", "auroc")
     for changes, said in (
         ({"labels": ["a|b", "c"]}, "rename it"),
-        ({"training": {"sampling": "balanced"}}, "drop them"),
+        ({"training": {"sampling": "balanced"}}, "write class_weights: balanced, or drop it"),
         ({"gates": [{"kind": "better", "metric": "accuracy"}]}, "not measured"),
         ({"task": "causal-lm", "labels": []}, "drop it"),
         ({"task": "mine:Own"}, "write one"),
