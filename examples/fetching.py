@@ -14,14 +14,15 @@ Row = TypeVar("Row")
 
 
 def fetch(requirement: str, file: str, sha256: str, cache: Path) -> Path:
-    """`file` of a pinned wheel such as "aclsum==0.1.2", from the cache or by pip."""
+    """`file` (a wheel or a source distribution) of a pinned package such as "aclsum==0.1.2", from the cache or by pip."""
     target = cache / file
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)
         pinned = cache / f"{requirement.split('=')[0]}.txt"
         pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n")
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
-                   "--require-hashes", "--dest", str(cache), "--requirement", str(pinned)]  # fmt: skip
+        form = ["--only-binary", ":all:"] if file.endswith(".whl") else ["--no-binary", ":all:", "--no-build-isolation"]
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *form, "--require-hashes",
+                   "--dest", str(cache), "--requirement", str(pinned)]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             sys.exit(f"{requirement} could not be fetched by `{' '.join(command[1:7])} …`:\n{done.stderr}"

@@ -77,8 +77,8 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     )
     return BootstrapReport(
         start=start, headline=bootstrap_headline(release, measured), window=window, validation=validation,
-        training_set=training_set, candidate=candidate, measured=measured, confusion=evidence.confusion, release=release,
-        stages=stage_times(store.timings), finished_at=datetime.now(UTC),
+        training_set=training_set, candidate=candidate, measured=measured, confusion=evidence.confusion,
+        decisions=evidence.decisions, release=release, stages=stage_times(store.timings), finished_at=datetime.now(UTC),
     )  # fmt: skip
 
 

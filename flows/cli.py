@@ -108,7 +108,9 @@ def label(
 
 @app.command()
 def demo(
-    example: Annotated[str, typer.Argument(help="sentiment, generation, summarization or translation.")] = "sentiment",
+    example: Annotated[
+        str, typer.Argument(help="sentiment, chinese, generation, summarization or translation.")
+    ] = "sentiment",
     folder: Annotated[
         Path | None, typer.Option(help="Where it lives, made anew each time. Default: demo, or demo-EXAMPLE.")
     ] = None,

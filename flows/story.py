@@ -70,8 +70,9 @@ def _estimates(monitoring: MonitoringReport) -> list[str]:
         return []
     told = ", ".join(f"{e.method} {interval(e.estimate)}" for e in monitoring.estimates)
     truth = monitoring.estimates[0].truth
+    of = "" if monitoring.estimates[0].metric == "accuracy" else "of exact match "
     against = f"; by labels it is {interval(truth)}" if truth else ""
-    return [f"   estimates {told}{against} (extra alarms, not evidence of safety)"]
+    return [f"   estimates {of}{told}{against} (extra alarms, not evidence of safety)"]
 
 
 def _seen(seen: Observation) -> list[str]:

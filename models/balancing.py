@@ -30,8 +30,37 @@ class BalancedLoss:
         return losses / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
 
-def balanced_loss(training: Training, labels: Sequence[int], *, outputs: int) -> BalancedLoss:
+class BalancedDecisions:
+    """Binary cross-entropy of rows that may have several labels, in which of each label the rows that have it and those
+    that have it not count alike: a decision on the one side has the weight n / (2 · n_side), from the training rows."""
+
+    def __init__(self, has: Sequence[Sequence[float]]) -> None:
+        self.having, self.lacking = decision_weights(has)
+
+    def __call__(self, outputs: Any, labels: torch.Tensor, num_items_in_batch: torch.Tensor | None = None) -> torch.Tensor:  # fmt: skip
+        """As the Trainer calls it, which counts every label of a row as an item."""
+        having, lacking = self.having.to(labels.device), self.lacking.to(labels.device)
+        losses = torch.nn.functional.binary_cross_entropy_with_logits(
+            outputs["logits"].float(), labels, weight=lacking, pos_weight=having / lacking, reduction="sum"
+        )
+        return losses / (labels.numel() if num_items_in_batch is None else num_items_in_batch)
+
+
+def balanced_loss(training: Training, labels: Sequence[Any], *, outputs: int) -> BalancedLoss | BalancedDecisions:
+    """`labels`: of each row its class's number, or of several labels 0 or 1 each."""
+    if labels and isinstance(labels[0], Sequence):
+        return BalancedDecisions(labels)
     return BalancedLoss(labels, outputs=outputs, weighs_training=training.class_weights == "balanced")
+
+
+def decision_weights(has: Sequence[Sequence[float]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Of each label, what a row weighs that has it, and one that has it not; 1 for both where all rows are on one side."""
+    counts = torch.tensor(has).sum(0)
+    both = (counts > 0) & (counts < len(has))
+    having, lacking = (
+        torch.where(both, len(has) / (2 * side.clamp(min=1)), 1.0) for side in (counts, len(has) - counts)
+    )
+    return having, lacking
 
 
 def class_weights(labels: Sequence[int], *, outputs: int) -> torch.Tensor:

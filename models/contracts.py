@@ -223,6 +223,39 @@ class Confusion(Record):
         return tuple(count / max(1, self.rows_of(pair)) for count in pair.counts)
 
 
+class LabelDecisions(Record):
+    """Of the current sealed rows, those that have a label and those that have it not; `found` and `added`: on how many of
+    either each of the models answered it."""
+
+    label: str
+    rows: int
+    others: int
+    found: tuple[int, ...]
+    added: tuple[int, ...]
+
+    @property
+    def missed(self) -> tuple[int, ...]:
+        return tuple(self.rows - count for count in self.found)
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Rightly."""
+        return tuple(self.others - count for count in self.added)
+
+    @property
+    def most_wrong(self) -> int:
+        """By the model that is wrong most often."""
+        return max(map(sum, zip(self.missed, self.added, strict=True)))
+
+
+class Decisions(Record):
+    """What models decided of each label where a row may have several: a table of two by two a label."""
+
+    models: tuple[str, ...]
+    labels: tuple[LabelDecisions, ...]
+    """In the spec's order."""
+
+
 class Measured(Record):
     """What a first champion can do, and what the least that it must beat would score."""
 
@@ -232,7 +265,9 @@ class Measured(Record):
     simplest: str = ""
     """What scores that, in words."""
     confusion: Confusion | None = None
-    """None where answers are written, or in a record from before it was kept."""
+    """Of a kind whose rows have one label; None also in a record from before it was kept."""
+    decisions: Decisions | None = None
+    """The same of a kind whose rows may have several."""
 
 
 class Manifest(Record):
@@ -395,12 +430,14 @@ class Percentiles(Record):
 
 
 class LabelFreeEstimate(Record):
-    """What a method makes of the accuracy without looking at a label; an extra alarm, never evidence of safety."""
+    """What a method makes of the accuracy (where rows may have several labels: of exact match) without looking at a label;
+    an extra alarm, never evidence of safety."""
 
     method: Literal["CBPE", "ATC", "DoC"]
+    metric: str = "accuracy"
     estimate: Estimate
     truth: Estimate | None
-    """The accuracy of the very rows that were estimated, where enough of the window's are labelled (the estimate is
+    """By the labels of the very rows that were estimated, where enough of the window's are labelled (the estimate is
     then of those alone); None: the estimate is of all rows, and nothing scores it yet."""
 
     @property
@@ -761,7 +798,9 @@ class Scorecard(Record):
     """Share of the current sealed rows whose label the champion agrees with, a hint at bad labels; None where answers
     are written."""
     confusion: Confusion | None = None
-    """None where answers are written, or in a record from before it was kept."""
+    """Of a kind whose rows have one label; None also in a record from before it was kept."""
+    decisions: Decisions | None = None
+    """The same of a kind whose rows may have several."""
     judgement: Judgement | None = None
     """None where the spec names no judge."""
 
@@ -1063,6 +1102,7 @@ class BootstrapReport(Record):
     candidate: Candidate
     measured: tuple[Measurement, ...]
     confusion: Confusion | None = None
+    decisions: Decisions | None = None
     release: Release
     stages: tuple[StageTime, ...]
     finished_at: datetime

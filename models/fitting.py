@@ -43,9 +43,9 @@ def _refuse_several(spec: "ModelSpec") -> None:
     if wrong is not None:
         raise ValueError(f"labels: {wrong!r} cannot be told apart from several labels, which are written a|b or as a JSON "
                          "list; rename it")  # fmt: skip
-    if spec.training.is_balanced:
-        raise ValueError("training.class_weights and training.sampling: balanced are of rows with one label, and "
-                         "labels_per_row is many; drop them")  # fmt: skip
+    if spec.training.sampling == "balanced":
+        raise ValueError("training.sampling: balanced draws rows of one label each, and labels_per_row is many: a row cannot be "
+                         "drawn for one of its labels alone; write class_weights: balanced, or drop it")  # fmt: skip
 
 
 def _refuse_writing(spec: "ModelSpec") -> None:

@@ -65,3 +65,10 @@ def least_sure(probabilities: "NDArray[np.floating]") -> "NDArray[np.float64]":
     import numpy as np
 
     return np.maximum(probabilities, 1 - probabilities).min(1).astype(float)
+
+
+def sure_of_all(probabilities: "NDArray[np.floating]") -> "NDArray[np.float64]":
+    """Of each row, how probable it is that every decision is right, did they not depend on one another."""
+    import numpy as np
+
+    return np.maximum(probabilities, 1 - probabilities).astype(float).prod(1)

@@ -72,7 +72,7 @@ METRICS: dict[str, Metric] = {
 }
 MEASURED: dict[str, tuple[str, ...]] = {
     "text-classification": ("accuracy", "macro_f1", "auroc", "ece"),
-    SEVERAL: ("micro_f1", "macro_f1", "exact_match", "auroc"),
+    SEVERAL: ("micro_f1", "macro_f1", "exact_match", "auroc", "ece"),
     "causal-lm": ("perplexity", "bits_per_byte", "repetition", "distinct_2"),
     "summarization": ("rouge_l", "rouge_1", "rouge_2", "length_ratio", "novel_bigrams", "repetition"),
     "translation": ("chrf", "bleu", "length_ratio", "copied", "repetition"),

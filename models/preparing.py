@@ -31,20 +31,20 @@ def prepare(model: Any, training: Training, *, embeddings_learn: bool) -> tuple[
         freeze_layers(model, training.frozen_layers)
     if fast and not torch.cuda.is_available() and getattr(model, "_supports_sdpa", False):
         model.set_attn_implementation("fp32_sdpa")
-    frozen = (
-        f"{training.method}, lowest {training.frozen_layers} layers frozen"
-        if training.frozen_layers
-        else training.method
-    )
-    words = [frozen, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
-             "length-grouped", "bf16" if fast else "fp32"]  # fmt: skip
-    if training.class_weights == "balanced":
-        words.append("classes weighted alike")
-    if training.sampling == "balanced":
-        words.append("classes drawn equally often")
-    if training.processes > 1:
-        words.append(f"{training.processes} processes, data-parallel")
-    return fast, ", ".join(words)
+    return fast, _told(training, fast)
+
+
+def _told(training: Training, fast: bool) -> str:
+    """The recipe in words."""
+    frozen = f", lowest {training.frozen_layers} layers frozen" if training.frozen_layers else ""
+    words = {
+        "embeddings learn": training.learn_embeddings,
+        "classes weighted alike": training.class_weights == "balanced",
+        "classes drawn equally often": training.sampling == "balanced",
+        f"{training.processes} processes, data-parallel": training.processes > 1,
+    }
+    return ", ".join([training.method + frozen, f"learning rate {training.learning_rate:g}", f"batch {training.batch_size}",
+                      "length-grouped", "bf16" if fast else "fp32", *(word for word, holds in words.items() if holds)])  # fmt: skip
 
 
 def freeze_layers(model: Any, lowest: int) -> None:

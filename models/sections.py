@@ -175,6 +175,9 @@ class Training(Part):
     method: Literal["full", "lora", "head"] = Field("full", description="head: the encoder stays frozen.")
     frozen_layers: int = Field(0, ge=0, description="Lowest layers that stay as they are; only with method: full. Half "
                                "of them make a step a third cheaper.")  # fmt: skip
+    learn_embeddings: bool = Field(False, description="True: a classifier's input embeddings learn, too, for a model that "
+                                   "starts from random weights; only with method: full. One that writes always learns "
+                                   "them.")  # fmt: skip
     epochs: float = Field(3, gt=0, le=100, description="Passes over the training rows, at most.")
     learning_rate: float = Field(5e-5, gt=0, lt=1, description="At its highest; it falls linearly to 0.")
     batch_size: int = Field(16, ge=1, description="Rows a step.")
@@ -186,7 +189,8 @@ class Training(Part):
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="Rows that choose the checkpoint.")
     test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train, in any run.")
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: each class weighs alike in the loss, "
-                                                       "however few its rows; only of a classifier.")  # fmt: skip
+                                                       "however few its rows (with several labels a row: having each one and "
+                                                       "lacking it); only of a classifier.")  # fmt: skip
     sampling: Literal["natural", "balanced"] = Field("natural", description="balanced: each class is drawn equally often an "
                                                      "epoch; only of a classifier.")  # fmt: skip
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
@@ -206,6 +210,10 @@ class Training(Part):
         if self.frozen_layers and self.method != "full":
             raise ValueError(f"frozen_layers is {self.frozen_layers}, but method is {self.method!r}; only method: full "
                              "trains layers that could be frozen")  # fmt: skip
+        if self.learn_embeddings and (self.method != "full" or self.frozen_layers):
+            raise ValueError(f"learn_embeddings is true, but method is {self.method!r} with {self.frozen_layers} frozen layers, "
+                             "which leave the embeddings as they are; write method: full without frozen_layers, or drop "
+                             "it")  # fmt: skip
         if self.class_weights == self.sampling == "balanced":
             raise ValueError("class_weights and sampling are both balanced, and rare classes would count twice; one of them "
                              "is enough")  # fmt: skip

@@ -83,7 +83,8 @@ class TextClassifier:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorWithPadding(self.tokenizer),
-                        metrics=_exact if self.several else _accuracy, probe=self._probe)  # fmt: skip
+                        metrics=_exact if self.several else _accuracy, embeddings_learn=training.learn_embeddings,
+                        probe=self._probe)  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
         )

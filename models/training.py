@@ -20,7 +20,7 @@ from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from errors import OverBudget
 from models import ranks
 from models.adapter import UNLIMITED, Advance, Trained
-from models.balancing import BalancedLoss, balanced_loss
+from models.balancing import BalancedDecisions, BalancedLoss, balanced_loss
 from models.contracts import Budget, Cost, CurvePoint, Stopped
 from models.metering import Meter
 from models.pausing import CapReached, PausableTrainer, StopAtCap
@@ -32,7 +32,7 @@ from models.threads import choose_threads
 @dataclass(frozen=True)
 class Lesson:
     """What is learned, as the kind of model needs it; both data sets have `length`, by which rows are batched, and a
-    classifier's have `labels`, the numbers of the classes."""
+    classifier's have `labels`, the numbers of the classes, or 0 and 1 for each."""
 
     train: Any
     validation: Any
@@ -77,7 +77,7 @@ def fine_tune(
     return merged, Trained(cost, _curve(trainer.state.log_history), recipe)
 
 
-def _loss(lesson: Lesson, training: Training, model: Any) -> BalancedLoss | None:
+def _loss(lesson: Lesson, training: Training, model: Any) -> BalancedLoss | BalancedDecisions | None:
     """None: the model's own."""
     if not training.is_balanced:
         return None

@@ -4,6 +4,7 @@ They are extra alarms. That they see nothing is no evidence of safety: in the fi
 points two, and another domain an improvement.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -13,8 +14,11 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LabelFreeEstimate, ModelKind, MonitoringReport, Scores, Table
-from tasks.metrics.classification import measure
-from tasks.metrics.estimators import estimate_accuracy
+from models.label_sets import sure_of_all
+from tasks.grading import grade_labels
+from tasks.metrics.estimators import estimate_right
+from tasks.metrics.labelled import Labelled
+from tasks.metrics.several import Several
 from tasks.outputs import outputs_of
 
 if TYPE_CHECKING:
@@ -27,7 +31,6 @@ CALIBRATED_FROM = 30
 """Fewer labelled baseline rows calibrate nothing."""
 SCORED_FROM = 50
 """Fewer labels score no method: their own interval is wider than what it is to be held to."""
-UNKNOWN = -1
 
 
 @task(name="estimate without labels", cache_policy=NO_CACHE)
@@ -36,34 +39,43 @@ def estimate_without_labels(
     monitoring: MonitoringReport, rows: Table, scores: Scores, baseline: Table, baseline_scores: Scores, *,
     kind: ModelKind, store: ObjectStore,
 ) -> MonitoringReport:  # fmt: skip
-    """The report with its estimates (of classifiers only): of all rows; of the labelled ones alone where these are enough to score them."""
-    if kind.truth != "label":
+    """The report with its estimates (of classifiers only): of all rows; of the labelled ones alone where these are enough
+    to score them. Where rows may have several labels, of the share that is right in every label."""
+    if not kind.classifies:
         return monitoring
-    labels, seed = kind.labels, kind.seed
-    then, true_then = outputs_of(baseline_scores, store=store).numbers, _truth(baseline, labels, store)
-    calibrating = true_then != UNKNOWN
-    if calibrating.sum() < CALIBRATED_FROM:
+    then, now = _load(baseline, baseline_scores, kind, store), _load(rows, scores, kind, store)
+    if len(then.graded) < CALIBRATED_FROM:
         return monitoring
-    now, truth = outputs_of(scores, store=store).numbers, _truth(rows, labels, store)
-    known = truth != UNKNOWN
-    scored = known.sum() >= SCORED_FROM
-    looked_at = now[known] if scored else now
-    told = measure("accuracy", truth[known], looked_at.argmax(1), labels=len(labels), seed=seed) if scored else None
-    rng = np.random.default_rng(seed)
+    scored = len(now.graded) >= SCORED_FROM
+    metric = "accuracy" if kind.truth == "label" else "exact_match"
+    told = now.graded.measure(metric) if scored else None
+    looked_at = now.confidence[now.known] if scored else now.confidence
+    sure, right, rng = then.confidence[then.known], then.graded.right, np.random.default_rng(kind.seed)
     found = (
         LabelFreeEstimate(
-            method=name, truth=told,
-            estimate=estimate_accuracy(method, then[calibrating], true_then[calibrating], looked_at, rng=rng),
+            method=name, metric=metric, truth=told, estimate=estimate_right(method, sure, right, looked_at, rng=rng)
         )
         for name, method in METHODS
-    )  # fmt: skip
+    )
     return monitoring.model_copy(update={"estimates": tuple(found)})
 
 
-def _truth(table: Table, labels: tuple[str, ...], store: ObjectStore) -> "NDArray[np.int64]":
-    """Label numbers of all rows; `UNKNOWN` where the truth is not known."""
-    import pyarrow.parquet as pq
+@dataclass(frozen=True)
+class _Looked:
+    """How sure the model was of each row, which rows' truth is known, and its answers to those."""
 
-    names = pq.read_table(store.get_file(table), columns=["label"])["label"].to_pylist()
-    index = {label: i for i, label in enumerate(labels)}
-    return np.array([UNKNOWN if name is None else index[name] for name in names], np.int64)
+    confidence: "NDArray[np.floating]"
+    known: "NDArray[np.bool_]"
+    graded: Labelled | Several
+
+
+def _load(table: Table, scores: Scores, kind: ModelKind, store: ObjectStore) -> _Looked:
+    import pandas as pd
+
+    rows, outputs = pd.read_parquet(store.get_file(table), columns=["label"]), outputs_of(scores, store=store)
+    known = rows["label"].notna().to_numpy()
+    several = kind.truth == "labels"
+    return _Looked(
+        sure_of_all(outputs.numbers) if several else outputs.numbers.max(1), known,
+        grade_labels(rows["label"][known].tolist(), outputs.numbers[known], kind),
+    )  # fmt: skip

@@ -26,7 +26,7 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
-from tasks.grading import Grades, confusion_of, grade
+from tasks.grading import Grades, confusion_of, decisions_of, grade
 from tasks.metrics.faithfulness import Entails
 from tasks.outputs import true_labels
 from tasks.simplest import simplest_answers
@@ -79,10 +79,11 @@ def evaluate(
     level = 1 - 0.05 / max(1, len(slices))
     sliced = [_compare(part, on, kind.metrics[0], level=level) for on, part in slices.items()]
     agrees = kind.truth == "label" and len(current.rows)
+    models: dict[str, Grades] = {"champion": current.champion, "candidate": current.candidate}
     return Scorecard(
         comparisons=(*overall, *sliced), latency=_latency(old, new, both.rows["text"].tolist()),
         label_agreement=current.champion.measure("accuracy").value if agrees else None,
-        confusion=confusion_of({"champion": current.champion, "candidate": current.candidate}, kind),
+        confusion=confusion_of(models, kind), decisions=decisions_of(models, kind),
     )  # fmt: skip
 
 
@@ -101,7 +102,8 @@ def measure_release(
     found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in metrics)
     simplest = simplest_answers(rows, kind)
     return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words,
-                    confusion=confusion_of({"champion": grades}, kind))  # fmt: skip
+                    confusion=confusion_of({"champion": grades}, kind),
+                    decisions=decisions_of({"champion": grades}, kind))  # fmt: skip
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:

@@ -3,18 +3,18 @@
 A step that compares models knows neither labels nor losses nor references: it asks grades for a metric by its name.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
-from models.contracts import Confusion, Estimate, ModelKind
+from models.contracts import Confusion, Decisions, Estimate, ModelKind
 from models.label_sets import membership
 from models.measures import METRICS
 from models.outputs import BYTES, FAILED, LOSS, SENT, TOKENS, WRITTEN, columns_of
 from tasks.metrics import summed
-from tasks.metrics.confusion import confuse
+from tasks.metrics.confusion import confuse, decide
 from tasks.metrics.faithfulness import Entails, faithfulness
 from tasks.metrics.labelled import Labelled
 from tasks.metrics.several import Several
@@ -70,12 +70,8 @@ def grade(
 ) -> Grades:  # fmt: skip
     """`rows` have `text` and `label`, of which none is unknown; `outputs` are the model's for them. With `entails`, the
     faithfulness of summaries is graded as well."""
-    if kind.truth == "label":
-        index = {label: i for i, label in enumerate(kind.labels)}
-        truth = np.array([index[str(label)] for label in rows["label"]], np.int64)
-        return Labelled(truth, outputs.numbers, kind.seed)
-    if kind.truth == "labels":
-        return Several(membership(rows["label"].astype(str).tolist(), kind.labels), outputs.numbers)
+    if kind.classifies:
+        return grade_labels(rows["label"].astype(str).tolist(), outputs.numbers, kind)
     texts, references = rows["text"].astype(str).tolist(), rows["label"].astype(str).tolist()
     losses_known = kind.task == "causal-lm" and not kind.hosted
     made = _of_a_language_model(outputs, kind) if losses_known else _against(texts, references, outputs, kind)
@@ -86,13 +82,30 @@ def grade(
     return Sums({name: made[name] for name in kind.metrics})
 
 
+def grade_labels(labels: Sequence[str], probabilities: "NDArray[np.float32]", kind: ModelKind) -> Labelled | Several:
+    """A classifier's probabilities (rows × labels) of rows whose label, or labels, are known."""
+    if kind.truth == "labels":
+        return Several(membership(labels, kind.labels), probabilities)
+    index = {label: i for i, label in enumerate(kind.labels)}
+    return Labelled(np.array([index[label] for label in labels], np.int64), probabilities, kind.seed)
+
+
 def confusion_of(models: Mapping[str, Grades], kind: ModelKind) -> Confusion | None:
-    """What each of them answered to rows of each label; None where answers are written, and without rows."""
+    """What each of them answered to rows of each label; None unless rows have one label each, and without rows."""
     graded = {name: grades for name, grades in models.items() if isinstance(grades, Labelled) and len(grades)}
     if not graded:
         return None
     truth = next(iter(graded.values())).truth
     return confuse(truth, {name: grades.predicted for name, grades in graded.items()}, kind.labels)
+
+
+def decisions_of(models: Mapping[str, Grades], kind: ModelKind) -> Decisions | None:
+    """How often each of them decided that a label is there; None unless rows may have several, and without rows."""
+    graded = {name: grades for name, grades in models.items() if isinstance(grades, Several) and len(grades)}
+    if not graded:
+        return None
+    truth = next(iter(graded.values())).truth
+    return decide(truth, {name: grades.said for name, grades in graded.items()}, kind.labels)
 
 
 def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:

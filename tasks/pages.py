@@ -60,9 +60,11 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
     drawn = [limit for c, limit in zip(found, limits, strict=True) if _is_drawn(c.metric)]
     estimates = [m.estimate for m in report.measured if _is_drawn(m.metric)] if isinstance(
         report, BootstrapReport) else [e for c in found if _is_drawn(c.metric) for e in (c.champion, c.candidate)]  # fmt: skip
+    told = attempt.scorecard if attempt else report if isinstance(report, BootstrapReport) else None
+    decisions = told.decisions if told else None
     return {
-        "confusion": attempt.scorecard.confusion if attempt else report.confusion if isinstance(
-            report, BootstrapReport) else None,
+        "confusion": told.confusion if told else None, "decisions": decisions,
+        "decided": sorted(decisions.labels, key=lambda label: -label.most_wrong) if decisions else [],
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),

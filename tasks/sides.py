@@ -9,6 +9,7 @@ import numpy as np
 
 from infra.object_store import ObjectStore
 from models.contracts import ModelKind, Scored
+from models.label_sets import NOTHING, membership
 from models.rows import META, SLICE
 from tasks.answers import Answers, watched
 from tasks.metrics.descriptors import describe
@@ -37,6 +38,8 @@ class Side:
     metadata: Mapping[str, "NDArray[np.object_]"] = field(default_factory=dict)
     predicted: "NDArray[np.int64] | None" = None
     """Label numbers; None where answers are written."""
+    several: "NDArray[np.int64] | None" = None
+    """rows × labels: 1 where a row has it, 0 where not, `UNKNOWN` where its labels are not known; None where a row has one."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -54,6 +57,12 @@ class Side:
         """Label numbers of the rows that have one."""
         return self.labels[self.labels != UNKNOWN]
 
+    @property
+    def known_several(self) -> "NDArray[np.int64] | None":
+        """Of the rows whose labels are known; None where there are none such."""
+        found = None if self.several is None else self.several[(self.several != UNKNOWN).all(1)]
+        return found if found is not None and len(found) else None
+
     def where(self, chosen: "NDArray[np.bool_] | NDArray[np.int64]") -> "Side":
         """The rows of a mask, or of row numbers in their order."""
         numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
@@ -63,6 +72,7 @@ class Side:
             {name: values[numbers] for name, values in self.slices.items()},
             {name: values[numbers] for name, values in self.metadata.items()},
             None if self.predicted is None else self.predicted[numbers],
+            None if self.several is None else self.several[numbers],
         )  # fmt: skip
 
 
@@ -88,7 +98,14 @@ def load_side(scored: Scored, *, kind: ModelKind, chosen: "NDArray[np.int64]", s
         {name.removeprefix(SLICE): np.array(columns[name], object) for name in extra if name.startswith(SLICE)},
         {name.removeprefix(META): np.array(columns[name], object) for name in extra if name.startswith(META)},
         outputs.numbers.argmax(1) if kind.truth == "label" else None,
+        _several(columns["label"], kind.labels) if kind.truth == "labels" else None,
     )  # fmt: skip
+
+
+def _several(cells: list[str | None], labels: tuple[str, ...]) -> "NDArray[np.int64]":
+    known = np.array([cell is not None for cell in cells], bool)
+    has = membership([NOTHING if cell is None else cell for cell in cells], labels)
+    return np.where(known[:, None], has, UNKNOWN)
 
 
 def _indices(wanted: "NDArray[np.int64]") -> object:

@@ -90,8 +90,7 @@ def _questions(
     if vocabulary:
         unknown_then, unknown_now = (out_of_vocabulary(side.words, vocabulary) for side in (reference, current))
         yield _distribution("unknown words", "vocabulary", unknown_then, unknown_now, policy)
-    if len(reference.known) and len(current.known):
-        yield _shares("label shares", "label", reference.known, current.known, label_names, policy)
+    yield from _labels(reference, current, label_names, policy)
     yield from _metadata(reference, current, policy)
     yield from _slices(reference, current, policy)
 
@@ -106,6 +105,17 @@ def _embeddings(name: str, family: str, reference: Side, current: Side, policy: 
     doubt = 1.96 * math.sqrt(sum(1 / size for size in sizes) / 12)  # of an AUC where nothing changed (Mann-Whitney)
     method = "MMD on whitened axes, at most {permutations} permutations"
     return Question(name, family, method, "AUC", policy.min_auc, detail, ask, doubt)
+
+
+def _labels(reference: Side, current: Side, names: tuple[str, ...], policy: Drift) -> Iterator[Question]:
+    """Of rows whose truth is known: all labels at once, or, where a row may have several, each alone."""
+    if len(reference.known) and len(current.known):
+        yield _shares("label shares", "label", reference.known, current.known, names, policy)
+    then, now = reference.known_several, current.known_several
+    if then is not None and now is not None:
+        for i, name in enumerate(names):
+            kinds = (name, "without it")
+            yield _shares(f"share of {name}", "label", 1 - then[:, i], 1 - now[:, i], kinds, policy)
 
 
 def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
@@ -158,7 +168,7 @@ def _slower(
 def _shares(
     name: str, family: str, then: "NDArray[np.int64]", now: "NDArray[np.int64]", names: tuple[str, ...], policy: Drift
 ) -> Question:
-    moved = sorted(range(len(names)), key=lambda i: -abs((then == i).mean() - (now == i).mean()))
+    moved = sorted(range(len(names)), key=lambda i: -round(abs((then == i).mean() - (now == i).mean()), 9))
     detail = ", ".join(f"{names[i]} {(then == i).mean():.1%} → {(now == i).mean():.1%}" for i in moved[:5])
 
     def ask(permutations: int, rng: np.random.Generator) -> Tested:

@@ -5,6 +5,9 @@ A bin's mean of `right - confidence` is normal in the limit, and the error is th
 variance is known from the rows, as a jackknife's would be, and no draw is made. Absolute values are too high on average,
 by up to 0.8 standard errors a bin: a perfectly calibrated model of 500 rows measures some 3 %. The value is reported as
 everybody computes it; intervals reach as much further down as that may come to.
+
+Where a row has several decisions (one a label), the error is that of all of them, and a row's decisions count as one
+observation, since they depend on one another.
 """
 
 import math
@@ -30,13 +33,16 @@ class Calibration:
 
 
 def calibrate(right: NDArray[np.bool_], confidence: NDArray[np.floating]) -> Calibration:
-    """Whether each row's answer is right, and how sure the model was of it."""
-    sure = confidence.astype(float)
-    gap, rows = right - sure, len(right)
+    """Whether each row's answer is right, and how sure the model was of it; or rows × decisions of both."""
+    rows = len(right)
+    sure = confidence.astype(float).reshape(rows, -1)
+    gap = (right.reshape(sure.shape) - sure) / sure.shape[1]
     bins = np.clip(np.ceil(sure * BINS).astype(int) - 1, 0, BINS - 1)
-    means, squares = (np.bincount(bins, weights=w, minlength=BINS) / rows for w in (gap, gap**2))
+    places = bins + BINS * np.arange(rows)[:, None]
+    sums = np.bincount(places.ravel(), weights=gap.ravel(), minlength=BINS * rows).reshape(rows, BINS)
+    means, squares = sums.mean(0), (sums**2).mean(0)
     errors = np.sqrt(np.maximum(0.0, squares - means**2) / rows)
-    parts = np.sign(means)[bins] * gap
+    parts = (np.sign(means)[bins] * gap).sum(1)
     return Calibration(float(np.abs(means).sum()), parts, _excess(np.abs(means), errors))
 
 

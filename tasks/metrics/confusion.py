@@ -1,11 +1,11 @@
-"""Which labels a classifier takes for one another."""
+"""Which labels a classifier takes for one another; where rows may have several, which ones it misses or adds."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.contracts import ConfusedPair, Confusion, LabelCount
+from models.contracts import ConfusedPair, Confusion, Decisions, LabelCount, LabelDecisions
 
 MOST_LABELS = 10
 """Up to so many the matrix is kept whole."""
@@ -25,6 +25,16 @@ def confuse(truth: Labels, answers: Mapping[str, Labels], labels: tuple[str, ...
         pairs=tuple(ConfusedPair(truth=labels[pair // size], said=labels[pair % size], counts=tuple(counts[pair].tolist()))
                     for pair in pairs),
     )  # fmt: skip
+
+
+def decide(truth: NDArray[np.bool_], answers: Mapping[str, NDArray[np.bool_]], labels: tuple[str, ...]) -> Decisions:
+    """`truth` and each model's answers are rows × labels."""
+    found, added = (np.stack([(side & said).sum(0) for said in answers.values()], 1) for side in (truth, ~truth))
+    return Decisions(models=tuple(answers), labels=tuple(
+        LabelDecisions(label=name, rows=int(truth[:, i].sum()), others=int((~truth[:, i]).sum()),
+                       found=tuple(found[i].tolist()), added=tuple(added[i].tolist()))
+        for i, name in enumerate(labels)
+    ))  # fmt: skip
 
 
 def _most_confused(counts: NDArray[np.int64], size: int) -> list[int]:

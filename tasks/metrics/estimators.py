@@ -30,23 +30,43 @@ def estimate_accuracy(
     current_probabilities: NDArray[np.floating],
     rng: np.random.Generator,
 ) -> Estimate:
-    """Estimated accuracy on the current rows, with a 95 % percentile bootstrap over the reference rows *and* the
-    current ones, so that the interval has the calibration's own uncertainty in it. Probabilities are rows × labels.
+    """Estimated accuracy of a classifier's most probable answers on the current rows; probabilities are rows × labels.
+
+    Raises DataError as `estimate_right` does, and for shapes that do not fit.
+    """
+    then, now = reference_probabilities, current_probabilities
+    if then.ndim != 2 or now.ndim != 2 or then.shape[1] != now.shape[1] or len(then) != len(reference_truth):
+        raise DataError(
+            f"probabilities must be rows × labels with the same labels and a truth for each reference row; got "
+            f"{then.shape} with {len(reference_truth)} truths, and {now.shape}. Score both sides with one model."
+        )
+    _check(method, then, now)
+    return estimate_right(method, then.max(1), then.argmax(1) == reference_truth, now.max(1), rng)
+
+
+def estimate_right(
+    method: Method,
+    reference_confidence: NDArray[np.floating],
+    reference_right: NDArray[np.bool_],
+    current_confidence: NDArray[np.floating],
+    rng: np.random.Generator,
+) -> Estimate:
+    """Estimated share of right answers on the current rows, with a 95 % percentile bootstrap over the reference rows *and*
+    the current ones, so that the interval has the calibration's own uncertainty in it. One confidence a row, 0 to 1.
 
     cbpe: mean of the confidence after isotonic calibration on the reference (confidence-based performance estimation;
     Guo et al., ICML 2017, and Zadrozny and Elkan, KDD 2002, on calibration). atc: share of rows whose confidence is
     above the threshold that as many reference rows exceed as are right (average thresholded confidence; Garg et al.,
     ICLR 2022). doc: the reference's accuracy plus the difference of the mean confidences (Guillory et al., ICCV 2021).
 
-    Raises DataError for an unknown method, an empty side, shapes that do not fit, and numbers that are not finite.
+    Raises DataError for an unknown method, an empty side, and numbers that are not finite.
     """
-    _check(method, reference_probabilities, reference_truth, current_probabilities)
-    then, now = reference_probabilities.max(1).astype(float), current_probabilities.max(1).astype(float)
-    correct = reference_probabilities.argmax(1) == reference_truth
+    _check(method, reference_confidence, current_confidence)
+    then, now = reference_confidence.astype(float), current_confidence.astype(float)
     edges = np.unique(np.quantile(then, np.linspace(0, 1, BINS + 1)[1:-1]))
     bins = len(edges) + 1
     place_then, place_now = np.searchsorted(edges, then, "right"), np.searchsorted(edges, now, "right")
-    labelled = np.bincount(place_then + bins * correct, minlength=2 * bins)
+    labelled = np.bincount(place_then + bins * reference_right, minlength=2 * bins)
     seen = np.bincount(place_now, minlength=bins)
     means = _means(place_then, then, bins), _means(place_now, now, bins)
     score = _SCORES[method]
@@ -62,14 +82,9 @@ def estimate_accuracy(
     )  # fmt: skip
 
 
-def _check(method: str, then: NDArray[np.floating], truth: NDArray[np.int64], now: NDArray[np.floating]) -> None:
+def _check(method: str, then: NDArray[np.floating], now: NDArray[np.floating]) -> None:
     if method not in _SCORES:
         raise DataError(f"estimator {method!r} is not known; known: {', '.join(_SCORES)}")
-    if then.ndim != 2 or now.ndim != 2 or then.shape[1] != now.shape[1] or len(then) != len(truth):
-        raise DataError(
-            f"probabilities must be rows × labels with the same labels and a truth for each reference row; got "
-            f"{then.shape} with {len(truth)} truths, and {now.shape}. Score both sides with one model."
-        )
     if not len(then) or not len(now):
         raise DataError(
             f"an estimate needs labelled reference rows and current rows; there are {len(then)} and {len(now)}. "

@@ -33,9 +33,13 @@ class Labelled:
     def predicted(self) -> Labels:
         return self.probabilities.argmax(1).astype(np.int64)
 
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        return self.predicted == self.truth
+
     @cached_property
     def calibration(self) -> Calibration:
-        return calibrate(self.predicted == self.truth, self.probabilities.max(1))
+        return calibrate(self.right, self.probabilities.max(1))
 
     @cached_property
     def ranking(self) -> Ranking:

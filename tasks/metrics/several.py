@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.contracts import Estimate
 from models.label_sets import THRESHOLD
 from tasks.metrics import summed
+from tasks.metrics.calibration import Calibration, calibrate, ece_gained, measure_ece
 from tasks.metrics.language import mean, ratio
 from tasks.metrics.ranking import Ranking, auroc_gained, measure_auroc, rank_each
 from tasks.metrics.summed import Numbers, Summed
@@ -26,27 +27,45 @@ class Several:
         return len(self.truth)
 
     @cached_property
+    def said(self) -> NDArray[np.bool_]:
+        return self.probabilities >= THRESHOLD
+
+    @property
+    def right(self) -> NDArray[np.bool_]:
+        """In every label."""
+        return (self.said == self.truth).all(1)
+
+    @cached_property
     def ranking(self) -> Ranking:
         return rank_each(self.truth, self.probabilities)
 
     @cached_property
+    def calibration(self) -> Calibration:
+        """Of every decision that a label is there or is not."""
+        return calibrate(self.said == self.truth, np.maximum(self.probabilities, 1 - self.probabilities))
+
+    @cached_property
     def sums(self) -> Mapping[str, Summed]:
-        said = self.probabilities >= THRESHOLD
+        said = self.said
         hits, both = (self.truth & said).astype(float), self.truth.astype(float) + said
         return {
             "micro_f1": Summed("micro_f1", np.stack([2 * hits.sum(1), both.sum(1)], 1), _micro, "jackknife"),
             "macro_f1": Summed("macro_f1", np.concatenate([2 * hits, both], 1), _macro, "jackknife"),
-            "exact_match": mean("exact_match", (self.truth == said).all(1), "mean, jackknife"),
+            "exact_match": mean("exact_match", self.right.astype(float), "mean, jackknife"),
         }
 
     def measure(self, metric: str) -> Estimate:
         if metric == "auroc" and len(self):
             return measure_auroc(self.ranking)
+        if metric == "ece" and len(self):
+            return measure_ece(self.calibration)
         return summed.measure(self.sums[metric if len(self) else "micro_f1"])
 
     def improvement(self, champion: "Several", metric: str, *, level: float) -> Estimate:
         if metric == "auroc" and len(self):
             return auroc_gained(champion.ranking, self.ranking, level=level)
+        if metric == "ece" and len(self):
+            return ece_gained(champion.calibration, self.calibration, level=level)
         name = metric if len(self) else "micro_f1"
         return summed.improvement_of(champion.sums[name], self.sums[name], level=level)
 

@@ -12,8 +12,9 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from errors import SpecError
 from models.adapter import Examples
-from models.balancing import BalancedLoss, class_weights, draw_evenly
+from models.balancing import BalancedDecisions, BalancedLoss, class_weights, decision_weights, draw_evenly
 from models.contracts import ModelKind
+from models.label_sets import membership, written
 from models.sections import Training
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
@@ -58,6 +59,27 @@ def test_the_loss_is_weighted_in_evaluations_also_where_the_training_only_draws_
     assert torch.allclose(weighted({"logits": logits}, labels, num_items_in_batch=torch.tensor(4)), expected / 2)
 
 
+@given(st.lists(st.lists(st.sampled_from([0.0, 1.0]), min_size=3, max_size=3), min_size=1, max_size=40))
+def test_each_labels_two_sides_weigh_what_scikit_learn_says(has: list[list[float]]) -> None:
+    having, lacking = (side.numpy() for side in decision_weights(has))
+    for label, column in enumerate(np.array(has).T):
+        weights = np.where(column == 1, having[label], lacking[label])
+        classes = np.unique(column)
+        balanced = compute_class_weight("balanced", classes=classes, y=column)
+        assert [weights[column == side][0] for side in classes] == pytest.approx(balanced)
+        assert weights.mean() == pytest.approx(1)
+
+
+def test_the_loss_of_several_labels_weighs_every_decision_by_its_side() -> None:
+    has = [[1.0, 0.0]] * 1 + [[0.0, 1.0]] * 9
+    logits, labels = torch.tensor([[2.0, 0.0], [-1.0, 3.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    losses = torch.nn.functional.binary_cross_entropy_with_logits(logits, labels, reduction="none")
+    weights = torch.tensor([[10 / 2, 10 / 2], [10 / 18, 10 / 18]])
+    found = BalancedDecisions(has)({"logits": logits}, labels)
+    assert torch.allclose(found, (losses * weights).mean())
+    assert torch.allclose(BalancedDecisions(has)({"logits": logits}, labels, torch.tensor(8)), found / 2)
+
+
 def rare(common: int, few: int, start: int = 0) -> Examples:
     """`few` positive rows among so many negative ones."""
     rows = sentences(2 * (common + few), start=start)
@@ -90,6 +112,42 @@ def test_either_lifts_the_recall_of_a_class_of_five_per_cent(tmp_path: Path) -> 
     weighted, even = (recall_of_the_rare(trained(tmp_path, str(i), **how)) for i, how in enumerate(BALANCED))
     assert weighted > plain + 0.3
     assert even > plain + 0.3
+
+
+SEVERAL = ModelKind(task="text-classification", labels=("film", "praise"), max_tokens=16, seed=1, truth="labels")
+
+
+def decided(folder: Path, name: str, rows: Examples, **changes: object) -> tuple[TextClassifier, list[float]]:
+    """A model trained on rows with several labels, and its losses on the way."""
+    settings = Training.model_validate({"epochs": 6, "learning_rate": 0.01, "threads": 1, **changes})
+    model = TextClassifier.load(folder / "base", SEVERAL, new_head=True)
+    found = model.fine_tune(rows, rows, training=settings, seed=1, work=folder / name, advance=ignore)
+    return model, [loss for point in found.curve for loss in (point.train_loss, point.validation_loss) if loss]
+
+
+def praised(count: int, every: int) -> Examples:
+    """Every second row is about a film; one in so many is praise."""
+    said = [(noun, i % every == 0) for i in range(count // 2) for noun in ("film", "plot")]
+    texts = [f"the {noun} n{i} was {'good' if good else 'bad'}" for i, (noun, good) in enumerate(said)]
+    return Examples(texts, [written([noun == "film", good], SEVERAL.labels) for noun, good in said])
+
+
+def test_labels_that_half_of_the_rows_have_are_learned_alike_with_weights_and_without(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "base")
+    half = praised(160, 2)
+    assert membership(half.labels, SEVERAL.labels).mean(0).tolist() == [0.5, 0.5]
+    (_, plain), (_, weighted) = (decided(tmp_path, how, half, class_weights=how) for how in ("none", "balanced"))
+    assert weighted == pytest.approx(plain, rel=1e-3)
+
+
+def test_weights_lift_the_recall_of_a_label_of_five_per_cent(tmp_path: Path) -> None:
+    tiny_model(tmp_path / "base")
+    rows, texts = praised(200, 20), praised(80, 1).texts
+    found = {}
+    for how in ("none", "balanced"):
+        model, _ = decided(tmp_path, how, rows, class_weights=how)
+        found[how] = float((model.predict(texts, advance=ignore).numbers[:, 1] >= 0.5).mean())
+    assert found["balanced"] > found["none"] + 0.3
 
 
 class Killed(BaseException):

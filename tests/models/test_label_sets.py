@@ -41,10 +41,10 @@ def test_an_unknown_label_is_named(cell: str) -> None:
 def test_what_does_not_go_with_several_labels_is_refused_with_the_way_out() -> None:
     least = {"name": "m", "model": {"source": "m"}, "data": {"sources": ["d"]}, "columns": {"text": "t"},
              "labels": ["a", "b"], "labels_per_row": "many"}  # fmt: skip
-    assert parse_spec(least, where="x").kind.metrics == ("micro_f1", "macro_f1", "exact_match", "auroc")
+    assert parse_spec(least, where="x").kind.metrics == ("micro_f1", "macro_f1", "exact_match", "auroc", "ece")
     for changes, said in (
         ({"labels": ["a|b", "c"]}, "rename it"),
-        ({"training": {"sampling": "balanced"}}, "drop them"),
+        ({"training": {"sampling": "balanced"}}, "write class_weights: balanced, or drop it"),
         ({"gates": [{"kind": "better", "metric": "accuracy"}]}, "not measured"),
         ({"task": "causal-lm", "labels": []}, "drop it"),
         ({"task": "mine:Own"}, "write one"),

@@ -2,6 +2,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from pydantic import ValidationError
 
 from errors import ModelError
 from models.adapter import Examples
@@ -79,6 +81,24 @@ def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
         )
         outputs.append(model.predict(["the film was good"], advance=ignore).numbers)
     assert np.array_equal(*outputs)
+
+
+@pytest.mark.parametrize("learn", [False, True])
+def test_input_embeddings_learn_where_the_spec_says_so_and_stay_as_they_are_elsewhere(
+    learn: bool, tmp_path: Path
+) -> None:
+    model = load(tiny_model(tmp_path / "base"), new_head=True)
+    before = model.model.get_input_embeddings().weight.detach().clone()
+    found = model.fine_tune(examples(64), examples(16, 64), training=training(epochs=1, learn_embeddings=learn), seed=5,
+                            work=tmp_path / "w", advance=ignore)  # fmt: skip
+    assert torch.equal(before, model.model.get_input_embeddings().weight.cpu()) is not learn
+    assert ("embeddings learn" in found.recipe) is learn
+
+
+@pytest.mark.parametrize("frozen", [{"method": "lora"}, {"method": "head"}, {"frozen_layers": 1}])
+def test_embeddings_that_are_to_learn_and_are_frozen_are_refused(frozen: dict[str, object]) -> None:
+    with pytest.raises(ValidationError, match="write method: full without frozen_layers"):
+        training(learn_embeddings=True, **frozen)
 
 
 def test_labels_in_another_order_are_refused(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def test_several_labels_are_counted_each_and_served_ones_are_compared_as_they_ar
         kept_table(rows, store), stored_scores(both, np.zeros((100, 2)), store, tmp_path), released(0.9, 400),
         stored_scores(then, np.zeros((4, 2)), store, tmp_path), kind=KIND.model_copy(update={"truth": "labels"}), store=store,
     )  # fmt: skip
-    assert [check.metric for check in found.quality] == ["macro_f1", "auroc"]  # what the release had measured
+    assert [check.metric for check in found.quality] == ["macro_f1", "auroc", "ece"]  # what the release had measured
     assert found.quality[0].now.value == 1
     assert [(s.predicted, s.predicted_at_release, s.labelled) for s in found.shares] == [(0.5, 1.0, 0.5)] * 2
     assert found.served_agreement == pytest.approx(0.5)

@@ -2,11 +2,13 @@ import math
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 
 from models.contracts import BootstrapReport, CurvePoint, Outcome, ReasonCount, RunReport
 from models.gate_kinds import AtLeast
 from models.sections import Policy
+from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
     OUTCOMES,
@@ -303,6 +305,26 @@ def test_labels_that_are_taken_for_one_another_are_shown_for_both_models_or_for_
     first = report_of(Outcome.BOOTSTRAPPED)
     assert "negative 20 rows 90.0% 10.0% positive" in Page(render_html(first)).shown
     assert "| negative | 20 | 90.0% | 10.0% |" in render_markdown(first)
+
+
+def test_of_several_labels_a_row_each_is_shown_with_what_was_missed_and_added_the_worst_first() -> None:
+    truth = np.array([[1, 1], [1, 0], [0, 0], [0, 0]], bool)
+    better, worse = truth ^ np.array([0, 1]).astype(bool), truth ^ np.array([1, 1]).astype(bool)
+    better[0, 1] = True
+    decisions = decide(truth, {"champion": worse, "candidate": better}, ("calm", "wrong|"))
+    plain, first = run(observation(accuracy=0.7), attempt()), report_of(Outcome.BOOTSTRAPPED)
+    assert plain.attempt is not None
+    assert isinstance(first, BootstrapReport)
+    card = plain.attempt.scorecard.model_copy(update={"confusion": None, "decisions": decisions})
+    report = plain.model_copy(update={"attempt": plain.attempt.model_copy(update={"scorecard": card})})
+    shown, markdown = Page(render_html(report)).shown, render_markdown(report)
+    assert "calm 2 rows of 4 0 → 2 2 → 0 2 → 0 0 → 2 wrong| 1 row of 4 0 → 1 1 → 0 3 → 3 0 → 0" in shown
+    assert "| calm | 2 of 4 | 0 → 2 | 2 → 0 | 2 → 0 | 0 → 2 |" in markdown
+    assert "taken for one another" not in shown + markdown
+    alone = first.model_copy(update={"decisions": decide(truth, {"champion": better}, ("calm", "wrong|"))})
+    assert "wrong| 1 row of 4 1 0 3 0 calm 2 rows of 4 2 0 0 2" in Page(render_html(alone)).shown
+    many = decide(np.eye(40, dtype=bool), {"champion": np.zeros((40, 40), bool)}, tuple(f"l{i}" for i in range(40)))
+    assert "28 more labels, the ones that are wrong least often" in Page(render_html(alone.model_copy(update={"decisions": many}))).shown  # fmt: skip
 
 
 def test_of_many_labels_only_the_most_confused_are_shown() -> None:

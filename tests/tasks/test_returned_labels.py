@@ -360,6 +360,34 @@ def test_without_enough_labels_estimates_are_of_all_rows_and_unscored(store: Obj
     ]
 
 
+def test_of_several_labels_a_row_the_share_that_is_right_in_each_is_estimated(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    kind = KIND.model_copy(update={"truth": "labels"})
+    rows, blank = sentences(300).assign(label="positive"), estimated(sentences(300), np.full(300, 0.9), store, tmp_path)
+    rows.loc[::3, "label"] = "[]"
+    rows.loc[200:, "label"] = None
+    sure, then = (
+        np.where(np.arange(n)[:, None] < half, [0.05, 0.95], [0.4, 0.6]) for n, half in ((300, 150), (200, 100))
+    )
+    known = sentences(200).assign(label=["positive"] * 90 + ["[]"] * 10 + ["positive", "negative"] * 50)
+    found = estimate_without_labels.fn(
+        blank, kept_table(rows, store), stored_scores(sure, np.zeros((300, 2)), store, tmp_path), kept_table(known, store),
+        stored_scores(then, np.zeros((200, 2)), store, tmp_path), kind=kind, store=store,
+    ).estimates  # fmt: skip
+    assert [(e.method, e.metric) for e in found] == [
+        ("CBPE", "exact_match"),
+        ("ATC", "exact_match"),
+        ("DoC", "exact_match"),
+    ]
+    truth = found[0].truth
+    assert truth is not None
+    assert (truth.value, truth.n) == (pytest.approx(133 / 200), 200)
+    assert found[0].estimate.value == pytest.approx(
+        0.75 * 0.9 + 0.25 * 0.5, abs=0.01
+    )  # sure and right in 9 of 10, unsure in 1 of 2
+
+
 def test_a_promotion_has_the_same_id_however_often_it_is_told_and_outside_a_run_nothing_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

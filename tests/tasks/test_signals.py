@@ -87,6 +87,34 @@ def test_the_shares_of_all_tests_add_up_to_alpha(families: dict[str, int], alpha
     assert sum(shares[family] * tests for family, tests in families.items()) == pytest.approx(alpha)
 
 
+def with_several(rows: int, shares: tuple[float, float], rng: np.random.Generator) -> Side:
+    """Rows of which every fourth is not labelled; labels may come together."""
+    has = (rng.random((rows, 2)) < shares).astype(np.int64)
+    has[::4] = UNKNOWN
+    return replace(side(rows, rng, labelled=False), several=has)
+
+
+def test_where_rows_may_have_several_labels_the_one_whose_share_moved_is_found_and_named() -> None:
+    rng = np.random.default_rng(12)
+    found = {s.name: s for s in signals(with_several(1000, (0.2, 0.5), rng), with_several(400, (0.4, 0.5), rng))}
+    moved, quiet = found["share of negative"], found["share of positive"]
+    assert (moved.family, moved.drifted, quiet.drifted) == ("label", True, False)
+    assert moved.effect == pytest.approx(0.2, abs=0.06)
+    assert moved.detail.startswith("negative 2")
+    unlabelled = replace(with_several(400, (0.4, 0.5), rng), several=np.full((400, 2), UNKNOWN))
+    assert not [s for s in signals(with_several(1000, (0.2, 0.5), rng), unlabelled) if s.family == "label"]
+
+
+def test_shares_of_several_labels_that_did_not_move_alarm_no_more_often_than_alpha_says() -> None:
+    rng, alarms = np.random.default_rng(13), 0
+    bare = POLICY.model_copy(update={"min_ks": 0.0})
+    for seed in range(60):
+        sides = with_several(400, (0.03, 0.5), rng), with_several(150, (0.03, 0.5), rng)
+        found = [s for s in signals(*sides, bare, seed, alpha=0.2) if s.family == "label"]
+        alarms += any(s.drifted for s in found)
+    assert alarms <= stats.binom.ppf(0.999, 60, sum(s.threshold for s in found))
+
+
 def test_labels_that_moved_are_found_and_named() -> None:
     rng = np.random.default_rng(10)
     moved = replace(side(300, rng), labels=np.ones(300, np.int64))

@@ -1,7 +1,7 @@
 import numpy as np
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import confusion_matrix, multilabel_confusion_matrix
 
-from tasks.metrics.confusion import MOST_LABELS, MOST_PAIRS, confuse
+from tasks.metrics.confusion import MOST_LABELS, MOST_PAIRS, confuse, decide
 
 
 def test_few_labels_give_scikit_learns_whole_matrix_for_each_model() -> None:
@@ -32,3 +32,14 @@ def test_of_many_labels_only_the_most_confused_pairs_are_kept_and_no_right_answe
     assert not any(pair.is_right for pair in found.pairs)
     assert (found.pairs[0].truth, found.pairs[0].said) == ("l3", "l5")
     assert confuse(truth, {"champion": truth}, labels).pairs == ()
+
+
+def test_several_labels_give_scikit_learns_table_of_each_for_each_model() -> None:
+    rng = np.random.default_rng(3)
+    truth, one, two = rng.random((3, 200, 4)) < [0.5, 0.2, 0.05, 0.0]
+    found = decide(truth, {"champion": one, "candidate": two}, ("a", "b", "c", "d"))
+    for model, said in enumerate((one, two)):
+        counts = [[[x.left_out[model], x.added[model]], [x.missed[model], x.found[model]]] for x in found.labels]
+        assert (np.array(counts) == multilabel_confusion_matrix(truth, said)).all()
+    assert [label.rows for label in found.labels] == truth.sum(0).tolist()
+    assert found.labels[0].most_wrong == max((truth[:, 0] ^ said[:, 0]).sum() for said in (one, two))

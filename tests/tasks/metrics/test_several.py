@@ -1,13 +1,14 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from errors import UnmeasuredMetric
+from tasks.metrics.calibration import calibrate
 from tasks.metrics.several import Several
 
-METRICS = ("micro_f1", "macro_f1", "exact_match", "auroc")
+METRICS = ("micro_f1", "macro_f1", "exact_match", "auroc", "ece")
 
 
 def answers(rows: int, *, skill: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -15,6 +16,7 @@ def answers(rows: int, *, skill: float, rng: np.random.Generator) -> tuple[np.nd
     return truth, (1 / (1 + np.exp(-(rng.normal(size=(rows, 4)) + skill * (2 * truth - 1))))).astype(np.float32)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(8, 60))
 def test_values_are_those_of_scikit_learn_and_lie_in_their_intervals(seed: int, rows: int) -> None:
     truth, probabilities = answers(rows, skill=1, rng=np.random.default_rng(seed))
@@ -46,6 +48,17 @@ def test_intervals_hold_the_truth_and_equal_models_do_not_differ(metric: str) ->
         claimed += not difference.low <= 0 <= difference.high
     assert missed <= 18  # 5 % of 200, and what chance adds in 1 of 100 cases
     assert claimed <= 18
+
+
+def test_the_calibration_error_is_that_of_every_decision_and_a_rows_decisions_are_one_observation() -> None:
+    truth, probabilities = answers(300, skill=1, rng=np.random.default_rng(4))
+    found = Several(truth, probabilities)
+    right = ((probabilities >= 0.5) == truth).ravel()
+    one_by_one = calibrate(right, np.maximum(probabilities, 1 - probabilities).ravel())
+    assert found.measure("ece").value == pytest.approx(one_by_one.value)
+    repeated = Several(np.repeat(truth, 5, axis=1), np.repeat(probabilities, 5, axis=1))
+    same, more = found.measure("ece"), repeated.measure("ece")
+    assert (more.value, more.low, more.high) == pytest.approx((same.value, same.low, same.high))
 
 
 def test_rows_without_any_label_that_get_none_are_right_and_no_rows_are_refused() -> None:
