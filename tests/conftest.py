@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.update(HF_HUB_OFFLINE="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two torch threads on a busy machine cost eight times one
 
 from infra.object_store import ObjectStore, connect
+
+settings.register_profile("busy cores", deadline=None)
+settings.load_profile("busy cores")
 
 
 @pytest.fixture(scope="session")
