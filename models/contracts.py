@@ -223,6 +223,34 @@ class Confusion(Record):
         return tuple(count / max(1, self.rows_of(pair)) for count in pair.counts)
 
 
+class Percentiles(Record):
+    p50: float
+    p95: float
+    p99: float
+    n: int
+
+
+class VariantCheck(Record):
+    """A variant beside the full weights: the same sealed rows, then one text at a time in turn on the same machine."""
+
+    variant: str
+    bytes: int
+    """Of its graph, on disk."""
+    agreement: Estimate
+    """Share of the rows with the same answer."""
+    largest_gap: float
+    """Between the two probabilities of any label of any row."""
+    full_ms: Percentiles
+    variant_ms: Percentiles
+    device: str
+    """That the full weights were on; a variant is always on the CPU, with as many threads."""
+
+    @property
+    def factor(self) -> float:
+        """Of the full weights' median time."""
+        return self.variant_ms.p50 / self.full_ms.p50
+
+
 class Measured(Record):
     """What a first champion can do, and what the least that it must beat would score."""
 
@@ -233,6 +261,7 @@ class Measured(Record):
     """What scores that, in words."""
     confusion: Confusion | None = None
     """None where answers are written, or in a record from before it was kept."""
+    variants: tuple[VariantCheck, ...] = ()
 
 
 class Manifest(Record):
@@ -385,13 +414,6 @@ class Share(Record):
     predicted: float
     predicted_at_release: float
     labelled: float | None
-
-
-class Percentiles(Record):
-    p50: float
-    p95: float
-    p99: float
-    n: int
 
 
 class LabelFreeEstimate(Record):
@@ -683,8 +705,16 @@ class CurvePoint(Record):
     validation_accuracy: float | None
 
 
+class Variant(Record):
+    """Another form of a candidate's weights, `path` among its files."""
+
+    name: str
+    path: str
+    recipe: str
+
+
 class Candidate(Record):
-    """Trained weights as plain `save_pretrained` files under `prefix`."""
+    """Trained weights as plain `save_pretrained` files under `prefix`, and the other forms of them that the spec asks for."""
 
     prefix: str
     files: tuple[FileEntry, ...]
@@ -693,6 +723,7 @@ class Candidate(Record):
     recipe: str
     cost: Cost
     curve: tuple[CurvePoint, ...]
+    variants: tuple[Variant, ...] = ()
 
     @property
     def weights(self) -> Weights:
@@ -729,6 +760,8 @@ class Scorecard(Record):
     are written."""
     confusion: Confusion | None = None
     """None where answers are written, or in a record from before it was kept."""
+    variants: tuple[VariantCheck, ...] = ()
+    """Of the candidate."""
 
     def of(self, on: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
@@ -777,6 +810,10 @@ class Evidence(Record):
 
     scorecard: Scorecard
     blessing: Blessing
+
+    @property
+    def variants(self) -> tuple[VariantCheck, ...]:
+        return self.scorecard.variants
 
 
 class Attempt(Record):
@@ -1019,6 +1056,7 @@ class BootstrapReport(Record):
     candidate: Candidate
     measured: tuple[Measurement, ...]
     confusion: Confusion | None = None
+    variants: tuple[VariantCheck, ...] = ()
     release: Release
     stages: tuple[StageTime, ...]
     finished_at: datetime

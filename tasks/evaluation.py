@@ -1,6 +1,5 @@
 """Champion and candidate on the same rows, which neither has trained on; what is measured is what is served."""
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,21 +17,23 @@ from models.contracts import (
     Measured,
     Measurement,
     ModelKind,
-    Percentiles,
     Scorecard,
     Table,
     TrainingSet,
+    Variant,
     Weights,
 )
 from models.rows import SLICE
 from tasks.grading import Grades, confusion_of, grade
 from tasks.outputs import true_labels
 from tasks.simplest import simplest_answers
+from tasks.timing import time_in_turn
+from tasks.variants import Full, check_variants
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-LATENCY_TEXTS, LATENCY_WARMUP = 40, 5
 MAX_SLICES = 50
 
 
@@ -43,24 +44,27 @@ class _Judged:
     rows: "pd.DataFrame"
     champion: Grades
     candidate: Grades
+    numbers: "NDArray[np.float32]"
+    """The candidate's outputs, which its variants are held against."""
 
     def where(self, mask: np.ndarray) -> "_Judged":
-        return _Judged(self.rows[mask], self.champion.where(mask), self.candidate.where(mask))
+        return _Judged(self.rows[mask], self.champion.where(mask), self.candidate.where(mask), self.numbers[mask])
 
     def joined(self, other: "_Judged") -> "_Judged":
         import pandas as pd
 
         return _Judged(pd.concat([self.rows, other.rows]), self.champion.joined(other.champion),
-                       self.candidate.joined(other.candidate))  # fmt: skip
+                       self.candidate.joined(other.candidate), np.concatenate([self.numbers, other.numbers]))  # fmt: skip
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)
 @once("evaluate")
 def evaluate(
-    training_set: TrainingSet, champion: Weights, candidate: Weights, *, kind: ModelKind, store: ObjectStore,
+    training_set: TrainingSet, champion: Weights, candidate: Weights, *, variants: tuple[Variant, ...] = (),
+    kind: ModelKind, store: ObjectStore,
 ) -> Scorecard:  # fmt: skip
     """Every metric on the current and the reference window's sealed rows, and per slice of both what says which is
-    better."""
+    better; and whether the candidate's variants answer all those rows as it does."""
     old, new = (_load(w, kind, store) for w in (champion, candidate))
     current, reference = (
         _judged(table, old, new, kind, store) for table in (training_set.test, training_set.reference_test)
@@ -74,27 +78,34 @@ def evaluate(
     level = 1 - 0.05 / max(1, len(slices))
     sliced = [_compare(part, on, kind.metrics[0], level=level) for on, part in slices.items()]
     agrees = kind.truth == "label" and len(current.rows)
+    texts = both.rows["text"].tolist()
     return Scorecard(
-        comparisons=(*overall, *sliced), latency=_latency(old, new, both.rows["text"].tolist()),
+        comparisons=(*overall, *sliced), latency=_latency(old, new, texts),
         label_agreement=current.champion.measure("accuracy").value if agrees else None,
         confusion=confusion_of({"champion": current.champion, "candidate": current.candidate}, kind),
+        variants=check_variants(variants, Full(new, candidate, both.numbers), texts, kind=kind, store=store),
     )  # fmt: skip
 
 
 @task(name="measure", cache_policy=NO_CACHE)
 @once("measure")
 def measure_release(
-    training_set: TrainingSet, weights: Weights, *, kind: ModelKind, store: ObjectStore,
+    training_set: TrainingSet, weights: Weights, *, variants: tuple[Variant, ...] = (), kind: ModelKind,
+    store: ObjectStore,
 ) -> Measured:  # fmt: skip
-    """A first champion on its sealed rows, beside the simplest that it must beat."""
+    """A first champion on its sealed rows, beside the simplest that it must beat, and its variants on the same."""
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(training_set.test))
-    grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind)
+    model = _load(weights, kind, store)
+    answers = _answers(model, rows, "champion")
+    grades = grade(rows, answers, kind)
     found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in kind.metrics)
     simplest = simplest_answers(rows, kind)
     return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words,
-                    confusion=confusion_of({"champion": grades}, kind))  # fmt: skip
+                    confusion=confusion_of({"champion": grades}, kind),
+                    variants=check_variants(variants, Full(model, weights, answers.numbers), rows["text"].tolist(),
+                                            kind=kind, store=store))  # fmt: skip
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
@@ -108,10 +119,8 @@ def _judged(
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(table))
-    return _Judged(rows, *(
-        grade(rows, _answers(model, rows, who), kind)
-        for who, model in (("champion", champion), ("candidate", candidate))
-    ))  # fmt: skip
+    old, new = (_answers(model, rows, who) for who, model in (("champion", champion), ("candidate", candidate)))
+    return _Judged(rows, grade(rows, old, kind), grade(rows, new, kind), new.numbers)
 
 
 def _answers(model: TaskAdapter, rows: "pd.DataFrame", who: str) -> Predictions:
@@ -151,20 +160,10 @@ def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
 
 
 def _latency(champion: TaskAdapter, candidate: TaskAdapter, texts: list[str]) -> Latency:
-    """One text at a time, the models in turn on each, so that a busy machine slows both alike."""
-    times: dict[str, list[float]] = {"champion": [], "candidate": []}
-    for number, text in enumerate((texts * LATENCY_TEXTS)[: LATENCY_TEXTS + LATENCY_WARMUP]):
-        for who, model in (("champion", champion), ("candidate", candidate)):
-            began = time.perf_counter()
-            model.predict([text], advance=_ignore)
-            if number >= LATENCY_WARMUP:
-                times[who].append(1000 * (time.perf_counter() - began))
-    return Latency(**{who: _percentiles(spent) for who, spent in times.items()})
-
-
-def _percentiles(values: list[float]) -> Percentiles:
-    p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))
-    return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))
+    return Latency(**time_in_turn({
+        "champion": lambda text: champion.predict([text], advance=_ignore),
+        "candidate": lambda text: candidate.predict([text], advance=_ignore),
+    }, texts))  # fmt: skip
 
 
 def _ignore(rows: int) -> None:

@@ -60,6 +60,8 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
     estimates = [m.estimate for m in report.measured if _is_drawn(m.metric)] if isinstance(
         report, BootstrapReport) else [e for c in found if _is_drawn(c.metric) for e in (c.champion, c.candidate)]  # fmt: skip
     return {
+        "variants": attempt.scorecard.variants if attempt else report.variants if isinstance(
+            report, BootstrapReport) else (),
         "confusion": attempt.scorecard.confusion if attempt else report.confusion if isinstance(
             report, BootstrapReport) else None,
         "overall": [c for c in found if not plots.is_slice(c)],
