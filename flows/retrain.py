@@ -15,11 +15,13 @@ from infra.object_store import ObjectStore
 from infra.workspace import Workspace, open_job_workspace, protect
 from models.contracts import Attempt, Budget, Instruments, Release, TrainingJob, TrainingSet, Trial
 from models.spec import ModelSpec
+from models.variants import require_packages
 from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
 from tasks.instruments import import_instruments
 from tasks.jobs import find_result, read_job, require_result, spec_of, store_job, store_result, training_job
+from tasks.optimization.onnx import make_variants
 from tasks.pool_runs import run_on_pool
 from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
@@ -48,19 +50,22 @@ def improve(
     store: ObjectStore,
 ) -> Trial:  # fmt: skip
     """A training that reaches its cap is no failure: it waits for a later run."""
+    require_packages(spec.variants)
     parent = weights_of(champion.manifest, store=store)
     try:
-        candidate = fine_tune(
+        trained = fine_tune(
             training_set, parent, parent_version=champion.version, training=spec.training, kind=spec.kind,
             budget=budget, store=store,
         )  # fmt: skip
     except OverBudget as over:
         return Trial(came_to=over.stopped)
+    candidate = make_variants(trained, wanted=spec.variants, kind=spec.kind, store=store)
     scorecard = evaluate(
-        training_set, parent, candidate.weights, kind=spec.kind, entailment=instruments.entailment, store=store
-    )
+        training_set, parent, candidate.weights, variants=candidate.variants, kind=spec.kind,
+        entailment=instruments.entailment, store=store,
+    )  # fmt: skip
     scorecard = ask_judge(spec, scorecard, training_set.test, parent, candidate.weights, instruments, store=store)
-    blessing = judge(scorecard, gates=spec.gates)
+    blessing = judge(scorecard, gates=spec.gates, variants=spec.variants)
     attempt = Attempt(training_set=training_set, candidate=candidate, scorecard=scorecard, blessing=blessing)
     return Trial(came_to=attempt)
 

@@ -12,6 +12,7 @@ from models.contracts import (
     MonitoringReport,
     Observation,
     RunReport,
+    VariantCheck,
 )
 from models.measures import METRICS
 from tasks.formats import interval, unit
@@ -40,6 +41,7 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
         f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
         f"   training  {trained.train.rows} rows, {cost.steps} steps, {cost.seconds:.0f} s on {cost.device}",
         f"   measured  {measured} ({trained.test.rows} sealed rows)",
+        *_variants(report.variants),
     ]
 
 
@@ -109,7 +111,14 @@ def tell_evidence(evidence: Evidence) -> list[str]:
                          f"{unit(compared.metric)}{_lowered(compared.metric)}")  # fmt: skip
     if evidence.scorecard.judgement:
         lines.append(f"   judge     {tell_judgement(evidence.scorecard.judgement)}")
+    lines += _variants(evidence.variants)
     return lines + [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in evidence.blessing.gates]
+
+
+def _variants(checks: tuple[VariantCheck, ...]) -> list[str]:
+    return [f"   variant   {check.variant}: same answers {interval(check.agreement)}, largest gap of a probability "
+            f"{check.largest_gap:.2g}, {check.variant_ms.p50:.1f} ms a text against {check.full_ms.p50:.1f}"
+            for check in checks]  # fmt: skip
 
 
 def _points(estimate: Estimate) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from models.contracts import Lineage, Measurement
+from models.contracts import Lineage, Measurement, VariantCheck
 
 PIPELINES = {"causal-lm": "text-generation"}
 """The hub's own words for kinds of models, where ours differ."""
@@ -16,6 +16,7 @@ def model_card(
     measured: Sequence[Measurement],
     lineage: Lineage,
     *,
+    variants: Sequence[VariantCheck] = (),
     library: str = "transformers",
 ) -> str:
     """Markdown with the front matter that the hub's tools read; the same inputs make the same bytes."""
@@ -31,8 +32,21 @@ def model_card(
         *([f"Labels, in the order of the outputs: {', '.join(labels)}.", ""] if labels else []),
         "## Measured at release", "", "Sealed rows, which no run ever trained on; 95 % intervals.", "",
         "| metric | rows of | value | interval | n |", "| --- | --- | --- | --- | --- |", *rows, "",
-        "## Lineage", "", f"- run `{lineage.run_id}`, spec `{lineage.spec_digest[:12]}`, commit `{lineage.git_commit}`",
+        *_variants(variants), "## Lineage", "", f"- run `{lineage.run_id}`, spec `{lineage.spec_digest[:12]}`, commit `{lineage.git_commit}`",
         f"- started from: {lineage.source}", f"- recipe: {lineage.recipe}; seed {lineage.seed}",
         f"- window `{lineage.window_digest[:12]}`, training set `{lineage.training_digest[:12]}`",
         f"- packages: {packages}", "",
     ])  # fmt: skip
+
+
+def _variants(checks: Sequence[VariantCheck]) -> list[str]:
+    if not checks:
+        return []
+    rows = [f"| {c.variant} | {c.bytes / 1e6:.1f} MB | {c.agreement.value:.4f} | [{c.agreement.low:.4f}, {c.agreement.high:.4f}] "
+            f"| {c.agreement.n} | {c.largest_gap:.2g} | {c.variant_ms.p50:.1f} ms | {c.full_ms.p50:.1f} ms |" for c in checks]  # fmt: skip
+    return [
+        "## Variants", "", "The same weights for serving without torch, in the folder `onnx` (`models/onnx_classifier.py` of "
+        "Upkeep reads it). Held against the full weights on the sealed rows; times are medians of one text at a time.", "",
+        "| variant | file | same answers | interval | n | largest gap of a probability | time | full weights |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |", *rows, "",
+    ]  # fmt: skip

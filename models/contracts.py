@@ -256,6 +256,34 @@ class Decisions(Record):
     """In the spec's order."""
 
 
+class Percentiles(Record):
+    p50: float
+    p95: float
+    p99: float
+    n: int
+
+
+class VariantCheck(Record):
+    """A variant beside the full weights: the same sealed rows, then one text at a time in turn on the same machine."""
+
+    variant: str
+    bytes: int
+    """Of its graph, on disk."""
+    agreement: Estimate
+    """Share of the rows with the same answer."""
+    largest_gap: float
+    """Between the two probabilities of any label of any row."""
+    full_ms: Percentiles
+    variant_ms: Percentiles
+    device: str
+    """That the full weights were on; a variant is always on the CPU, with as many threads."""
+
+    @property
+    def factor(self) -> float:
+        """Of the full weights' median time."""
+        return self.variant_ms.p50 / self.full_ms.p50
+
+
 class Measured(Record):
     """What a first champion can do, and what the least that it must beat would score."""
 
@@ -268,6 +296,7 @@ class Measured(Record):
     """Of a kind whose rows have one label; None also in a record from before it was kept."""
     decisions: Decisions | None = None
     """The same of a kind whose rows may have several."""
+    variants: tuple[VariantCheck, ...] = ()
 
 
 class Manifest(Record):
@@ -420,13 +449,6 @@ class Share(Record):
     predicted: float
     predicted_at_release: float
     labelled: float | None
-
-
-class Percentiles(Record):
-    p50: float
-    p95: float
-    p99: float
-    n: int
 
 
 class LabelFreeEstimate(Record):
@@ -720,8 +742,16 @@ class CurvePoint(Record):
     validation_accuracy: float | None
 
 
+class Variant(Record):
+    """Another form of a candidate's weights, `path` among its files."""
+
+    name: str
+    path: str
+    recipe: str
+
+
 class Candidate(Record):
-    """Trained weights as plain `save_pretrained` files under `prefix`."""
+    """Trained weights as plain `save_pretrained` files under `prefix`, and the other forms of them that the spec asks for."""
 
     prefix: str
     files: tuple[FileEntry, ...]
@@ -730,6 +760,7 @@ class Candidate(Record):
     recipe: str
     cost: Cost
     curve: tuple[CurvePoint, ...]
+    variants: tuple[Variant, ...] = ()
 
     @property
     def weights(self) -> Weights:
@@ -803,6 +834,8 @@ class Scorecard(Record):
     """The same of a kind whose rows may have several."""
     judgement: Judgement | None = None
     """None where the spec names no judge."""
+    variants: tuple[VariantCheck, ...] = ()
+    """Of the candidate."""
 
     def of(self, on: str, metric: str) -> Comparison | None:
         return next((c for c in self.comparisons if c.on == on and c.metric == metric), None)
@@ -851,6 +884,10 @@ class Evidence(Record):
 
     scorecard: Scorecard
     blessing: Blessing
+
+    @property
+    def variants(self) -> tuple[VariantCheck, ...]:
+        return self.scorecard.variants
 
 
 class Attempt(Record):
@@ -1103,6 +1140,7 @@ class BootstrapReport(Record):
     measured: tuple[Measurement, ...]
     confusion: Confusion | None = None
     decisions: Decisions | None = None
+    variants: tuple[VariantCheck, ...] = ()
     release: Release
     stages: tuple[StageTime, ...]
     finished_at: datetime

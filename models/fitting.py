@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from models.gate_kinds import COMPARING, AtLeast, AtMost, LatencyWithin, NoCollapse
+from models.gate_kinds import COMPARING, Agrees, AtLeast, AtMost, LatencyWithin, NoCollapse
 from models.label_sets import BETWEEN
 from models.measures import CLASSIFICATION, METRICS, WRITING
 
@@ -16,8 +16,9 @@ def refuse_unfit(spec: "ModelSpec") -> None:
     if spec.model.hosted:
         _refuse_hosted(spec)
     _refuse_evaluation(spec)
+    _refuse_variants(spec)
     for gate in spec.gates:
-        if not isinstance(gate, LatencyWithin):
+        if not isinstance(gate, LatencyWithin | Agrees):
             _refuse_metric(gate.name, gate.metric or spec.kind.metrics[0], gate, spec)
 
 
@@ -94,6 +95,35 @@ def _refuse_evaluation(spec: "ModelSpec") -> None:
         raise ValueError(f"evaluation.judge: a judge compares what models write, and task: {spec.task} with columns.label: "
                          f"{spec.columns.label} and generation.max_new_tokens: {spec.kind.generation.max_new_tokens} writes no "
                          "answers that are judged; drop it")  # fmt: skip
+
+
+def _refuse_variants(spec: "ModelSpec") -> None:
+    """What nobody judges is not released, and what is not there cannot be judged."""
+    if spec.variants:
+        _refuse_forms(spec)
+    asking = [gate for gate in spec.gates if isinstance(gate, Agrees)]
+    for gate in asking:
+        if not spec.variants or gate.variant not in {None, *spec.variants}:
+            raise ValueError(f"gates: {gate.name} asks whether {gate.variant or 'variants'} agree with the full weights, and "
+                             f"variants is {list(spec.variants)}; name it there, or drop the gate")  # fmt: skip
+    judged = {name for gate in asking for name in ([gate.variant] if gate.variant else spec.variants)}
+    unjudged = next((name for name in spec.variants if name not in judged), None)
+    if unjudged:
+        raise ValueError(f"variants: {unjudged} is judged by no gate, and nothing is released unjudged; add "
+                         "`- kind: agrees` to gates (with mode: off to release it all the same)")  # fmt: skip
+
+
+def _refuse_forms(spec: "ModelSpec") -> None:
+    named = f"variants: {', '.join(spec.variants)}"
+    if len(set(spec.variants)) < len(spec.variants):
+        raise ValueError(f"{named}: one is listed twice")
+    if spec.model.hosted:
+        raise ValueError(f"{named} are other forms of a model's weights, and those of a hosted model are behind its API; "
+                         "drop `variants`")  # fmt: skip
+    if spec.task != CLASSIFICATION:
+        why = ("writes token by token, which these do not" if spec.task in WRITING else
+               "is an adapter of your own, whose inputs only it knows")  # fmt: skip
+        raise ValueError(f"{named} are made of task: {CLASSIFICATION}; task: {spec.task} {why}; drop `variants`")
 
 
 def _refuse_metric(name: str, metric: str, gate: object, spec: "ModelSpec") -> None:

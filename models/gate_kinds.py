@@ -6,6 +6,7 @@ from pydantic import Field
 
 from models.measures import MetricName
 from models.part import Part, Share
+from models.variants import VariantName
 
 Metric = Annotated[
     MetricName | None, Field(description="What is compared; null: the first metric of the kind of model.")
@@ -83,11 +84,24 @@ class AtMost(GatePart):
     value: float = Field(ge=0, description="0.1 is 10 % of a share; of a perplexity the number itself.")
 
 
-GATE_KINDS: tuple[type[GatePart], ...] = (Better, NotWorse, NoCollapse, LatencyWithin, AtLeast, AtMost)
-Gate = Annotated[Better | NotWorse | NoCollapse | LatencyWithin | AtLeast | AtMost, Field(discriminator="kind")]
+class Agrees(GatePart):
+    """A variant answers at least `share` of the sealed rows as the full weights do, and the interval supports it."""
+
+    kind: Literal["agrees"] = "agrees"
+    name: str = "variants-agree"
+    variant: VariantName | None = Field(None, description="Which of the spec's `variants`; null: all of them.")
+    share: float = Field(0.95, gt=0, lt=1, description="0.95 is 95 % of the rows. A variant is wrong only where "
+                         "it differs, so that it loses no more right answers than the rest.")  # fmt: skip
+
+
+GATE_KINDS: tuple[type[GatePart], ...] = (Better, NotWorse, NoCollapse, LatencyWithin, AtLeast, AtMost, Agrees)
+Gate = Annotated[
+    Better | NotWorse | NoCollapse | LatencyWithin | AtLeast | AtMost | Agrees, Field(discriminator="kind")
+]
 COMPARING = (Better, NotWorse, NoCollapse)
 """Gates that ask which of two models is better."""
 
 
 def default_gates() -> tuple[Gate, ...]:
+    """Of a spec without variants."""
     return (Better(name="better-on-current"), NotWorse(name="no-forgetting"), NoCollapse(), LatencyWithin())

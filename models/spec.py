@@ -15,7 +15,7 @@ from pydantic.fields import FieldInfo
 from errors import SpecError
 from models.contracts import ModelKind
 from models.fitting import refuse_unfit
-from models.gate_kinds import GATE_KINDS, Gate, default_gates
+from models.gate_kinds import GATE_KINDS, Agrees, Gate, default_gates
 from models.generation import Generation
 from models.judging import Evaluation
 from models.measures import WRITING, Task
@@ -33,6 +33,7 @@ from models.sections import (
     Validation,
     Windowing,
 )
+from models.variants import VariantName
 from models.yaml12 import load_yaml
 
 
@@ -57,6 +58,8 @@ class ModelSpec(Part):
     evaluation: Evaluation = Field(
         Evaluation(), description="Models that measure what a candidate writes, for its gates."
     )
+    variants: tuple[VariantName, ...] = Field((), description="Further forms of each release, beside the full weights; only "
+                                              "of a classifier (docs/variants.md).")  # fmt: skip
     gates: tuple[Gate, ...] = Field(
         default_factory=default_gates, min_length=1, description="What must hold before a release; all of them."
     )
@@ -89,6 +92,14 @@ class ModelSpec(Part):
         default = 64 if self._truth == "answer" else 0
         told = self.generation.max_new_tokens
         return self.generation.model_copy(update={"max_new_tokens": default if told is None else told})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _judged_variants(cls, given: Any) -> Any:
+        """Where nobody names gates, variants bring the one that judges them."""
+        if isinstance(given, dict) and given.get("variants") and "gates" not in given:
+            return {**given, "gates": (*default_gates(), Agrees())}
+        return given
 
     @field_validator("labels")
     @classmethod

@@ -1,6 +1,5 @@
 """Champion and candidate on the same rows, which neither has trained on; what is measured is what is served."""
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,10 +18,10 @@ from models.contracts import (
     Measured,
     Measurement,
     ModelKind,
-    Percentiles,
     Scorecard,
     Table,
     TrainingSet,
+    Variant,
     Weights,
 )
 from models.rows import SLICE
@@ -30,11 +29,13 @@ from tasks.grading import Grades, confusion_of, decisions_of, grade
 from tasks.metrics.faithfulness import Entails
 from tasks.outputs import true_labels
 from tasks.simplest import simplest_answers
+from tasks.timing import time_in_turn
+from tasks.variants import Full, check_variants
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
-LATENCY_TEXTS, LATENCY_WARMUP = 40, 5
 MAX_SLICES = 50
 
 
@@ -45,25 +46,28 @@ class _Judged:
     rows: "pd.DataFrame"
     champion: Grades
     candidate: Grades
+    numbers: "NDArray[np.float32]"
+    """The candidate's outputs, which its variants are held against."""
 
     def where(self, mask: np.ndarray) -> "_Judged":
-        return _Judged(self.rows[mask], self.champion.where(mask), self.candidate.where(mask))
+        return _Judged(self.rows[mask], self.champion.where(mask), self.candidate.where(mask), self.numbers[mask])
 
     def joined(self, other: "_Judged") -> "_Judged":
         import pandas as pd
 
         return _Judged(pd.concat([self.rows, other.rows]), self.champion.joined(other.champion),
-                       self.candidate.joined(other.candidate))  # fmt: skip
+                       self.candidate.joined(other.candidate), np.concatenate([self.numbers, other.numbers]))  # fmt: skip
 
 
 @task(name="evaluate", cache_policy=NO_CACHE)
 @once("evaluate")
 def evaluate(
-    training_set: TrainingSet, champion: Weights, candidate: Weights, *, kind: ModelKind, entailment: Weights | None = None,
-    store: ObjectStore,
+    training_set: TrainingSet, champion: Weights, candidate: Weights, *, variants: tuple[Variant, ...] = (),
+    kind: ModelKind, entailment: Weights | None = None, store: ObjectStore,
 ) -> Scorecard:  # fmt: skip
     """Every metric on the current and the reference window's sealed rows, and per slice of both what says which is
-    better. With a model of `entailment`, faithfulness too."""
+    better; and whether the candidate's variants answer all those rows as it does. With a model of `entailment`,
+    faithfulness too."""
     old, new = (_load(w, kind, store) for w in (champion, candidate))
     entails = _entails(entailment, store)
     current, reference = (
@@ -80,30 +84,35 @@ def evaluate(
     sliced = [_compare(part, on, kind.metrics[0], level=level) for on, part in slices.items()]
     agrees = kind.truth == "label" and len(current.rows)
     models: dict[str, Grades] = {"champion": current.champion, "candidate": current.candidate}
+    texts = both.rows["text"].tolist()
     return Scorecard(
-        comparisons=(*overall, *sliced), latency=_latency(old, new, both.rows["text"].tolist()),
+        comparisons=(*overall, *sliced), latency=_latency(old, new, texts),
         label_agreement=current.champion.measure("accuracy").value if agrees else None,
         confusion=confusion_of(models, kind), decisions=decisions_of(models, kind),
+        variants=check_variants(variants, Full(new, candidate, both.numbers), texts, kind=kind, store=store),
     )  # fmt: skip
 
 
 @task(name="measure", cache_policy=NO_CACHE)
 @once("measure")
 def measure_release(
-    training_set: TrainingSet, weights: Weights, *, kind: ModelKind, entailment: Weights | None = None, store: ObjectStore,
+    training_set: TrainingSet, weights: Weights, *, variants: tuple[Variant, ...] = (), kind: ModelKind,
+    entailment: Weights | None = None, store: ObjectStore,
 ) -> Measured:  # fmt: skip
-    """A first champion on its sealed rows, beside the simplest that it must beat."""
+    """A first champion on its sealed rows, beside the simplest that it must beat, and its variants on the same."""
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(training_set.test))
-    entails = _entails(entailment, store)
-    grades = grade(rows, _answers(_load(weights, kind, store), rows, "champion"), kind, entails=entails)
-    metrics = _metrics(kind, entails)
-    found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in metrics)
+    model, entails = _load(weights, kind, store), _entails(entailment, store)
+    answers = _answers(model, rows, "champion")
+    grades = grade(rows, answers, kind, entails=entails)
+    found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in _metrics(kind, entails))
     simplest = simplest_answers(rows, kind)
     return Measured(measurements=found, to_beat=simplest.score, simplest=simplest.words,
                     confusion=confusion_of({"champion": grades}, kind),
-                    decisions=decisions_of({"champion": grades}, kind))  # fmt: skip
+                    decisions=decisions_of({"champion": grades}, kind),
+                    variants=check_variants(variants, Full(model, weights, answers.numbers), rows["text"].tolist(),
+                                            kind=kind, store=store))  # fmt: skip
 
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
@@ -136,10 +145,9 @@ def _judged(
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(table))
-    return _Judged(rows, *(
-        grade(rows, _answers(model, rows, who), kind, entails=entails)
-        for who, model in (("champion", champion), ("candidate", candidate))
-    ))  # fmt: skip
+    old, new = (_answers(model, rows, who) for who, model in (("champion", champion), ("candidate", candidate)))
+    before, after = (grade(rows, found, kind, entails=entails) for found in (old, new))
+    return _Judged(rows, before, after, new.numbers)
 
 
 def _answers(model: TaskAdapter, rows: "pd.DataFrame", who: str) -> Predictions:
@@ -179,20 +187,10 @@ def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
 
 
 def _latency(champion: TaskAdapter, candidate: TaskAdapter, texts: list[str]) -> Latency:
-    """One text at a time, the models in turn on each, so that a busy machine slows both alike."""
-    times: dict[str, list[float]] = {"champion": [], "candidate": []}
-    for number, text in enumerate((texts * LATENCY_TEXTS)[: LATENCY_TEXTS + LATENCY_WARMUP]):
-        for who, model in (("champion", champion), ("candidate", candidate)):
-            began = time.perf_counter()
-            model.predict([text], advance=_ignore)
-            if number >= LATENCY_WARMUP:
-                times[who].append(1000 * (time.perf_counter() - began))
-    return Latency(**{who: _percentiles(spent) for who, spent in times.items()})
-
-
-def _percentiles(values: list[float]) -> Percentiles:
-    p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))
-    return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))
+    return Latency(**time_in_turn({
+        "champion": lambda text: champion.predict([text], advance=_ignore),
+        "candidate": lambda text: candidate.predict([text], advance=_ignore),
+    }, texts))  # fmt: skip
 
 
 def _ignore(rows: int) -> None:

@@ -13,22 +13,25 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
-from models.gate_kinds import AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
+from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 from models.measures import METRICS
 from tasks.formats import unit, value
 from tasks.metrics.paired import rows_needed
+from tasks.variant_gate import judge_agreement
 
 
 @task(name="judge", cache_policy=NO_CACHE)
-def judge(scorecard: Scorecard, *, gates: Sequence[Gate]) -> Blessing:
-    """The verdict over all gates: rejected by one is rejected; an undecided one leaves it undecided."""
+def judge(scorecard: Scorecard, *, gates: Sequence[Gate], variants: Sequence[str] = ()) -> Blessing:
+    """The verdict over all gates: rejected by one is rejected; an undecided one leaves it undecided. `variants`: those of
+    the spec, which a gate on variants must find measured."""
     judged = [gate for gate in gates if gate.mode != "off"]
     if not judged:
         raise UnmeasuredMetric("the list of gates is empty (or all are off), and nothing that was not judged is "
                                "blessed; add a gate, or enforce one")  # fmt: skip
     first = scorecard.comparisons[0].metric if scorecard.comparisons else None
     results = tuple(
-        _judge_one(scorecard, _with_metric(gate, first)).model_copy(update={"mode": gate.mode}) for gate in judged
+        _judge_one(scorecard, _with_metric(gate, first), variants).model_copy(update={"mode": gate.mode})
+        for gate in judged
     )
     verdicts = {result.verdict for result in results if result.mode == "enforce"}
     worst = next((v for v in (Verdict.REJECTED, Verdict.INSUFFICIENT) if v in verdicts), Verdict.BLESSED)
@@ -37,13 +40,15 @@ def judge(scorecard: Scorecard, *, gates: Sequence[Gate]) -> Blessing:
 
 def _with_metric(gate: Gate, metric: str | None) -> Gate:
     """A gate that names no metric asks for the deciding one, which comes first."""
-    named = isinstance(gate, LatencyWithin) or gate.metric
+    named = isinstance(gate, LatencyWithin | Agrees) or gate.metric
     return gate if named else gate.model_copy(update={"metric": metric})
 
 
-def _judge_one(scorecard: Scorecard, gate: Gate) -> GateResult:
+def _judge_one(scorecard: Scorecard, gate: Gate, variants: Sequence[str]) -> GateResult:
     if isinstance(gate, LatencyWithin):
         return _latency(scorecard, gate)
+    if isinstance(gate, Agrees):
+        return judge_agreement(scorecard.variants, gate, variants=variants)
     if isinstance(gate, NoCollapse):
         return _slices(scorecard, gate)
     compared = scorecard.of(gate.on, gate.metric or "")

@@ -65,6 +65,7 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
     return {
         "confusion": told.confusion if told else None, "decisions": decisions,
         "decided": sorted(decisions.labels, key=lambda label: -label.most_wrong) if decisions else [],
+        "variants": told.variants if told else (),
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),

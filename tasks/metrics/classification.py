@@ -25,7 +25,7 @@ def measure(metric: str, truth: Labels, predicted: Labels, *, labels: int, seed:
     if not len(truth):
         raise UnmeasuredMetric(f"{metric} needs labelled rows, and there are none; label some")
     if metric == "accuracy":
-        return _wilson(int((truth == predicted).sum()), len(truth))
+        return wilson(int((truth == predicted).sum()), len(truth))
     (true, said), counts = cells(labels, truth, predicted)
     found = bootstrap(lambda drawn: score(metric, drawn, true, said, labels), counts, level=0.95, seed=seed)
     return found.model_copy(update={"low": max(0.0, found.low), "method": "bootstrap"})
@@ -71,6 +71,7 @@ def score(metric: str, drawn: Numbers, truth: NDArray[np.intp], said: NDArray[np
     return f1.sum(1) / np.maximum(1, present.sum(1))
 
 
-def _wilson(correct: int, rows: int) -> Estimate:
+def wilson(correct: int, rows: int) -> Estimate:
+    """A share with its 95 % interval (Wilson, JASA 1927)."""
     interval = stats.binomtest(correct, rows).proportion_ci(0.95, method="wilson")
     return Estimate(value=correct / rows, low=interval.low, high=interval.high, n=rows, method="Wilson")

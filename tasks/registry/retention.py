@@ -160,7 +160,9 @@ def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectS
 def _records(store: ObjectStore) -> dict[str, list[str]]:
     """Prefix of a candidate -> what says that its files are there: records of stages, results of jobs."""
     found: dict[str, list[str]] = {}
-    stages = [key for stage in ("candidate", "adopt") for key in store.list_keys(f"{store.keys.stages}{stage}/")]
+    stages = [
+        key for stage in ("candidate", "adopt", "variants") for key in store.list_keys(f"{store.keys.stages}{stage}/")
+    ]
     results = [key for key in store.list_keys(store.keys.jobs) if key.endswith(store.keys.result_name)]
     for key in (*stages, *results):
         try:

@@ -24,12 +24,13 @@ from models.contracts import (
     FileEntry,
     Lineage,
     Manifest,
+    Measured,
     Measurement,
     ModelKind,
-    Record,
     Reference,
     Weights,
 )
+from models.variants import is_of_a_variant
 from tasks.registry.moving import is_entombed
 from tasks.registry.sealed import sealed, unsealed
 from tasks.security.signing import require_signature, sign_version
@@ -41,7 +42,7 @@ CARD = "README.md"
 @task(name="publish version", cache_policy=NO_CACHE)
 def publish(
     candidate: Candidate, *, model: str, kind: ModelKind, reference: Reference, measured: tuple[Measurement, ...],
-    evidence: Record, lineage: Lineage, created_at: datetime, store: ObjectStore,
+    evidence: Evidence | Measured, lineage: Lineage, created_at: datetime, store: ObjectStore,
 ) -> Manifest:  # fmt: skip
     """A new immutable version, copied server-side from the candidate's files. Publishing twice makes one.
 
@@ -55,7 +56,14 @@ def publish(
         raise StoreError(f"`upkeep gc` deleted version {version} at this very moment. Nothing was changed; run again.")
     written = {
         CARD: model_card(
-            model, version, kind.task, kind.labels, measured, lineage, library="" if kind.hosted else "transformers"
+            model,
+            version,
+            kind.task,
+            kind.labels,
+            measured,
+            lineage,
+            variants=evidence.variants,
+            library="" if kind.hosted else "transformers",
         ).encode(),
         EVIDENCE: evidence.model_dump_json(indent=1).encode(),
     }
@@ -132,7 +140,8 @@ def list_versions(*, store: ObjectStore) -> list[int]:
 
 
 def weights_of(manifest: Manifest, *, store: ObjectStore) -> Weights:
-    """What a released version is loaded from. UnsignedRelease where the spec demands a signature and it is not valid."""
+    """What a released version is loaded from, without its variants. UnsignedRelease where the spec demands a signature and it is not valid."""
     require_signature(manifest, store=store)
     prefix = store.keys.version(manifest.version)
-    return Weights(prefix=prefix, files=manifest.files, content_digest=manifest.content_digest + "-released")
+    files = tuple(file for file in manifest.files if not is_of_a_variant(file.path))
+    return Weights(prefix=prefix, files=files, content_digest=manifest.content_digest + "-released")

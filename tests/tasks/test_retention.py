@@ -142,16 +142,17 @@ def test_half_a_version_of_today_is_a_release_in_progress(registry: ObjectStore)
 def test_an_old_candidate_goes_with_the_records_that_name_it_and_not_while_a_run_is_open(
     registry: ObjectStore, candidate: Candidate
 ) -> None:
-    record = registry.keys.stage("candidate", "d" * 64)
-    registry.put_bytes(record, candidate.model_dump_json().encode())
+    records = [registry.keys.stage(stage, "d" * 64) for stage in ("candidate", "variants")]
+    for record in records:
+        registry.put_bytes(record, candidate.model_dump_json().encode())
     result, other = (registry.keys.result(letter * 64) for letter in "ef")
     registry.put_bytes(result, json.dumps({"came_to": {"candidate": candidate.model_dump(mode="json")}}).encode())
     registry.put_bytes(other, b'{"model_digest": "scores"}')
     later = NOW + timedelta(days=60)
     collect(STRICT, under_way=True, now=later, apply=True, store=registry)
-    assert registry.exists(record)
+    assert all(registry.exists(record) for record in records)
     collect(STRICT, under_way=False, now=later, apply=True, store=registry)
-    assert not registry.list_keys(registry.keys.candidates) and not registry.exists(record)
+    assert not registry.list_keys(registry.keys.candidates) and not any(map(registry.exists, records))
     assert not registry.exists(result) and registry.exists(other)
 
 

@@ -1,0 +1,140 @@
+"""Writes the ONNX variants of a classifier: the folder that `models/onnx_classifier.py` reads without torch.
+
+The graph is PyTorch's own export (torch.export, `dynamo=True`) and gives probabilities, so that whoever runs it needs to know
+neither softmax from sigmoid nor which labels were learned. The int8 one is ONNX Runtime's dynamic quantization, weights
+a channel at a time in seven bits: with eight, processors without VNNI add two products in 16 bits and saturate, and the
+answers would depend on the machine.
+"""
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from errors import ModelError
+from models.label_sets import THRESHOLD
+from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER
+from models.text_classification import TextClassifier
+
+MOST_BYTES = 2**31
+"""A protobuf's limit, and so that of a graph in one file."""
+INPUTS = ("input_ids", "attention_mask")
+RECIPES = {
+    "onnx": "torch.onnx.export, float32",
+    "onnx-int8": "torch.onnx.export, then quantize_dynamic: weights int8 per channel in 7 bits",
+}
+"""How each is made, in words."""
+
+
+class _Probabilities(torch.nn.Module):
+    """What is served: tokens to the labels' probabilities, as `TextClassifier` works them out."""
+
+    def __init__(self, classifier: TextClassifier) -> None:
+        super().__init__()
+        self.model, self.several = classifier.model, classifier.several
+        unlearned = torch.zeros(len(classifier.labels))
+        unlearned[classifier.learned :] = -torch.inf
+        self.register_buffer("unlearned", unlearned)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        output = self.model(input_ids=input_ids, attention_mask=attention_mask)
+        logits = output.logits.float() + self.unlearned
+        return logits.sigmoid() if self.several else logits.softmax(-1)
+
+
+def export_variants(classifier: TextClassifier, variants: Sequence[str], folder: Path) -> None:
+    """Raises ModelError where the model cannot be exported."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _tokenizer_of(classifier).save(str(folder / TOKENIZER))
+    told = {"labels": classifier.labels, "threshold": THRESHOLD if classifier.several else None}
+    (folder / CLASSIFIER).write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
+    with TemporaryDirectory(prefix="upkeep-") as draft, _quiet():
+        graph = (folder if "onnx" in variants else Path(draft)) / GRAPHS["onnx"]
+        _export(classifier, graph)
+        if "onnx-int8" in variants:
+            _quantize(graph, folder / GRAPHS["onnx-int8"])
+
+
+def _export(classifier: TextClassifier, target: Path) -> None:
+    import onnx
+
+    model = _Probabilities(classifier).cpu().eval()
+    _require_room(model)
+    # Two tensors: the same object for both inputs would make them one input of the graph, silently.
+    example = {name: torch.ones((2, 4), dtype=torch.long) for name in INPUTS}
+    axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+    try:
+        program: Any = torch.onnx.export(
+            model, (), kwargs=example, dynamo=True, dynamic_shapes=dict.fromkeys(INPUTS, axes),
+            input_names=list(INPUTS), output_names=["probabilities"], verbose=False, external_data=False,
+        )  # fmt: skip
+    except torch.onnx.OnnxExporterError as problem:
+        raise ModelError(f"variants: a {type(classifier.model).__name__} cannot be exported to ONNX: {problem}. Drop "
+                         "`variants`, or start from another architecture (BERT, DistilBERT, GPT-2 can).") from problem  # fmt: skip
+    graph = program.model_proto
+    _forget_origins(graph)
+    onnx.checker.check_model(graph)
+    onnx.save(graph, target)
+
+
+def _quantize(graph: Path, target: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(graph, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+
+
+def _require_room(model: torch.nn.Module) -> None:
+    needed = sum(p.numel() * p.element_size() for p in model.parameters())
+    if needed >= MOST_BYTES:
+        raise ModelError(f"variants: the weights take {needed / 1e9:.1f} GB, and a graph in one ONNX file at most "
+                         f"{MOST_BYTES / 1e9:.1f}; drop `variants`, or start from a smaller model")  # fmt: skip
+
+
+def _tokenizer_of(classifier: TextClassifier) -> Tokenizer:
+    """As transformers has it in memory, which may be more than its file says; it cuts texts where the model does."""
+    backend = getattr(classifier.tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        raise ModelError(f"variants: {type(classifier.tokenizer).__name__} is a tokenizer in Python, which cannot run without "
+                         "transformers; drop `variants`, or give the model a fast tokenizer (tokenizer.json)")  # fmt: skip
+    tokenizer = Tokenizer.from_str(backend.to_str())
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(classifier.max_tokens, direction=classifier.tokenizer.truncation_side)
+    return tokenizer
+
+
+def _forget_origins(graph: Any) -> None:
+    """The exporter notes from which line of which file on this machine each node comes."""
+    parts = [graph, graph.graph, *graph.functions]
+    for part in (graph.graph, *graph.functions):
+        parts += [*part.node, *part.value_info]
+    parts += [*graph.graph.input, *graph.graph.output, *graph.graph.initializer]
+    for part in parts:
+        del part.metadata_props[:]
+        part.doc_string = ""
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Neither torchvision, which is not needed, nor an optional step of quantization is worth a line."""
+    loggers = [logging.getLogger(), logging.getLogger("torch.onnx._internal.exporter._registration")]
+    for logger in loggers:
+        logger.addFilter(_is_worth_a_line)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, of its own calls
+            yield
+    finally:
+        for logger in loggers:
+            logger.removeFilter(_is_worth_a_line)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    said = record.getMessage()
+    return "torchvision is not installed" not in said and "run pre-processing before quantization" not in said

@@ -1,0 +1,29 @@
+"""How long models take for one request, measured in turn, so that a busy machine slows all alike."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from models.contracts import Percentiles
+
+TEXTS, WARMUP = 40, 5
+
+Answer = Callable[[str], object]
+
+
+def time_in_turn(models: Mapping[str, Answer], texts: Sequence[str]) -> dict[str, Percentiles]:
+    """Milliseconds for one text, of each model on the same texts."""
+    times: dict[str, list[float]] = {name: [] for name in models}
+    for number, text in enumerate((list(texts) * TEXTS)[: TEXTS + WARMUP]):
+        for name, answer in models.items():
+            began = time.perf_counter()
+            answer(text)
+            if number >= WARMUP:
+                times[name].append(1000 * (time.perf_counter() - began))
+    return {name: _percentiles(spent) for name, spent in times.items()}
+
+
+def _percentiles(values: list[float]) -> Percentiles:
+    p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))
+    return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))

@@ -1,0 +1,174 @@
+"""The ONNX variants of a classifier answer as it does, without torch."""
+
+import json
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from errors import ModelError
+from models import onnx_classifier, onnx_export
+from models.adapter import Examples
+from models.contracts import ModelKind
+from models.onnx_classifier import OnnxClassifier
+from models.onnx_export import export_variants
+from models.sections import Lora, Training
+from models.text_classification import TextClassifier
+from tests.tiny import sentences, tiny_model
+
+KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=8, seed=1)
+BOTH = ("onnx", "onnx-int8")
+TEXTS = [*sentences(60, start=900)["text"], "good", "the film was very very very good and not dull at all was it"]
+
+
+def ignore(rows: int) -> None:
+    pass
+
+
+def learned(folder: Path, kind: str = "bert", **changes: object) -> TextClassifier:
+    model = TextClassifier.load(tiny_model(folder / "base", kind), KIND, new_head=True)
+    train, validation = (
+        Examples(r["text"].tolist(), r["label"].tolist()) for r in (sentences(160), sentences(40, start=160))
+    )
+    settings = Training.model_validate({"epochs": 6, "learning_rate": 0.005, "threads": 1, **changes})
+    model.fine_tune(train, validation, training=settings, seed=1, work=folder / "work", advance=ignore)
+    return model
+
+
+@dataclass(frozen=True)
+class Exported:
+    model: TextClassifier
+    folder: Path
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        return self.model.predict(TEXTS, advance=ignore).numbers
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    folder = tmp_path_factory.mktemp("exported")
+    model = learned(folder)
+    export_variants(model, BOTH, folder / "onnx")
+    return Exported(model, folder / "onnx")
+
+
+def test_probabilities_are_those_of_the_full_weights_for_texts_of_any_length(exported: Exported) -> None:
+    full = exported.probabilities
+    assert 0.2 < (full.argmax(1) == 0).mean() < 0.8  # or any graph would agree
+    assert np.allclose(OnnxClassifier.load(exported.folder).predict(TEXTS), full, atol=1e-5)
+
+
+def test_the_int8_graph_is_smaller_and_answers_the_same_within_its_rounding(exported: Exported) -> None:
+    full, found = exported.probabilities, OnnxClassifier.load(exported.folder, "onnx-int8").predict(TEXTS)
+    assert 0 < np.abs(found - full).max() < 0.1
+    assert (found.argmax(1) == full.argmax(1)).mean() > 0.95
+    sizes = [(exported.folder / name).stat().st_size for name in ("model-int8.onnx", "model.onnx")]
+    assert sizes[0] < sizes[1]
+
+
+def test_the_graph_has_two_inputs_so_that_padding_changes_nothing(exported: Exported) -> None:
+    reader = OnnxClassifier.load(exported.folder)
+    texts = ["the film was bad", "good"]
+    tokens = [reader.tokenizer.encode(text).ids for text in texts]
+    longest = max(map(len, tokens))
+    padded = np.array([[*ids, *[0] * (longest - len(ids))] for ids in tokens], np.int64)
+    mask = np.array([[1] * len(ids) + [0] * (longest - len(ids)) for ids in tokens], np.int64)
+    together = reader.session.run(None, {"input_ids": padded, "attention_mask": mask})[0]
+    assert np.allclose(together, reader.predict(texts), atol=1e-5)
+    unmasked = reader.session.run(None, {"input_ids": padded, "attention_mask": np.ones_like(mask)})[0]
+    assert not np.allclose(unmasked, together, atol=1e-5)
+
+
+def test_an_answer_does_not_depend_on_its_neighbours(exported: Exported) -> None:
+    reader = OnnxClassifier.load(exported.folder, "onnx-int8")
+    assert np.array_equal(reader.predict(TEXTS)[:5], reader.predict(TEXTS[:5]))
+    assert reader.predict([]).shape == (0, 2)
+
+
+WITHOUT_TORCH = """
+import json, sys
+sys.modules["torch"] = sys.modules["transformers"] = None
+try:
+    import torch
+except ImportError:
+    pass
+else:
+    raise SystemExit("torch can be imported, so that nothing is shown")
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from onnx_classifier import OnnxClassifier
+texts = json.loads(sys.stdin.read())
+print(json.dumps([OnnxClassifier.load(Path(sys.argv[2]), name).answer(texts) for name in ("onnx", "onnx-int8")]))
+assert not {"torch", "transformers", "models", "errors", "pydantic"} & {n for n, m in sys.modules.items() if m}
+"""
+
+
+def test_the_one_file_classifies_in_a_process_that_can_import_neither_torch_nor_upkeep(
+    exported: Exported, tmp_path: Path
+) -> None:
+    shutil.copy(onnx_classifier.__file__, tmp_path / "onnx_classifier.py")
+    command = [sys.executable, "-I", "-c", WITHOUT_TORCH, str(tmp_path), str(exported.folder)]
+    done = subprocess.run(command, input=json.dumps(TEXTS), capture_output=True, text=True, timeout=120, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    full = [KIND.labels[label] for label in exported.probabilities.argmax(1)]
+    plain, rounded = json.loads(done.stdout)
+    assert plain == full
+    assert np.mean([a == b for a, b in zip(rounded, full, strict=True)]) > 0.95
+
+
+def test_the_files_say_nothing_of_the_machine_that_wrote_them(exported: Exported) -> None:
+    for path in exported.folder.iterdir():
+        found = path.read_bytes()
+        for trace in (b"site-packages", str(Path(onnx_export.__file__).parent).encode(), b".py"):
+            assert trace not in found
+
+
+def test_the_same_weights_give_the_same_bytes(exported: Exported, tmp_path: Path) -> None:
+    export_variants(exported.model, ["onnx-int8"], tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["classifier.json", "model-int8.onnx", "tokenizer.json"]
+    for path in tmp_path.iterdir():
+        assert path.read_bytes() == (exported.folder / path.name).read_bytes()
+
+
+def test_weights_that_one_file_cannot_hold_are_refused(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(onnx_export, "MOST_BYTES", 1000)
+    with pytest.raises(ModelError, match="a graph in one ONNX file at most"):
+        export_variants(exported.model, ["onnx"], tmp_path)
+
+
+def test_a_label_that_was_never_trained_is_never_answered(tmp_path: Path) -> None:
+    model = learned(tmp_path, epochs=0.1)
+    model.save(tmp_path / "two")
+    grown = TextClassifier.load(
+        tmp_path / "two", KIND.model_copy(update={"labels": (*KIND.labels, "new")}), new_head=False
+    )
+    export_variants(grown, ["onnx"], tmp_path / "onnx")
+    found = OnnxClassifier.load(tmp_path / "onnx").predict(TEXTS)
+    assert (found[:, 2] == 0).all()
+    assert np.allclose(found, grown.predict(TEXTS, advance=ignore).numbers, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> None:
+    kind = KIND.model_copy(update={"labels": ("film", "plot", "praise"), "truth": "labels"})
+    model = TextClassifier.load(tiny_model(tmp_path / "base"), kind, new_head=True)
+    export_variants(model, ["onnx"], tmp_path / "onnx")
+    reader, full = OnnxClassifier.load(tmp_path / "onnx"), model.predict(TEXTS, advance=ignore).numbers
+    assert np.allclose(reader.predict(TEXTS), full, atol=1e-5)
+    said = ["|".join(label for label, p in zip(kind.labels, row, strict=True) if p >= 0.5) or "[]" for row in full]
+    assert reader.answer(TEXTS) == said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["distilbert", "gpt2", "lora"])
+def test_other_architectures_and_merged_adapters_can_be_exported_too(kind: str, tmp_path: Path) -> None:
+    model = learned(tmp_path, method="lora", lora=Lora(rank=2)) if kind == "lora" else learned(tmp_path, kind)
+    export_variants(model, BOTH, tmp_path / "onnx")
+    full = model.predict(TEXTS, advance=ignore).numbers
+    assert np.allclose(OnnxClassifier.load(tmp_path / "onnx").predict(TEXTS), full, atol=1e-5)
+    assert np.abs(OnnxClassifier.load(tmp_path / "onnx", "onnx-int8").predict(TEXTS) - full).max() < 0.1

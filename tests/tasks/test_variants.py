@@ -1,0 +1,119 @@
+"""Variants in the store: made once, beside the weights, measured by their own files, and let go with them."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from errors import CorruptObject, UnsignedRelease
+from infra.object_store import ObjectStore
+from models.contracts import Candidate, FileEntry
+from models.text_classification import TextClassifier
+from tasks.optimization.onnx import make_variants
+from tasks.registry.audit import audit
+from tasks.registry.checks import pull
+from tasks.registry.versions import weights_of
+from tasks.security.signing import verify_folder
+from tasks.variants import Full, check_variants, largest_gap, same_answers
+from tests.releases import KIND, flip, released, stored_candidate
+from tests.tasks.security.conftest import new_keys
+from tests.tiny import sentences
+
+TEXTS = sentences(50)["text"].tolist()
+
+
+@pytest.fixture
+def base(store: ObjectStore, tmp_path: Path) -> Candidate:
+    return stored_candidate(store, tmp_path / "model")
+
+
+@pytest.fixture
+def made(base: Candidate, store: ObjectStore) -> Candidate:
+    return make_variants.fn(base, wanted=("onnx", "onnx-int8"), kind=KIND, store=store)
+
+
+def full_of(made: Candidate, store: ObjectStore) -> Full:
+    folder = store.get_folder(made.prefix, made.files)
+    model = TextClassifier.load(folder, KIND, new_head=False)
+    return Full(model, made.weights, model.predict(TEXTS, advance=lambda _: None).numbers)
+
+
+def test_they_are_files_of_the_candidate_whose_weights_stay_as_they_were(
+    base: Candidate, made: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    paths = {file.path for file in made.files} - {file.path for file in base.files}
+    assert paths == {f"onnx/{n}" for n in ("classifier.json", "model-int8.onnx", "model.onnx", "tokenizer.json")}
+    assert set(base.files) < set(made.files)
+    assert made.prefix != base.prefix
+    assert [(v.name, v.path) for v in made.variants] == [
+        ("onnx", "onnx/model.onnx"),
+        ("onnx-int8", "onnx/model-int8.onnx"),
+    ]
+    before = store.list_keys("")
+    assert make_variants.fn(base, wanted=("onnx", "onnx-int8"), kind=KIND, store=store) == made
+    assert make_variants.fn(base, wanted=(), kind=KIND, store=store) == base
+    assert store.list_keys("") == before
+
+    found = check_variants(made.variants, full_of(made, store), TEXTS, kind=KIND, store=store)
+    assert [check.variant for check in found] == ["onnx", "onnx-int8"]
+    assert found[0].agreement.value == 1
+    assert found[0].agreement.n == len(TEXTS)
+    assert 0 < found[0].largest_gap < 1e-5 < found[1].largest_gap < 0.1
+    assert all(check.variant_ms.p50 > 0 and check.full_ms.n == 40 for check in found)
+
+    manifest = released(made, store)
+    assert paths < {file.path for file in manifest.files}
+    assert "onnx/model.onnx" not in {file.path for file in weights_of(manifest, store=store).files}
+
+
+def test_a_changed_byte_of_a_variant_breaks_the_signature_and_is_found_by_the_audit(
+    base: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    graph = b"stands for a graph"
+    store.put_bytes(base.prefix + "onnx/model.onnx", graph)
+    entry = FileEntry(path="onnx/model.onnx", sha256=hashlib.sha256(graph).hexdigest(), bytes=len(graph))
+    store.release_keys = new_keys(tmp_path / "keys")
+    manifest = released(base.model_copy(update={"files": (*base.files, entry)}), store)
+    pull(manifest, tmp_path / "pulled", store=store)
+    assert (tmp_path / "pulled" / "onnx" / "model.onnx").read_bytes() == graph
+    assert verify_folder(tmp_path / "pulled", store.release_keys)
+    (tmp_path / "pulled" / "onnx" / "model.onnx").write_bytes(b"stands for a grapf")
+    with pytest.raises(UnsignedRelease, match=r"onnx/model\.onnx"):
+        verify_folder(tmp_path / "pulled", store.release_keys)
+    looked = partial(audit, (), alias="champion", deep=True, store=store)
+    assert not [misfit for misfit in looked().misfits if "onnx" in misfit.uri]
+    flip(store, store.keys.version(manifest.version) + "onnx/model.onnx")
+    assert [misfit.problem for misfit in looked().misfits if misfit.uri.endswith("onnx/model.onnx")]
+    with pytest.raises(CorruptObject, match=r"onnx/model\.onnx"):
+        pull(manifest, tmp_path / "again", store=store)
+
+
+def test_a_graph_that_answers_otherwise_is_found_out(base: Candidate, store: ObjectStore) -> None:
+    made = make_variants.fn(base, wanted=("onnx",), kind=KIND, store=store)
+    full = full_of(made, store)
+    turned = Full(full.model, full.weights, full.numbers[:, ::-1])
+    check = check_variants(made.variants, turned, TEXTS, kind=KIND, store=store)[0]
+    assert check.agreement.value == 0
+    assert check.largest_gap > 0.01
+
+
+def test_where_no_variant_is_asked_for_nothing_is_loaded(base: Candidate, store: ObjectStore) -> None:
+    nothing = Full(None, base.weights, np.zeros((0, 2), np.float32))  # type: ignore[arg-type]
+    assert check_variants((), nothing, [], kind=KIND, store=store) == ()
+
+
+def test_answers_without_numbers_agree_with_nothing() -> None:
+    sure, none = np.array([[0.9, 0.1]], np.float32), np.array([[np.nan, np.nan]], np.float32)
+    assert same_answers(sure, sure, KIND).all()
+    assert not same_answers(sure, none, KIND).any()
+    assert not same_answers(none, none, KIND).any()
+    assert largest_gap(sure, none) == 1
+
+
+def test_rows_with_several_labels_agree_where_all_their_labels_do() -> None:
+    kind = KIND.model_copy(update={"truth": "labels"})
+    first = np.array([[0.9, 0.6], [0.9, 0.6]], np.float32)
+    second = np.array([[0.6, 0.9], [0.9, 0.4]], np.float32)
+    assert same_answers(first, second, kind).tolist() == [True, False]
