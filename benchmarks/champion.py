@@ -19,7 +19,7 @@ from examples.sentiment.prepare import copy_model
 from infra.progress import bar
 from models.adapter import Examples
 from models.contracts import ModelKind
-from models.sections import Training
+from models.recipe import Training
 from models.text_classification import TextClassifier
 
 KIND = ModelKind(task="text-classification", labels=LABELS, max_tokens=64, seed=SEED)

@@ -18,7 +18,8 @@ from benchmarks.corpus import LABELS, SEED
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import EvidentlyVerdict, Reference, Scored
-from models.sections import Drift, Training
+from models.recipe import Training
+from models.sections import Drift
 from models.spec import parse_spec
 from tasks import drift
 from tasks.evidently_report import EvidentlyReport

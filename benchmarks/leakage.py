@@ -15,8 +15,8 @@ from benchmarks.results import Bar, Findings, Options, Table, main, share
 from benchmarks.scratch import scratch_store
 from infra.object_store import ObjectStore
 from models.contracts import Table as Stored
+from models.recipe import Training
 from models.rows import Split, content_digest, split_of
-from models.sections import Training
 from tasks.dataset import LEAK_SIMILARITY, build_training_set, save_table
 from tasks.metrics.leaks import MIN_WORDS, words
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from transformers.utils import logging
 
+from models.recipe import Training
 from models.rows import Split, content_digest, split_of
-from models.sections import Training
 
 logging.disable_progress_bar()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 from errors import ModelError
 from models.contracts import Budget, Cost, CurvePoint, ModelKind
-from models.sections import Training
+from models.recipe import Training
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from models.sections import Training
+from models.recipe import Training
 
 
 class BalancedLoss:

@@ -18,7 +18,7 @@ from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
 from models.outputs import columns_of
-from models.sections import Training
+from models.recipe import Training
 from models.threads import choose_threads
 from models.writing import IGNORED, logit_tokens, pad_left, token_losses, write
 

@@ -23,7 +23,7 @@ from models.hashed_words import hashed_words
 from models.hosted_tuning import Tuning
 from models.hosting import Hosted, Pinned, read_pinned, write_pinned
 from models.outputs import columns_of
-from models.sections import Training
+from models.recipe import Training
 
 CHAT, EMBEDDINGS = "/chat/completions", "/embeddings"
 EMBEDDED_AT_ONCE = 64

@@ -15,7 +15,7 @@ from models.api import Api
 from models.contracts import Budget, Cost, Stopped
 from models.hosting import Pinned
 from models.metering import Meter
-from models.sections import Training
+from models.recipe import Training
 
 FILES, JOBS = "/files", "/fine_tuning/jobs"
 POLL_SECONDS = 20.0

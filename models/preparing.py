@@ -9,7 +9,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
 
 from errors import MissingExtra, ModelError
-from models.sections import Training
+from models.recipe import Training
 
 EMBEDDING_NAMES = ("embed", "wte", "wpe")
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
@@ -76,7 +76,7 @@ def with_lora(model: Any, training: Training, *, task: str) -> Any:
         from peft import LoraConfig, get_peft_model
     except ImportError as problem:
         raise MissingExtra("training.method: lora needs peft: pip install 'llm-upkeep[lora]'") from problem
-    from models.sections import Lora
+    from models.recipe import Lora
 
     lora = training.lora or Lora()
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)

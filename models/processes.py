@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from errors import ModelError, OverBudget
 from models.adapter import Advance, Examples, KeyRing, Trained, load_model
 from models.contracts import Budget, ModelKind, Record, Stopped
-from models.sections import Training
+from models.recipe import Training
 
 ADVANCED = "advanced "
 """Begins a line on the first process' stdout: how much was done since the last."""

@@ -12,7 +12,7 @@ from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
-from models.sections import Training
+from models.recipe import Training
 from models.threads import choose_threads
 from models.writing import IGNORED, logit_tokens, token_losses, write
 

@@ -20,6 +20,7 @@ from models.generation import Generation
 from models.judging import Evaluation
 from models.measures import WRITING, Task
 from models.part import Part
+from models.recipe import Training
 from models.sections import (
     Columns,
     Data,
@@ -29,7 +30,6 @@ from models.sections import (
     ReleasePolicy,
     Schedule,
     Storage,
-    Training,
     Validation,
     Windowing,
 )

@@ -15,7 +15,7 @@ from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.label_sets import membership
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
-from models.sections import Training
+from models.recipe import Training
 from models.threads import choose_threads
 
 SEVERAL = "multi_label_classification"

@@ -25,7 +25,7 @@ from models.contracts import Budget, Cost, CurvePoint, Stopped
 from models.metering import Meter
 from models.pausing import CapReached, PausableTrainer, StopAtCap
 from models.preparing import prepare, with_lora
-from models.sections import Training
+from models.recipe import Training
 from models.threads import choose_threads
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from infra.object_store import ObjectStore
 from models.contracts import Reference, Table
-from models.sections import Training
+from models.recipe import Training
 
 if TYPE_CHECKING:
     import pyarrow as pa

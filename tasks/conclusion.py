@@ -30,7 +30,7 @@ from models.contracts import (
     Verdict,
     Window,
 )
-from models.sections import Training
+from models.recipe import Training
 from tasks import formats
 from tasks.formats import value, words
 

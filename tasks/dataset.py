@@ -13,8 +13,8 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LeakReport, Reference, Table, TrainingSet
+from models.recipe import Training
 from models.rows import Split, split_of
-from models.sections import Training
 from tasks.tables import compares
 
 if TYPE_CHECKING:

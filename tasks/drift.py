@@ -18,7 +18,8 @@ from errors import DataError
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Artifact, DriftReport, DriftSignal, ModelKind, Reference, Scored, TellingWord, UnlikeRow
-from models.sections import Drift, Training
+from models.recipe import Training
+from models.sections import Drift
 from tasks.comparable import comparable_rows, trained_texts
 from tasks.evidently_report import shown, write_evidently
 from tasks.metrics.unlike import most_unlike

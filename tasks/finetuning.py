@@ -21,7 +21,8 @@ from models.contracts import Budget, Candidate, Cost, FileEntry, ModelKind, Tabl
 from models.hosting import HOSTED_FILE, Pinned, read_pinned
 from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
 from models.processes import Request, train_model
-from models.sections import ModelSource, Training
+from models.recipe import Training
+from models.sections import ModelSource
 
 OURS = {MANIFEST, SIGNATURE}
 """What a version that was pulled has beside the model's own files."""

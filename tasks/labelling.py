@@ -17,8 +17,9 @@ from infra.files import partial
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LabelRequest, ModelKind, Observation, Release, Table
+from models.recipe import Training
 from models.rows import META, SLICE, Chosen, Split, split_of
-from models.sections import Policy, Training
+from models.sections import Policy
 from tasks.label_sheets import write_csv, write_jsonl
 from tasks.metrics.drawing import draw_in_proportion
 from tasks.metrics.labels import power_of_a_loss, power_of_labels

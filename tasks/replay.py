@@ -19,7 +19,8 @@ from models.contracts import (
     RetrainDecision,
     RunReport,
 )
-from models.sections import Drift, Training
+from models.recipe import Training
+from models.sections import Drift
 from models.spec import ModelSpec
 from tasks.budget import Levels, spend_levels
 from tasks.conclusion import NOT_TRAINED, not_trained, require_enough_rows, stop_at_cap

@@ -17,7 +17,7 @@ from models.contracts import (
     RunReport,
     Stopped,
 )
-from models.sections import Training
+from models.recipe import Training
 
 
 class Left(Record):

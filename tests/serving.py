@@ -15,7 +15,7 @@ from models.adapter import Examples
 from models.causal_lm import CausalLM
 from models.contracts import ModelKind
 from models.generation import Generation
-from models.sections import Training
+from models.recipe import Training
 from tests.tiny import stories, tiny_writer
 
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"

@@ -16,7 +16,7 @@ from errors import DataError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.plain_files import refuse_unsafe
-from models.sections import Training
+from models.recipe import Training
 
 SIDE, AT_ONCE = 8, 256
 SHADES = "abcdefghijklmnopq"

@@ -16,7 +16,7 @@ from models.causal_lm import CausalLM
 from models.contracts import BootstrapReport, Outcome, RunReport
 from models.judges import ApiJudge, Pair
 from models.judging import JudgeApi
-from models.sections import Training
+from models.recipe import Training
 from models.spec import parse_spec
 from tests.apis import Answer, Asked, completion, faulty_api
 from tests.flows.conftest import Home

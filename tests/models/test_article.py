@@ -12,7 +12,7 @@ from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 from models.adapter import Examples, adapter_for
 from models.contracts import ModelKind
 from models.generation import Generation
-from models.sections import Training
+from models.recipe import Training
 from models.text_classification import TextClassifier
 from tests.tiny import sentences, tiny_writer
 

@@ -15,7 +15,7 @@ from models.adapter import Examples
 from models.balancing import BalancedDecisions, BalancedLoss, class_weights, decision_weights, draw_evenly
 from models.contracts import ModelKind
 from models.label_sets import membership, written
-from models.sections import Training
+from models.recipe import Training
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
 from tests.tiny import sentences, tiny_model

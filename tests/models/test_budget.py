@@ -13,7 +13,7 @@ from models import metering
 from models.adapter import Advance, Examples, Trained
 from models.contracts import Budget, ModelKind, Stopped
 from models.metering import Meter
-from models.sections import Training
+from models.recipe import Training
 from models.text_classification import TextClassifier
 from models.training import last_valid_checkpoint
 from tests.tiny import sentences, tiny_model

@@ -6,7 +6,7 @@ import numpy as np
 
 from models.adapter import Examples
 from models.contracts import ModelKind
-from models.sections import Training
+from models.recipe import Training
 from models.text_classification import TextClassifier
 
 LABELS = ("差评", "好评")

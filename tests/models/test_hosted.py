@@ -23,7 +23,7 @@ from models.hashed_words import WIDTH, hashed_words
 from models.hosted import HostedModel, pin
 from models.hosting import HOSTED_FILE, read_pinned
 from models.outputs import columns_of
-from models.sections import Training
+from models.recipe import Training
 from models.spec import ModelSpec, parse_spec
 from tests.apis import KEY, Answer, Asked, Decide, FaultyApi, completion, faulty_api
 

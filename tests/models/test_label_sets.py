@@ -12,7 +12,7 @@ from errors import ModelError, SpecError
 from models.adapter import Examples
 from models.contracts import ModelKind
 from models.label_sets import UnknownLabel, membership, read_labels, written
-from models.sections import Training
+from models.recipe import Training
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
 from tests.tiny import tiny_model, topics

@@ -16,7 +16,7 @@ from models.adapter import Examples
 from models.contracts import ModelKind
 from models.onnx_classifier import OnnxClassifier
 from models.onnx_export import export_variants
-from models.sections import Lora, Training
+from models.recipe import Lora, Training
 from models.text_classification import TextClassifier
 from tests.tiny import sentences, tiny_model
 

@@ -16,7 +16,7 @@ from errors import ModelError, OverBudget
 from models.adapter import Examples
 from models.contracts import Budget, ModelKind
 from models.processes import Request, train_model
-from models.sections import Training
+from models.recipe import Training
 from models.text_classification import TextClassifier
 from tests.tiny import sentences, tiny_model
 

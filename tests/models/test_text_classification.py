@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from errors import ModelError
 from models.adapter import Examples
 from models.contracts import ModelKind
-from models.sections import Lora, Training
+from models.recipe import Lora, Training
 from models.text_classification import TextClassifier
 from models.training import last_valid_checkpoint
 from tests.tiny import sentences, tiny_model

@@ -14,7 +14,7 @@ from models.adapter import Examples, adapter_for
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TOKENS, columns_of
-from models.sections import Lora, Training
+from models.recipe import Lora, Training
 from tests.tiny import stories, tiny_writer
 
 TEXTS = ModelKind(task="causal-lm", labels=(), max_tokens=32, seed=1, truth="text")

@@ -5,8 +5,8 @@ import pytest
 
 from infra.object_store import ObjectStore
 from models.contracts import Reference
+from models.recipe import Training
 from models.rows import Split, content_digest, split_of
-from models.sections import Training
 from tasks.comparable import _trains, comparable_rows, trained_texts
 from tests.tiny import kept_table, sentences
 

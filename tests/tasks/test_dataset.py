@@ -5,8 +5,8 @@ import pytest
 
 from infra.object_store import ObjectStore
 from models.contracts import Reference, Table, TrainingSet
+from models.recipe import Training
 from models.rows import Split, content_digest, split_of
-from models.sections import Training
 from tasks import dataset
 from tasks.dataset import build_training_set, freeze_reference, take_baseline
 from tests.tiny import kept_table, sentences

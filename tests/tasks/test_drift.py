@@ -9,7 +9,8 @@ from errors import DataError
 from infra.object_store import ObjectStore
 from models.adapter import Predictions
 from models.contracts import Artifact, DriftReport, ModelKind, Reference, Scored, Scores
-from models.sections import Drift, Training
+from models.recipe import Training
+from models.sections import Drift
 from tasks.drift import detect_drift
 from tasks.score_files import write_scores
 from tests.tiny import kept_table, sentences

@@ -27,8 +27,9 @@ from models.contracts import (
     ValidationReport,
     Window,
 )  # fmt: skip
+from models.recipe import Training
 from models.rows import Split, split_of
-from models.sections import Policy, Training
+from models.sections import Policy
 from tasks.label_sheets import guarded, read_filled, unguarded
 from tasks.labelling import request_labels
 from tasks.metrics.drawing import draw_in_proportion

@@ -1,5 +1,6 @@
 from models.contracts import Budget, Cursor, HistoryEntry, RetrainDecision, Stopped, Window
-from models.sections import Policy, Training
+from models.recipe import Training
+from models.sections import Policy
 from tasks.conclusion import stop_at_cap
 from tasks.events import events_of
 from tasks.limits import what_forbids_training
