@@ -1,8 +1,8 @@
 """Fine-tuning with the Hugging Face Trainer, with what was measured to be fast on the device at hand.
 
 On a CPU with bf16 units: batches of like lengths, bf16 autocast with attention in fp32 (the bf16 backward is
-four times slower), no attention dropout (it takes SDPA off its fast path), frozen word embeddings. Together
-about eight times a plain padded Trainer run. See docs/performance.md.
+four times slower), no attention dropout (it takes SDPA off its fast path), frozen word embeddings. What that saves
+is measured by `python -m benchmarks.recipe`: docs/performance.md.
 """
 
 import json
