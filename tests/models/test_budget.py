@@ -50,6 +50,8 @@ class Patient:
             try:
                 return self.train(Budget(cap=spent + seconds / 60, limit=LIMIT))
             except OverBudget as problem:
+                if self.stops and self.stops[-1].step == problem.stopped.step:
+                    seconds *= 2  # too busy a machine for a step in that time
                 self.stops.append(problem.stopped)
                 spent = problem.stopped.minutes
 
