@@ -110,8 +110,8 @@ def _read(path: Path, column: str, rows: "NDArray[np.int64] | None") -> "NDArray
 
 
 def _mapped(path: Path) -> "pa.ipc.RecordBatchFileReader":
-    """For some rows: the pages of others are never read, since the kernel is told not to read ahead. A third of the
-    time of reading all, most of which was to have so much memory."""
+    """For some rows: the pages of others are never read, since the kernel is told not to read ahead, and nothing
+    is copied but these rows."""
     with path.open("rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     mapped.madvise(mmap.MADV_RANDOM)

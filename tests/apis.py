@@ -95,3 +95,17 @@ def faulty_api(decide: Decide) -> Iterator[FaultyApi]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+Serve = Callable[[Decide], FaultyApi]
+"""Starts one; the fixture `serve` stops them all."""
+
+JUDGES_PROMPT = '{"text": "{text}", "reference": "{reference}", "a": "{a}", "b": "{b}"}'
+
+
+def by_reference(asked: Asked) -> Answer:
+    """A judge that knows what is right; asked by `JUDGES_PROMPT`."""
+    if asked.text == "Hello.":
+        return completion("Hello.")
+    shown = json.loads(asked.text)
+    return completion("[[A]]" if shown["a"] == shown["reference"] else "[[B]]")

@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ os.environ.update(HF_HUB_OFFLINE="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two torch threads on a busy machine cost eight times one
 
 from infra.object_store import ObjectStore, connect
+from tests.apis import Serve, faulty_api
 
 settings.register_profile("busy cores", deadline=None)
 settings.load_profile("busy cores")
@@ -61,3 +63,13 @@ def prefect_server() -> Iterator[None]:
         temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
     ):
         yield
+
+
+@pytest.fixture
+def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Serve]:
+    """Servers that answer as told, and clients that do not wait long for them."""
+    from models import api
+
+    monkeypatch.setattr(api, "FIRST_WAIT", 0.01)
+    with ExitStack() as servers:
+        yield lambda decide: servers.enter_context(faulty_api(decide))

@@ -4,8 +4,6 @@ import math
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +23,19 @@ from models.hosting import HOSTED_FILE, read_pinned
 from models.outputs import columns_of
 from models.recipe import Training
 from models.spec import ModelSpec, parse_spec
-from tests.apis import KEY, Answer, Asked, Decide, FaultyApi, completion, faulty_api
+from tests.apis import KEY, Answer, Asked, Decide, Serve, completion
 
 SPEC: dict[str, Any] = {
     "name": "m", "task": "translation", "model": {"hosted": {"url": "https://api.example.com/v1", "model": "a-2026"}},
     "data": {"sources": ["d.csv"]}, "columns": {"text": "text", "label": "label"},
 }  # fmt: skip
 KEYS = ApiKeys(SecretStr(KEY))
-Serve = Callable[[Decide], FaultyApi]
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(hosted_tuning, "POLL_SECONDS", 0.01)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with ExitStack() as servers:
-        yield lambda decide: servers.enter_context(faulty_api(decide))
 
 
 def kind_at(url: str, **hosted: Any) -> ModelKind:

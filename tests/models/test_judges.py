@@ -1,8 +1,6 @@
 """Judges at work, against a server whose answers are known, and a reward model that learned what it likes."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,45 +9,23 @@ from pydantic import SecretStr
 
 from errors import ModelError
 from infra.api_keys import ApiKeys
-from models import api
 from models.generation import Generation
 from models.judges import ApiJudge, Pair, RewardJudge
 from models.judging import JudgeApi
-from tests.apis import KEY, Answer, Asked, Decide, FaultyApi, completion, faulty_api
+from tests.apis import JUDGES_PROMPT, KEY, Answer, Asked, Decide, Serve, by_reference, completion
 from tests.readers import praising_reader
 
-Serve = Callable[[Decide], FaultyApi]
-PROMPT = '{"text": "{text}", "reference": "{reference}", "a": "{a}", "b": "{b}"}'
 PAIRS = [Pair(f"text {i}", f"right {i}", f"right {i}" if i % 2 else "wrong", "bad" if i % 2 else f"right {i}")
          for i in range(20)]  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "FIRST_WAIT", 0.01)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with ExitStack() as servers:
-        yield lambda decide: servers.enter_context(faulty_api(decide))
-
-
 def judge_at(url: str, **how: Any) -> ApiJudge:
-    judge = JudgeApi(url=url, model="big", prompt=PROMPT, retries=1, timeout=5, **how)
+    judge = JudgeApi(url=url, model="big", prompt=JUDGES_PROMPT, retries=1, timeout=5, **how)
     return ApiJudge(judge, "translation", keys=ApiKeys(SecretStr(KEY)), own_url=url)
 
 
 def ignore(_: int) -> None:
     pass
-
-
-def by_reference(asked: Asked) -> Answer:
-    """Knows what is right."""
-    if asked.text == "Hello.":
-        return completion("Hello.")
-    shown = json.loads(asked.text)
-    return completion("[[A]]" if shown["a"] == shown["reference"] else "[[B]]")
 
 
 def saying(what: str) -> Decide:

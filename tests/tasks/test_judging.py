@@ -1,9 +1,6 @@
 """Both models' answers before a judge: what it is paid for once, and what its verdicts make of a gate."""
 
-import json
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ import pytest
 
 from errors import ModelError, UnmeasuredMetric
 from infra.object_store import ObjectStore
-from models import api
 from models.adapter import Predictions
 from models.contracts import (
     Artifact,
@@ -36,32 +32,12 @@ from tasks.gates import judge as judge_gates
 from tasks.judgements import tell_judgement, with_judgement
 from tasks.judging import compare_answers, draw_rows
 from tasks.score_files import write_scores
-from tests.apis import Answer, Asked, Decide, FaultyApi, completion, faulty_api
+from tests.apis import JUDGES_PROMPT, Answer, Asked, Serve, by_reference, completion
 from tests.readers import MOODS, NOUNS, praising_reader
 from tests.tiny import kept_table, stories
 
 KIND = ModelKind(task="translation", labels=(), max_tokens=32, seed=3, truth="answer",
                  generation=Generation(max_new_tokens=6))  # fmt: skip
-PROMPT = '{"text": "{text}", "reference": "{reference}", "a": "{a}", "b": "{b}"}'
-Serve = Callable[[Decide], FaultyApi]
-
-
-@pytest.fixture(autouse=True)
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "FIRST_WAIT", 0.01)
-
-
-@pytest.fixture
-def serve() -> Iterator[Serve]:
-    with ExitStack() as servers:
-        yield lambda decide: servers.enter_context(faulty_api(decide))
-
-
-def by_reference(asked: Asked) -> Answer:
-    if asked.text == "Hello.":
-        return completion("Hello.")
-    shown = json.loads(asked.text)
-    return completion("[[A]]" if shown["a"] == shown["reference"] else "[[B]]")
 
 
 def always_a(_: Asked) -> Answer:
@@ -94,7 +70,7 @@ class Answered:
 
 
 def judge_at(url: str, **how: Any) -> Judge:
-    return Judge.model_validate({"api": {"url": url, "model": "big", "prompt": PROMPT, "retries": 0, **how}})
+    return Judge.model_validate({"api": {"url": url, "model": "big", "prompt": JUDGES_PROMPT, "retries": 0, **how}})
 
 
 def scorecard() -> Scorecard:
