@@ -19,12 +19,13 @@ from tasks.finetuning import adopt, fine_tune, import_source, pin_hosted
 from tasks.ingestion import ingest_window
 from tasks.instruments import import_instruments
 from tasks.limits import training_budget
+from tasks.lineage import trace_lineage
 from tasks.optimization.onnx import make_variants
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
 from tasks.reporting import write_report
-from tasks.runs import close_run, open_run, pinned, read_history, trace_lineage
+from tasks.runs import close_run, open_run, pinned, read_history
 from tasks.security.signing import require_signing_key
 from tasks.validation import validate_rows
 from tasks.variant_gate import require_agreement

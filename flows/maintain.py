@@ -10,6 +10,7 @@ from flows.look import Looked, Run, begun, look, read_window, report_on
 from flows.naming import run_name
 from flows.promote import publish_challenger, release_challenger
 from flows.retrain import try_to_improve
+from infra.flow_run import is_started_again
 from infra.workspace import open_workspace
 from models.contracts import Ended, Handled, Observation, RunReport, Stopped, TrainingSet
 from models.spec import ModelSpec, read_spec
@@ -25,7 +26,7 @@ from tasks.runs import close_run, find_handled
     description="Looks at what came in since the last run; holds, alerts, or releases a better model.",
 )
 def maintain(spec_path: Path, window: str | None = None, force: bool = False, dry_run: bool = False) -> Ended:
-    """One maintenance run.
+    """One maintenance run. Started again after its end, it ends at once.
 
     Args:
         spec_path: The model's spec, a YAML file on the worker's machine.
@@ -35,7 +36,7 @@ def maintain(spec_path: Path, window: str | None = None, force: bool = False, dr
         dry_run: Write nothing; stop at the decision.
     """
     spec = read_spec(spec_path)
-    handled = _find_handled(spec_path, spec, window) if window else None
+    handled = _find_handled(spec_path, spec, window)
     if handled:
         return Ended(report=handled, pages=None)
     with begun(spec_path, spec, force=force, dry_run=dry_run) as run:
@@ -47,7 +48,9 @@ def maintain(spec_path: Path, window: str | None = None, force: bool = False, dr
         return _finish(run, looked, _improve(run, looked, looked.seen, looked.training_set))
 
 
-def _find_handled(spec_path: Path, spec: ModelSpec, window: str) -> Handled | None:
+def _find_handled(spec_path: Path, spec: ModelSpec, window: str | None) -> Handled | None:
+    if not (window or is_started_again()):
+        return None
     with open_workspace(spec_path, spec) as work:
         return find_handled(window, model=spec.name, store=work.store)
 

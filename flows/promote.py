@@ -16,11 +16,12 @@ from models.spec import ModelSpec, read_spec
 from tasks.conclusion import measured_for_release
 from tasks.dataset import freeze_reference
 from tasks.events import emit_publication
+from tasks.lineage import trace_lineage
 from tasks.registry.aliases import move_alias, newest_entry, read_log, require_alias
-from tasks.registry.approvals import list_questions
+from tasks.registry.approvals import given_before, list_questions
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import list_versions, publish, read_version
-from tasks.runs import trace_lineage
+from tasks.runs import find_done
 
 
 def publish_challenger(
@@ -66,7 +67,7 @@ def promote(
     ratings: Path | None = None, force: bool = False,
 ) -> Release | ApprovalAnswer:  # fmt: skip
     """Approves or rejects. The answer is recorded first; whatever was killed after that is finished by asking again,
-    and asking again for what is done changes nothing.
+    and asking again for what is done changes nothing; nor does a run that is started again after its end.
 
     Args:
         spec_path: The model's spec, a YAML file on the worker.
@@ -80,9 +81,12 @@ def promote(
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)
+        if find_done(store=work.store):
+            return require_alias(spec.release.alias, store=work.store)
         finished = finish_move(current, store=work.store)
         if answer == "reject":
-            return reject(spec, version or _waiting(current, work.store), why=why, force=force, store=work.store)
+            target = version or given_before(store=work.store) or _waiting(current, work.store)
+            return reject(spec, target, why=why, force=force, store=work.store)
         if finished and version in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
         return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)

@@ -13,6 +13,7 @@ from infra.workspace import open_workspace
 from models.contracts import AliasEntry, Release
 from models.spec import read_spec
 from tasks.registry.aliases import newest_entry, read_log, require_alias
+from tasks.runs import find_done
 
 
 @flow(
@@ -22,7 +23,7 @@ from tasks.registry.aliases import newest_entry, read_log, require_alias
 )
 def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a person") -> Release:
     """The champion itself need not be readable. A rollback that was killed after it moved the alias is finished instead
-    of going back once more.
+    of going back once more; one that is started again after its end changes nothing.
 
     Args:
         spec_path: The model's spec, a YAML file on the worker.
@@ -32,6 +33,8 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)
+        if find_done(store=work.store):
+            return require_alias(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
         if to and to not in {entry.version for entry in read_log(spec.release.alias, store=work.store)}:

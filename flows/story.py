@@ -26,7 +26,7 @@ def tell(ended: Ended) -> list[str]:
     """Lines: what was seen, what was decided and why, what came of it, where to read on."""
     report = ended.report
     if isinstance(report, Handled):
-        return [f"=> run {report.run_id} has looked at this window: {report.headline}"]
+        return [f"=> done already by run {report.run_id}: {report.headline}"]
     lines = _bootstrap(report) if isinstance(report, BootstrapReport) else _run(report)
     lines.append(f"=> {report.headline}")
     if ended.pages:

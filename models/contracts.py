@@ -366,6 +366,8 @@ class RunStart(Record):
     cursor: Cursor
     champion: Release | None
     """The champion when the run began; None only while a model is bootstrapped."""
+    flow_run: str = ""
+    """The Prefect run that opened it."""
 
 
 # --- looking ------------------------------------------------------------------------------------------------
@@ -1016,6 +1018,8 @@ class ApprovalAnswer(Record):
     """What people's ratings showed; None where none were asked for and none were handed in."""
     ratings_sha256: tuple[str, ...]
     """Of the sheets behind that."""
+    flow_run: str = ""
+    """The Prefect run that gave it."""
 
 
 class Asked(Record):
@@ -1156,7 +1160,8 @@ class Pages(Record):
 
 
 class Handled(Record):
-    """What a run says of a window that an earlier run has looked at: nothing is done twice."""
+    """What a run says of a window that was looked at already, by an earlier run or by itself before it was started
+    again: nothing is done twice."""
 
     model: str
     window_digest: str
@@ -1202,3 +1207,5 @@ class HistoryEntry(Record):
     """What `quality` is of."""
     went_on: bool = False
     """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""
+    flow_runs: tuple[str, ...] = ()
+    """The Prefect runs that opened and closed it: started again, they find that they are done."""

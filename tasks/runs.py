@@ -5,38 +5,27 @@ same cursor and so the same stages, until the history holds its entry.
 """
 
 import contextlib
-import hashlib
-import json
-import os
 import secrets
-import subprocess
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, KeyTaken, MissingObject, ModelError, StoreError, UnmeasuredMetric
+from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from models.contracts import (
     AliasEntry,
-    Candidate,
     Cursor,
     Handled,
     HistoryEntry,
-    Lineage,
     Release,
     RunReport,
     RunStart,
-    TrainingSet,
-    Window,
 )
 from models.spec import ModelSpec
-
-PACKAGES = ("llm-upkeep", "torch", "transformers", "evidently", "prefect", "datasets", "pandas", "numpy")
 
 
 @task(name="open run", cache_policy=NO_CACHE)
@@ -59,6 +48,7 @@ def open_run(
         run_id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", kind=kind, model=spec.name,
         spec_digest=spec.digest, started_at=started, sequence=sequence, force=force,
         cursor=history[0].cursor if history else Cursor(), champion=champion,
+        flow_run=this_flow_run(),
     )  # fmt: skip
     store.put_bytes(store.keys.open_run, start.model_dump_json().encode())
     return start
@@ -90,6 +80,8 @@ def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
 def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     """Commits the run: one conditional write, after which its rows count as read. Closing it again does nothing."""
     key = store.keys.finished(entry.sequence)
+    opened = _interrupted(store)
+    entry = entry.model_copy(update={"flow_runs": _worked_for(entry.run_id, opened)})
     try:
         store.put_bytes(key, entry.model_dump_json(indent=1).encode(), if_absent=True)
     except KeyTaken as problem:
@@ -100,6 +92,12 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
                          "its result stands, this one's rows will be looked at again by the next run") from problem  # fmt: skip
     _drop_open(entry.run_id, store)
     return entry
+
+
+def _worked_for(run_id: str, opened: RunStart | None) -> tuple[str, ...]:
+    """The Prefect runs that opened and closed a run."""
+    opener = opened.flow_run if opened and opened.run_id == run_id else ""
+    return tuple(dict.fromkeys(filter(None, (opener, this_flow_run()))))
 
 
 def _drop_open(run_id: str, store: ObjectStore) -> None:
@@ -113,14 +111,26 @@ def forget_run(start: RunStart, *, store: ObjectStore) -> None:
     _drop_open(start.run_id, store)
 
 
-def find_handled(window_digest: str, *, model: str, store: ObjectStore) -> Handled | None:
-    """The run that has looked at a window, where one has."""
-    done = next(
-        (e for e in read_history(store=store) if e.kind == "maintain" and e.window_digest == window_digest), None
-    )
-    return (
-        Handled(model=model, window_digest=window_digest, run_id=done.run_id, headline=done.headline) if done else None
-    )
+def find_done(*, store: ObjectStore) -> HistoryEntry | None:
+    """What this Prefect run had finished before it was started again: its process died behind its last write, or was
+    only thought to be dead. There is nothing left to do; a rollback that began anew would go back once more."""
+    if not is_started_again():
+        return None
+    mine = this_flow_run()
+    return next((entry for entry in read_history(store=store) if mine in entry.flow_runs), None)
+
+
+def find_handled(window_digest: str | None, *, model: str, store: ObjectStore) -> Handled | None:
+    """The run that has looked at a window, where one has; or this one, where it was started again after its end."""
+    done = find_done(store=store) or _find_look(window_digest, store)
+    return Handled(
+        model=model, window_digest=done.window_digest, run_id=done.run_id, headline=done.headline
+    ) if done else None  # fmt: skip
+
+
+def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | None:
+    looks = (entry for entry in read_history(store=store) if entry.kind == "maintain")
+    return next((entry for entry in looks if entry.window_digest == window_digest), None)
 
 
 def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
@@ -158,35 +168,3 @@ def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> RunStart | No
     if start is None or start.kind not in {"promote", "rollback"} or start.run_id != current.run_id:
         return None
     return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start
-
-
-def trace_lineage(
-    spec: ModelSpec, start: RunStart, window: Window, training_set: TrainingSet, candidate: Candidate
-) -> Lineage:
-    """Where a version comes from, enough to make it again."""
-    parent = f"version {candidate.parent}" if candidate.parent else spec.model.described
-    return Lineage(
-        run_id=start.run_id, spec=json.dumps(spec.model_dump(mode="json")), spec_digest=spec.digest, source=parent,
-        window_digest=window.table.sha256, training_digest=_digest(training_set), recipe=candidate.recipe,
-        packages={name: version(name) for name in PACKAGES}, git_commit=_git_commit(), seed=spec.seed,
-    )  # fmt: skip
-
-
-def _digest(training_set: TrainingSet) -> str:
-    parts: Sequence[str] = (
-        training_set.train.sha256,
-        training_set.validation.sha256,
-        training_set.test.sha256,
-    )
-    return hashlib.sha256("".join(parts).encode()).hexdigest()
-
-
-def _git_commit() -> str:
-    """The commit of Upkeep's own checkout; 'unknown' where it is installed without one."""
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "LC_ALL": "C"})
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()

@@ -15,6 +15,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import KeyTaken, MissingObject, NotApproved
+from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
 from models.part import parse_period
@@ -111,7 +112,7 @@ def give_answer(
     answer = ApprovalAnswer(
         version=question.request.version, verdict=verdict, who=whoami(), at=now, why=why,
         request_sha256=question.request_sha256, forced=forced, rated=rated,
-        ratings_sha256=tuple(sheets),
+        ratings_sha256=tuple(sheets), flow_run=this_flow_run(),
     )  # fmt: skip
     try:
         store.put_bytes(store.keys.answer(answer.version), sealed(answer), if_absent=True)
@@ -121,6 +122,14 @@ def give_answer(
             raise refusal(question, now, store=store) from None
         return first
     return answer
+
+
+def given_before(*, store: ObjectStore) -> int | None:
+    """The version for which this Prefect run had answered before it was started again."""
+    if not is_started_again():
+        return None
+    answers = (question.answer for question in list_questions(store=store).values())
+    return next((answer.version for answer in answers if answer and answer.flow_run == this_flow_run()), None)
 
 
 def refusal(question: Question, now: datetime, *, store: ObjectStore) -> NotApproved:

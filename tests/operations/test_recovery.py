@@ -41,7 +41,7 @@ class Maintenance:
         """The run completes, with one release and one training; answers with what the training cost."""
         self.operated.until("the run completes", self.has_completed)
         history = json.loads(self.model.upkeep("history", "--json"))
-        assert [entry["outcome"] for entry in history] == ["released", "bootstrapped"]
+        assert [entry["outcome"] for entry in history] == ["released", "bootstrapped"], self.story()
         assert "all fit" in self.model.upkeep("audit")
         self.no_slot_is_taken()
         (cost,) = [attempt["candidate"]["cost"] for attempt in self.attempts()]
@@ -57,6 +57,12 @@ class Maintenance:
         """Crashed is not the end: an automation takes the run up."""
         state = self.operated.read(self.run).state
         return bool(state and state.is_completed())
+
+    def story(self) -> str:
+        """Every state that the run has been in, for a person who looks for why it went another way."""
+        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
+            states = client.read_flow_run_states(self.run)
+        return "\n".join([*(f"{s.timestamp:%H:%M:%S} {s.name}: {s.message}" for s in states), self.operated.logs()])
 
     def attempts(self) -> list[dict[str, dict[str, dict[str, object]]]]:
         found = (self.model.folder / ".upkeep/reports").glob("*/report.json")
