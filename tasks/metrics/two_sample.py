@@ -130,11 +130,14 @@ def _squared_distances(rows: Sample, others: Sample) -> Sample:
 
 
 def _root(kernel: Sample) -> Sample:
-    """Its Cholesky factor. Equal rows make it singular, and single precision left it as little as negative: the least that
-    mends this is added to its diagonal, which changes the kernel and no p-value's validity."""
+    """Its Cholesky factor; its diagonal is written over. Equal rows make it singular, and single precision left it as
+    little as negative: the least that mends this is added to its diagonal, which changes the kernel and no p-value's
+    validity."""
+    diagonal = kernel.diagonal().copy()
     for added in _ADDED:
+        np.fill_diagonal(kernel, diagonal + added)
         try:
-            return linalg.cholesky(kernel + added * np.eye(len(kernel)), lower=True)
+            return linalg.cholesky(kernel, lower=True)
         except linalg.LinAlgError:
             continue
     raise DataError(f"a kernel of {len(kernel)} rows is not positive definite, even with {_ADDED[-1]:g} on its diagonal; are "

@@ -14,11 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from tasks.metrics.descriptors import code_points, in_words, portions
+from tasks.metrics.descriptors import code_points, in_words, portions, text_of
 
 _UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _RUN, _BEGINS_RUN = re.compile(f"[{_UNSPACED}]+"), f"^[{_UNSPACED}]"
-_END, _BLANK = ord("\n"), np.uint32(ord(" "))
+_END, _BLANK = ord("\n"), ord(" ")
 
 Numbers = NDArray[np.int64]
 
@@ -72,8 +72,8 @@ def split_words(texts: Sequence[str]) -> Words:
 def _split(texts: Sequence[str]) -> pa.ListArray:
     """All that is in no word becomes blank, in one array of all texts; Arrow splits at blanks."""
     codes = code_points("\n".join(map(_plain, texts)))
-    shown = np.where(in_words(codes) | (codes == _END), codes, _BLANK)
-    lines = shown.tobytes().decode("utf-32-le").split("\n")[: len(texts)]
+    shown = np.where(in_words(codes) | (codes == _END), codes, codes.dtype.type(_BLANK))
+    lines = text_of(shown).split("\n")[: len(texts)]
     return pc.ascii_split_whitespace(pa.array(lines, pa.string()))
 
 

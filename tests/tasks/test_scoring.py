@@ -106,3 +106,21 @@ def test_the_model_is_given_a_few_rows_at_a_time_and_the_scores_are_those_of_all
     stored = store.get_file(scores.arrays)
     assert np.allclose(read_numbers(stored), alone.numbers, atol=1e-5)
     assert np.allclose(read_embeddings(stored), alone.embeddings, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the peak of memory is Linux's to tell")
+def test_a_few_rows_of_many_do_not_bring_their_neighbourhood_into_memory(path: Path) -> None:
+    at_once = 8192
+    batch = Predictions(np.zeros((at_once, 2), np.float32), np.ones((at_once, 384), np.float32))
+    write_scores(path, (batch for _ in range(16)))
+    rows = np.arange(0, 16 * at_once, 30)  # each page's neighbours, 64 KB on Linux, are all of the file
+    before = _memory("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    assert read_embeddings(path, rows=rows).shape == (len(rows), 384)
+    assert _memory("VmHWM") - before < 45e6 < path.stat().st_size / 2
+
+
+def _memory(name: str) -> float:
+    """Bytes."""
+    told = Path("/proc/self/status").read_text()
+    return 1024 * float(told.split(f"{name}:")[1].split()[0])
