@@ -114,7 +114,7 @@ def look(run: Run, window: Window) -> Looked:
     if window.waiting or not window.rows:
         return Looked(window)
     levels = spend_levels(history, drift=spec.drift, policy=spec.policy, now=start.started_at)
-    seen = observe(spec, start, run.champion, window, alpha=levels.drift, work=run.work)
+    seen = observe(spec, start, run.champion, window, alpha=levels.drift, base=run.base, work=run.work)
     decision = decide(
         seen.monitoring, seen.drift, history, policy=spec.policy, window_digest=window.table.sha256,
         force=start.force, now=start.started_at, waiting=run.waiting, new_classes=seen.validation.new_classes,

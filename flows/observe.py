@@ -7,6 +7,8 @@ from models.spec import ModelSpec
 from tasks.dataset import take_baseline
 from tasks.drift import detect_drift
 from tasks.estimation import estimate_without_labels
+from tasks.faithful import check_faithfulness
+from tasks.instruments import import_entailment
 from tasks.monitoring import monitor_quality
 from tasks.parting import part_rows
 from tasks.registry.versions import weights_of
@@ -14,10 +16,10 @@ from tasks.validation import validate_rows
 
 
 def observe(
-    spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, alpha: float, work: Workspace
+    spec: ModelSpec, start: RunStart, champion: Release, window: Window, *, alpha: float, base: str, work: Workspace
 ) -> Observation:
     """Validates and scores the window, then holds it against the champion's baseline; `alpha` is what the drift
-    verdict may spend of the year's false alarms."""
+    verdict may spend of the year's false alarms. Paths in the spec are relative to `base`."""
     store, weights = work.store, weights_of(champion.manifest, store=work.store)
     validation = validate_rows(
         window,
@@ -44,8 +46,13 @@ def observe(
         monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
         kind=spec.kind, store=store,
     )  # fmt: skip
+    then = Scored(rows=baseline, scores=baseline_scores)
+    monitoring = check_faithfulness(
+        monitoring, measuring, then, entailment=import_entailment(spec.evaluation, base=base, store=store),
+        kind=spec.kind, store=store,
+    )  # fmt: skip
     drift = detect_drift(
-        fresh, Scored(rows=baseline, scores=baseline_scores), champion.manifest.reference, kind=spec.kind,
+        fresh, then, champion.manifest.reference, kind=spec.kind,
         alpha=alpha, policy=spec.drift, training=spec.training, store=store,
     )  # fmt: skip
     return Observation(

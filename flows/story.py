@@ -11,6 +11,7 @@ from models.contracts import (
     LabelRequest,
     MonitoringReport,
     Observation,
+    QualityCheck,
     RunReport,
     VariantCheck,
 )
@@ -80,9 +81,9 @@ def _estimates(monitoring: MonitoringReport) -> list[str]:
 def _seen(seen: Observation) -> list[str]:
     checked, drift = seen.validation, seen.drift
     lines = [f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined"]
-    for check in seen.monitoring.quality:
-        lines.append(f"   quality   {check.metric} {_est(check.now, check.metric)}, at release "
-                     f"{_est(check.at_release, check.metric)}; test that it became worse: p = {_p(check.p_value)}")  # fmt: skip
+    lines += [f"   quality   {_check(check)}" for check in seen.monitoring.quality]
+    if seen.monitoring.faithfulness:
+        lines.append(f"   summaries {_check(seen.monitoring.faithfulness)} (an extra alarm; no reference is needed)")
     lines += _estimates(seen.monitoring)
     strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold if s.threshold else s.p_value)
     verdict = "DRIFT" if drift.drifted else "no drift"
@@ -90,6 +91,11 @@ def _seen(seen: Observation) -> list[str]:
                  f"strongest {strongest.name}, p {_p(strongest.p_value)} (threshold {_p(strongest.threshold)}), "
                  f"{strongest.effect_name} {strongest.effect:.2f}")  # fmt: skip
     return lines
+
+
+def _check(check: QualityCheck) -> str:
+    return (f"{check.metric} {_est(check.now, check.metric)}, at release {_est(check.at_release, check.metric)}; "
+            f"test that it became worse: p = {_p(check.p_value)}")  # fmt: skip
 
 
 def _attempt(attempt: Attempt) -> list[str]:

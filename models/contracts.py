@@ -487,6 +487,9 @@ class MonitoringReport(Record):
     """How many of the labelled rows came back because Upkeep had asked for their labels."""
     estimates: tuple[LabelFreeEstimate, ...] = ()
     """Calibrated on the labelled held-out rows of the reference; empty where those have no labels."""
+    faithfulness: QualityCheck | None = None
+    """Of summaries, by the spec's model of entailment, on some rows with or without a reference; an extra alarm. `at_release`
+    is of the champion's summaries of the baseline, by the same model."""
 
     @property
     def deciding(self) -> QualityCheck | None:

@@ -150,5 +150,7 @@ def _unless_asked_for(metric: str, spec: "ModelSpec") -> str:
     by = {"faithfulness": "evaluation.entailment_model", "win_rate": "evaluation.judge"}
     if metric in by:
         return f" without {by[metric]}"
+    if spec.task == "text-classification" and metric == "micro_f1":
+        return " with one label a row, where it is the same number as accuracy: write that"
     written = spec.task == "causal-lm" and metric in {"repetition", "distinct_2"}
     return " unless it writes (generation.max_new_tokens)" if written else ""

@@ -1,6 +1,5 @@
 """Champion and candidate on the same rows, which neither has trained on; what is measured is what is served."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,6 +24,7 @@ from models.contracts import (
     Weights,
 )
 from models.rows import SLICE
+from tasks.entailment import entails_by
 from tasks.grading import Grades, confusion_of, decisions_of, grade
 from tasks.metrics.faithfulness import Entails
 from tasks.outputs import true_labels
@@ -69,7 +69,7 @@ def evaluate(
     better; and whether the candidate's variants answer all those rows as it does. With a model of `entailment`,
     faithfulness too."""
     old, new = (_load(w, kind, store) for w in (champion, candidate))
-    entails = _entails(entailment, store)
+    entails = entails_by(entailment, store) if entailment else None
     current, reference = (
         _judged(table, old, new, kind, entails, store) for table in (training_set.test, training_set.reference_test)
     )
@@ -103,7 +103,7 @@ def measure_release(
     import pandas as pd
 
     rows = pd.read_parquet(store.get_file(training_set.test))
-    model, entails = _load(weights, kind, store), _entails(entailment, store)
+    model, entails = _load(weights, kind, store), entails_by(entailment, store) if entailment else None
     answers = _answers(model, rows, "champion")
     grades = grade(rows, answers, kind, entails=entails)
     found = tuple(Measurement(on="current", metric=m, estimate=grades.measure(m)) for m in _metrics(kind, entails))
@@ -122,20 +122,6 @@ def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
 
 def _metrics(kind: ModelKind, entails: Entails | None) -> tuple[str, ...]:
     return (*kind.metrics, "faithfulness") if entails else kind.metrics
-
-
-def _entails(model: Weights | None, store: ObjectStore) -> Entails | None:
-    if model is None:
-        return None
-    from models.text_pairs import Entailment
-
-    loaded = Entailment(store.get_folder(model.prefix, model.files))
-
-    def entails(premises: Sequence[str], hypotheses: Sequence[str]) -> np.ndarray:
-        with bar("reading for entailment", total=len(premises), unit="pairs") as advance:
-            return loaded.probabilities(premises, hypotheses, advance=advance)
-
-    return entails
 
 
 def _judged(

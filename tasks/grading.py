@@ -13,9 +13,10 @@ from models.contracts import Confusion, Decisions, Estimate, ModelKind
 from models.label_sets import membership
 from models.measures import METRICS
 from models.outputs import BYTES, FAILED, LOSS, SENT, TOKENS, WRITTEN, columns_of
+from tasks.entailment import grade_faithfulness
 from tasks.metrics import summed
 from tasks.metrics.confusion import confuse, decide
-from tasks.metrics.faithfulness import Entails, faithfulness
+from tasks.metrics.faithfulness import Entails
 from tasks.metrics.labelled import Labelled
 from tasks.metrics.several import Several
 from tasks.metrics.summed import Summed
@@ -78,7 +79,12 @@ def grade(
     if kind.hosted:
         made |= _of_requests(outputs, kind)
     if entails:
-        return Sums({**{name: made[name] for name in kind.metrics}, "faithfulness": _faithful(texts, outputs, entails)})
+        return Sums(
+            {
+                **{name: made[name] for name in kind.metrics},
+                "faithfulness": grade_faithfulness(texts, outputs.texts or [], entails),
+            }
+        )
     return Sums({name: made[name] for name in kind.metrics})
 
 
@@ -149,13 +155,6 @@ def _of_requests(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
         each = 1000 * prices.of(number[SENT], number[WRITTEN])
         found["cost_per_1000"] = mean("cost_per_1000", each, "mean of tokens × prices, jackknife")
     return found
-
-
-def _faithful(texts: list[str], outputs: "Predictions", entails: Entails) -> Summed:
-    from tasks.metrics.language import mean
-
-    shares = faithfulness(texts, list(outputs.texts or ()), entails)
-    return mean("faithfulness", shares, "mean of SummaC-ZS, jackknife")
 
 
 def telling_metrics(metrics: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,9 +18,13 @@ def import_instruments(evaluation: Evaluation, *, base: str, store: ObjectStore)
     """Named by their content, so that a change of one measures anew."""
     reward = evaluation.judge.reward_model if evaluation.judge else None
     return Instruments(
-        entailment=_import(evaluation.entailment_model, "evaluation.entailment_model", "refuse_no_entailment", base, store),
+        entailment=import_entailment(evaluation, base=base, store=store),
         reward=_import(reward, "evaluation.judge.reward_model", "refuse_no_reward", base, store),
     )  # fmt: skip
+
+
+def import_entailment(evaluation: Evaluation, *, base: str, store: ObjectStore) -> Weights | None:
+    return _import(evaluation.entailment_model, "evaluation.entailment_model", "refuse_no_entailment", base, store)
 
 
 def _import(source: str | None, field: str, refusal: str, base: str, store: ObjectStore) -> Weights | None:

@@ -107,6 +107,16 @@ def test_summaries_are_measured_for_faithfulness_and_judged_by_a_reward_model(ho
     assert card.judgement is not None and card.judgement.asked == 0 and card.of("current", "win_rate") is not None
     assert len({key.split("/")[1] for key in store.list_keys("instruments/")}) == 2
 
+    home.receive("day-2", stories(150, start=4000, moved=True).assign(label=None))
+    ended = maintain(home.spec)
+    unlabelled = ended.report
+    assert isinstance(unlabelled, RunReport) and unlabelled.observation is not None and ended.pages is not None
+    seen = unlabelled.observation.monitoring
+    assert seen.quality == () and seen.faithfulness is not None
+    assert seen.faithfulness.now.n > 100 < seen.faithfulness.at_release.n
+    assert any(line.startswith("   summaries faithfulness") for line in tell(ended))
+    assert "Without references: faithfulness of summaries" in (home.folder / ended.pages.local_html).read_text()
+
 
 def test_a_model_that_cannot_measure_is_refused_before_anything_is_trained(home: Home) -> None:
     tiny_reader(home.folder / "sentiment", ["negative", "positive"])

@@ -133,6 +133,10 @@ def test_the_written_schema_and_reference_are_up_to_date() -> None:
     assert (DOCS / "spec.md").read_text(encoding="utf-8") == write_reference(), again
 
 
+def test_a_gate_on_micro_f1_of_rows_with_one_label_is_told_that_this_is_accuracy() -> None:
+    assert "the same number as accuracy" in _refusal(gates=[{"kind": "better", "metric": "micro_f1"}])
+
+
 def test_gates_may_ask_for_the_ranking_and_the_calibration_and_their_bounds_stand_on_the_right_side() -> None:
     gates = [
         {"kind": "at_least", "name": "ranks", "metric": "auroc", "value": 0.8},
