@@ -11,8 +11,9 @@ from infra.workspace import Workspace, open_workspace
 from models.contracts import BootstrapReport, Candidate, Ended, RunStart, TrainingSet, Window
 from models.spec import ModelSpec, read_spec
 from models.variants import require_packages
-from tasks.conclusion import bootstrap_entry, bootstrap_headline, require_useful, stage_times
+from tasks.conclusion import bootstrap_headline, require_useful, stage_times
 from tasks.dataset import build_training_set, freeze_reference
+from tasks.entries import bootstrap_entry
 from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
 from tasks.finetuning import adopt, fine_tune, import_source, pin_hosted

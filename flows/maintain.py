@@ -14,7 +14,7 @@ from infra.flow_run import is_started_again
 from infra.workspace import open_workspace
 from models.contracts import Ended, Handled, Observation, RunReport, Stopped, TrainingSet
 from models.spec import ModelSpec, read_spec
-from tasks.conclusion import history_entry
+from tasks.entries import history_entry
 from tasks.events import emit_events
 from tasks.reporting import write_report
 from tasks.runs import close_run, find_handled

@@ -8,7 +8,7 @@ from flows.look import Looked, Run, begun, look, read_window, report_on
 from flows.naming import run_name
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
-from tasks.conclusion import history_entry
+from tasks.entries import history_entry
 from tasks.events import emit_events
 from tasks.reporting import write_report
 from tasks.runs import close_run, forget_run

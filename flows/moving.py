@@ -7,7 +7,7 @@ from errors import SpecError
 from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
-from tasks.conclusion import move_entry
+from tasks.entries import move_entry
 from tasks.events import emit_move
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version

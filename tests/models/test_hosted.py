@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from errors import ModelError, OverBudget, SpecError
 from infra.api_keys import ApiKeys
-from models import api, hosted_tuning
+from models import hosted_tuning
 from models.adapter import Examples
 from models.contracts import Budget, ModelKind
 from models.generation import Generation
@@ -34,7 +34,6 @@ KEYS = ApiKeys(SecretStr(KEY))
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "FIRST_WAIT", 0.01)
     monkeypatch.setattr(hosted_tuning, "POLL_SECONDS", 0.01)
 
 

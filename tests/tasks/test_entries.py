@@ -1,5 +1,5 @@
 from models.contracts import AliasEntry, Outcome, RunStart
-from tasks.conclusion import move_entry
+from tasks.entries import move_entry
 from tests.judged import NOW, retrained
 
 
