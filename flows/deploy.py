@@ -19,7 +19,7 @@ from flows.promote import promote
 from flows.retrain import retrain
 from flows.rollback import rollback
 from flows.score import score
-from infra.settings import QUIET
+from infra.settings import DEPLOYED
 from models.contracts import Record
 from models.part import parse_period
 from models.spec import ModelSpec, read_spec
@@ -76,7 +76,7 @@ def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, 
         "rollback": _apply(rollback, spec, tags=resumes, **on_cpu),
     }
     if options.gpus:
-        on_gpu = {"work_pool_name": GPU_POOL, "job_variables": {"env": QUIET}, "tags": resumes[:2]}
+        on_gpu = {"work_pool_name": GPU_POOL, "job_variables": {"env": DEPLOYED}, "tags": resumes[:2]}
         ids |= {"retrain": _apply(retrain, spec, **on_gpu), "score": _apply(score, spec, **on_gpu)}
     values = {
         "model": spec.name,
@@ -95,7 +95,7 @@ def _apply(flow: Flow[Any, Any], spec: ModelSpec, **settings: Any) -> UUID:
 
 
 def _environment(options: Options) -> dict[str, str]:
-    return QUIET | ({"UPKEEP_GPU_POOL": GPU_POOL} if options.gpus else {})
+    return DEPLOYED | ({"UPKEEP_GPU_POOL": GPU_POOL} if options.gpus else {})
 
 
 def _path_there(path: Path, options: Options) -> Path:

@@ -57,6 +57,11 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every run: nothing phones home."""
+DEPLOYED = QUIET | {
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,infra,models,tasks",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # of a thread that belongs to no run
+}
+"""That of a deployment's runs: what they warn of is shown on their pages."""
 
 
 def prepare_environment(*, verbose: bool) -> None:

@@ -5,6 +5,7 @@ same cursor and so the same stages, until the history holds its entry.
 """
 
 import contextlib
+import logging
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from models.contracts import (
     RunStart,
 )
 from models.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
 
 
 @task(name="open run", cache_policy=NO_CACHE)
@@ -117,7 +120,11 @@ def find_done(*, store: ObjectStore) -> HistoryEntry | None:
     if not is_started_again():
         return None
     mine = this_flow_run()
-    return next((entry for entry in read_history(store=store) if mine in entry.flow_runs), None)
+    done = next((entry for entry in read_history(store=store) if mine in entry.flow_runs), None)
+    if done:
+        logger.warning("this run had ended before it was started again, as %s: %s Nothing is done twice; a new run looks "
+                       "at what came since", done.run_id, done.headline)  # fmt: skip
+    return done
 
 
 def find_handled(window_digest: str | None, *, model: str, store: ObjectStore) -> Handled | None:

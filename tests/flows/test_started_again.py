@@ -37,13 +37,16 @@ def registry(home: Home, store: ObjectStore) -> Asking:
     return Asking(home, store)
 
 
-def test_a_rollback_that_is_started_again_after_its_end_does_not_go_back_once_more(registry: Asking) -> None:
+def test_a_rollback_that_is_started_again_after_its_end_does_not_go_back_once_more(
+    registry: Asking, caplog: pytest.LogCaptureFixture
+) -> None:
     registry.publish(judged_against=1)
     promote.fn(registry.spec)
     first, again = twice(rollback, spec_path=registry.spec)
     assert isinstance(first, Release)
     assert first == again
     assert [entry.version for entry in read_status(registry.spec).log] == [1, 2, 1]
+    assert "this run had ended before it was started again" in caplog.text
 
 
 def test_a_promotion_that_is_started_again_after_somebody_went_back_does_not_undo_that(registry: Asking) -> None:

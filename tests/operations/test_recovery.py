@@ -1,13 +1,20 @@
 """kill -9 of whatever can die while a model trains: the run is taken up, nothing is trained twice, no slot stays taken."""
 
 import json
+import logging
 from collections.abc import Callable
 from uuid import UUID
 
 import psutil
 import pytest
 from prefect import get_client
-from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.filters import (
+    FlowRunFilter,
+    FlowRunFilterId,
+    LogFilter,
+    LogFilterFlowRunId,
+    LogFilterLevel,
+)
 from prefect.client.schemas.objects import TaskRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
@@ -63,6 +70,14 @@ class Maintenance:
         with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
             states = client.read_flow_run_states(self.run)
         return "\n".join([*(f"{s.timestamp:%H:%M:%S} {s.name}: {s.message}" for s in states), self.operated.logs()])
+
+    def warnings(self) -> list[str]:
+        """What a person reads on the run's page."""
+        wanted = LogFilter(
+            flow_run_id=LogFilterFlowRunId(any_=[self.run]), level=LogFilterLevel(ge_=logging.WARNING, le_=None)
+        )
+        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
+            return [log.message for log in client.read_logs(wanted)]
 
     def attempts(self) -> list[dict[str, dict[str, dict[str, object]]]]:
         found = (self.model.folder / ".upkeep/reports").glob("*/report.json")
@@ -139,6 +154,7 @@ def test_after_kill_9_in_a_training_the_run_is_finished_and_at_most_one_checkpoi
         assert first.state.is_crashed()
         assert len(again) == 1
         assert int(str(cost["resumed_from_step"])) >= reached
+        assert any("crashed and is started again" in said for said in training.warnings())
     else:  # it goes on, although nobody is left who reads what it prints
         assert again == []
         assert cost["resumed_from_step"] == 0
