@@ -18,7 +18,7 @@ _WIDTH_ROWS = 300
 """Of the landmarks, whose distances give the kernel its width."""
 _ADDED = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 _CELLS_AT_ONCE = 4_000_000
-_KS_AUTO, _KS_CELLS, _KS_TINY = 10_000, 1_000_000_000, 1e-6
+_KS_ALWAYS, _KS_CELLS, _KS_TINY = 1_000_000, 1_000_000_000, 1e-6
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,15 @@ def mmd(reference: Sample, current: Sample, *, permutations: int, rng: np.random
 def ks(reference: Sample, current: Sample) -> Tested:
     """Kolmogorov-Smirnov, conservative with ties; effect: the largest gap of the CDFs.
 
-    Exact up to 10,000 rows a side, and beyond that where rows × rows are at most a billion and the p-value is not
-    tiny (seconds otherwise); else by the limit, whose p-value was within 1 % of the exact one at these sizes and up to
-    5 % too small just above 10,000. Raises DataError for an empty side and for numbers that are not finite.
+    Exact where rows × rows are at most a million, and up to a billion where the p-value is not tiny (to count its
+    paths takes ten times as long as the limit's formula); else by the limit, whose p-value was within 1 % of the exact
+    one at these sizes and up to 5 % too small just above 10,000. Raises DataError for an empty side and for numbers that
+    are not finite.
     """
     n, m = _sizes(reference, current)
     _finite(np.concatenate([reference, current]))
-    found = stats.ks_2samp(reference, current, method="auto")
-    if max(n, m) > _KS_AUTO and n * m <= _KS_CELLS and found.pvalue > _KS_TINY:
+    found = stats.ks_2samp(reference, current, method="asymp")
+    if n * m <= _KS_ALWAYS or (n * m <= _KS_CELLS and found.pvalue > _KS_TINY):
         found = stats.ks_2samp(reference, current, method="exact")
     return Tested(float(found.statistic), float(found.pvalue), float(found.statistic))
 
