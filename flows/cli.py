@@ -109,7 +109,7 @@ def label(
 @app.command()
 def demo(
     example: Annotated[
-        str, typer.Argument(help="sentiment, chinese, generation, summarization or translation.")
+        str, typer.Argument(help="sentiment, chinese, generation, summarization, translation or hosted.")
     ] = "sentiment",
     folder: Annotated[
         Path | None, typer.Option(help="Where it lives, made anew each time. Default: demo, or demo-EXAMPLE.")

@@ -1,13 +1,17 @@
 """The main job on real data, from nothing to a second release: what `upkeep demo` runs."""
 
+import difflib
 import os
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any
 
 from errors import SpecError, UpkeepError
 from infra.workspace import open_workspace
@@ -29,49 +33,103 @@ class Act:
     title: str
     batch: str
     says: str
-    expected: tuple[Outcome, ...]
+    expected: tuple[Outcome, ...] = ()
+    spec: str | None = None
+    """A file that was laid out, and that the user puts in the place of spec.yaml before this day."""
+
+
+@dataclass(frozen=True)
+class Life:
+    """What an example's acts.yaml holds."""
+
+    first: Act
+    acts: tuple[Act, ...]
+    beside: str | None = None
+    """A module of the example that runs for as long as the acts do: it says one line once it is ready, and ends when its
+    standard input does."""
 
 
 def play(folder: Path, *, example: str, say: Say) -> None:
     """Bootstraps a champion, then lives through the example's days."""
+    began = time.monotonic()
+    life = read_life(EXAMPLES / example / "acts.yaml")
+    spec_path = _prepare(folder, example, say)
+    beside = [sys.executable, "-m", f"examples.{example}.{life.beside}", str(folder)] if life.beside else []
+    with running(beside, say):
+        ended = live(life, folder, say)
+    say(f"\nDone in {time.monotonic() - began:.0f} s. Look further:")
+    _point_onwards(spec_path, ended, beside, say)
+
+
+def live(life: Life, folder: Path, say: Say) -> Ended:
+    """The days one after the other, in one store. Raises UpkeepError where one ends as it should not."""
     from flows.bootstrap import bootstrap
     from flows.maintain import maintain
-    from flows.story import tell
 
-    began = time.monotonic()
-    first, *acts = _read_acts(example)
-    spec_path = _prepare(folder, example, say)
-    with open_workspace(spec_path, read_spec(spec_path)):  # one store for all acts
-        say(f"\n{first.title}: {first.says}")
-        ended = _act(folder, first.batch, lambda: bootstrap(spec_path), tell, say)
-        for act in acts:
-            say(f"\n{act.title}: {act.says}")
-            ended = _act(folder, act.batch, lambda: maintain(spec_path), tell, say)
+    spec_path = folder / "spec.yaml"
+    with open_workspace(spec_path, read_spec(spec_path)):
+        ended = _act(folder, life.first, lambda: bootstrap(spec_path), say)
+        for act in life.acts:
+            ended = _act(folder, act, lambda: maintain(spec_path), say)
             _require(ended, act)
-    say(f"\nDone in {time.monotonic() - began:.0f} s. Look further:")
-    _point_onwards(spec_path, ended, say)
+    return ended
 
 
-def _read_acts(example: str) -> list[Act]:
-    """The bootstrap and what follows. SpecError where there is no such example."""
-    path = EXAMPLES / example / "acts.yaml"
+def read_life(path: Path) -> Life:
+    """SpecError where there is no such example."""
     if not path.is_file():
         known = ", ".join(sorted(found.parent.name for found in EXAMPLES.glob("*/acts.yaml")))
-        raise SpecError(f"there is no example {example!r} in {EXAMPLES}; there are: {known}")
+        raise SpecError(f"there is no example {path.parent.name!r} in {EXAMPLES}; there are: {known}")
     told = load_yaml(path.read_text(encoding="utf-8"))
-    first = Act("bootstrap", told["first"]["batch"], told["first"]["says"], ())
-    return [first, *(Act(a["title"], a["batch"], a["says"], tuple(map(Outcome, a["expected"]))) for a in told["acts"])]
+    first = Act(title="bootstrap", **told["first"])
+    return Life(first, tuple(map(_read_act, told["acts"])), told.get("beside"))
 
 
-def _act(folder: Path, batch: str, run: Callable[[], Ended], story: Callable[[Ended], list[str]], say: Say) -> Ended:
-    """Lets a day's rows come in, runs, and tells what happened."""
-    shutil.copyfile(folder / "batches" / batch, folder / "incoming" / batch)
+def _read_act(told: dict[str, Any]) -> Act:
+    return Act(**{**told, "expected": tuple(map(Outcome, told["expected"]))})
+
+
+@contextmanager
+def running(command: list[str], say: Say) -> Iterator[None]:
+    """What an example needs beside it, if anything. Its standard input ends with this process, even a killed one."""
+    if not command:
+        yield
+        return
+    with subprocess.Popen(
+        command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as beside:
+        ready = beside.stdout.readline() if beside.stdout else ""
+        if not ready:
+            _, why = beside.communicate()
+            raise UpkeepError(
+                f"`python {' '.join(command[1:])}`, which the demo needs beside it, did not start:\n{why}"
+            )
+        say(f"   {ready.rstrip()}")
+        yield
+
+
+def _act(folder: Path, act: Act, run: Callable[[], Ended], say: Say) -> Ended:
+    """Puts the day's spec in place and lets its rows come in, runs, and tells what happened."""
+    from flows.story import tell
+
+    say(f"\n{act.title}: {act.says}")
+    if act.spec:
+        for line in put_spec(folder / act.spec, folder / "spec.yaml"):
+            say(f"   spec      {line}")
+    shutil.copyfile(folder / "batches" / act.batch, folder / "incoming" / act.batch)
     began = time.monotonic()
     ended = run()
-    for line in story(ended):
+    for line in tell(ended):
         say(line)
     say(f"   took {time.monotonic() - began:.0f} s")
     return ended
+
+
+def put_spec(new: Path, old: Path) -> list[str]:
+    """Puts one spec in the place of another; the lines that differ."""
+    before, after = (path.read_text(encoding="utf-8").splitlines() for path in (old, new))
+    shutil.copyfile(new, old)
+    return [line for line in difflib.ndiff(before, after) if line.startswith(("- ", "+ "))]
 
 
 def _require(ended: Ended, act: Act) -> None:
@@ -95,20 +153,34 @@ def _prepare(folder: Path, example: str, say: Say) -> Path:
     (folder / MARKER).touch()
     say(f"preparing real data and a real model in {folder}")
     whole = os.path.abspath(folder)
-    command = [sys.executable, "-m", f"examples.{example}.prepare", whole, "--cache", os.path.join(whole, "cache")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode:
-        raise UpkeepError(f"the demo's data could not be prepared:\n{done.stdout}{done.stderr}")
-    for line in done.stdout.splitlines():
-        say(f"   {line}")
+    command = [
+        sys.executable,
+        "-u",
+        "-m",
+        f"examples.{example}.prepare",
+        whole,
+        "--cache",
+        os.path.join(whole, "cache"),
+    ]
+    with TemporaryFile("w+") as complaints:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, cwd=ROOT) as preparing:
+            for line in preparing.stdout or ():
+                say(f"   {line.rstrip()}")
+        if preparing.returncode:
+            complaints.seek(0)
+            raise UpkeepError(f"the demo's data could not be prepared:\n{complaints.read()}")
     return folder / "spec.yaml"
 
 
-def _point_onwards(spec_path: Path, ended: Ended, say: Say) -> None:
+def _point_onwards(spec_path: Path, ended: Ended, beside: list[str], say: Say) -> None:
     command, spec = (_from_here(path) for path in (Path(sys.argv[0]), spec_path))
+    use = ": whom it asks, and what" if read_spec(spec_path).model.hosted else ", for from_pretrained"
     say(f"   {command} status {spec}      what is champion, and what happened")
     say(f"   {command} history {spec}     every run")
-    say(f"   {command} pull {spec}@champion my-model    the champion, verified, for from_pretrained")
+    say(f"   {command} pull {spec}@champion my-model    the champion, verified{use}")
+    if beside:
+        again = " ".join([str(_from_here(Path(beside[0]))), *beside[1:]])
+        say(f"   {again}    what ran beside the demo, for a terminal of its own: rollback and run need it")
     say(f"   {command} rollback {spec}    back to the version before")
     say(f"   {command} ui                      Prefect's pages of these runs")
     if ended.pages:

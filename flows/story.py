@@ -4,6 +4,7 @@ from models.contracts import (
     ApprovalRequest,
     Attempt,
     BootstrapReport,
+    Cost,
     Ended,
     Estimate,
     Evidence,
@@ -40,7 +41,7 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
     measured = ", ".join(f"{m.metric} {_est(m.estimate, m.metric)}" for m in report.measured)
     return [
         f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
-        f"   training  {trained.train.rows} rows, {cost.steps} steps, {cost.seconds:.0f} s on {cost.device}",
+        f"   training  {_steps(f'{trained.train.rows} rows', cost)}",
         f"   measured  {measured} ({trained.test.rows} sealed rows)",
         *_variants(report.variants),
     ]
@@ -101,9 +102,16 @@ def _check(check: QualityCheck) -> str:
 def _attempt(attempt: Attempt) -> list[str]:
     trained, cost = attempt.training_set, attempt.candidate.cost
     leaks = trained.leaks.exact + trained.leaks.near
-    lines = [f"   training  {trained.new_rows} new + {trained.replayed_rows} replayed rows, {leaks} leaking removed, "
-             f"{cost.steps} steps, {cost.seconds:.0f} s on {cost.device}"]  # fmt: skip
-    return lines + tell_evidence(attempt.evidence)
+    rows = f"{trained.new_rows} new + {trained.replayed_rows} replayed rows, {leaks} leaking removed"
+    return [f"   training  {_steps(rows, cost)}", *tell_evidence(attempt.evidence)]
+
+
+def _steps(rows: str, cost: Cost) -> str:
+    """Where an API trained, its job stands for the steps; where nobody did, the rows say nothing."""
+    if not cost.seconds:
+        return cost.stopped
+    how = f"{cost.steps} steps" if cost.steps else cost.stopped
+    return f"{rows}, {how}, {cost.seconds:.0f} s on {cost.device}"
 
 
 def tell_evidence(evidence: Evidence) -> list[str]:

@@ -1,16 +1,10 @@
 """`transformers serve`, a server that nobody here wrote, on loopback, and tiny chat models for it."""
 
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
-
+from examples.hosted.gateway import free_port, serving
 from models.adapter import Examples
 from models.causal_lm import CausalLM
 from models.contracts import ModelKind
@@ -26,20 +20,8 @@ WORDS = 6
 @contextmanager
 def transformers_serve(log: Path) -> Iterator[str]:
     """The address of its API. A model's id is its folder."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    begin = "from transformers.cli.transformers import main; main()"
-    command = [sys.executable, "-c", begin, "serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu"]
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, stdout=output, stderr=output, env=environment)
-    try:
-        _await(f"http://127.0.0.1:{port}/health", server, log)
-        yield f"http://127.0.0.1:{port}/v1"
-    finally:
-        server.kill()
-        server.wait()
+    with serving(free_port(), models=log.parent, log=log) as url:
+        yield url
 
 
 def chat_model(folder: Path, *, trained: bool) -> Path:
@@ -64,14 +46,3 @@ def _train(folder: Path) -> None:
     training = Training(epochs=12, learning_rate=0.01, threads=1)
     model.fine_tune(*lessons, training=training, seed=3, work=folder.parent / "work", advance=lambda _: None)
     model.save(folder)
-
-
-def _await(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end and server.poll() is None:
-        try:
-            if httpx.get(url, timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    raise RuntimeError(f"transformers serve did not start: {log.read_text()[-2000:]}")

@@ -96,6 +96,7 @@ def test_a_hosted_model_is_watched_replaced_by_another_one_and_rolled_back(
     assert [s.reused for s in released.stages if s.stage == "scores"] == [True, False], "the baseline was asked again"
     said = "\n".join(tell(ended))
     assert all(f"current   {metric}" in said for metric in kind.metrics), said
+    assert "training  chosen by the spec, not trained" in said
     assert read_status(home.spec).champion.version == 2  # type: ignore[union-attr]
 
     pull_version(home.spec, "champion", home.folder / "pulled")
@@ -177,9 +178,11 @@ def test_where_the_api_trains_a_drop_makes_it_train_and_the_better_model_is_rele
     bootstrap(home.spec, force=True)
     home.receive("day-1", stories(400, start=600))
     server.changed = True
-    released = run(home)
-    assert released.outcome is Outcome.RELEASED, released.headline
+    ended = maintain(home.spec)
+    released = ended.report
+    assert isinstance(released, RunReport) and released.outcome is Outcome.RELEASED, released
     assert released.attempt is not None and released.attempt.candidate.recipe == "fine-tuned by the API from a"
+    assert "replayed rows, 0 leaking removed, job job-1 of the API succeeded, " in "\n".join(tell(ended))
     pull_version(home.spec, "champion", home.folder / "pulled")
     pinned = json.loads((home.folder / "pulled" / HOSTED_FILE).read_text())
     assert (pinned["model"], pinned["base"]) == ("ft:a:1", "a")
