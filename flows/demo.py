@@ -179,7 +179,8 @@ def _point_onwards(spec_path: Path, ended: Ended, beside: list[str], say: Say) -
     say(f"   {command} history {spec}     every run")
     say(f"   {command} pull {spec}@champion my-model    the champion, verified{use}")
     if beside:
-        again = " ".join([str(_from_here(Path(beside[0]))), *beside[1:]])
+        there = "" if Path.cwd() == ROOT else f"cd {ROOT} && "  # where `examples` can be imported
+        again = there + " ".join([beside[0] if there else str(_from_here(Path(beside[0]))), *beside[1:]])
         say(f"   {again}    what ran beside the demo, for a terminal of its own: rollback and run need it")
     say(f"   {command} rollback {spec}    back to the version before")
     say(f"   {command} ui                      Prefect's pages of these runs")

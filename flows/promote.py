@@ -83,10 +83,10 @@ def promote(
         current = newest_entry(spec.release.alias, store=work.store)
         if find_done(store=work.store):
             return require_alias(spec.release.alias, store=work.store)
+        version = version or given_before(store=work.store)
         finished = finish_move(current, store=work.store)
         if answer == "reject":
-            target = version or given_before(store=work.store) or _waiting(current, work.store)
-            return reject(spec, target, why=why, force=force, store=work.store)
+            return reject(spec, version or _waiting(current, work.store), why=why, force=force, store=work.store)
         if finished and version in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
         return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)

@@ -1,6 +1,7 @@
 """A Prefect run whose process died behind its last write, or was only thought to be dead, is started again: it is done."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -22,11 +23,17 @@ from tests.tiny import sentences
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
 
 
+class Died(Exception):
+    """Stands for a process that is gone."""
+
+
 def twice(flow: Flow[..., Any], between: Callable[[], object] = lambda: None, **parameters: Any) -> tuple[Any, Any]:
-    """What one Prefect run answers, and what it answers when the server has it started again after its end."""
+    """What one Prefect run answers, if it does not die, and what it answers when the server has it started again."""
+    first = None
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(flow, parameters=parameters)
-        first = run_flow(flow, flow_run=run, parameters=parameters)
+        with suppress(Died):
+            first = run_flow(flow, flow_run=run, parameters=parameters)
         between()
         client.set_flow_run_state(run.id, AwaitingRetry(), force=True)
         return first, run_flow(flow, flow_run=client.read_flow_run(run.id), parameters=parameters)
@@ -63,6 +70,22 @@ def test_a_rejection_that_is_started_again_rejects_no_other_version(registry: As
     assert isinstance(first, ApprovalAnswer)
     assert first == again == registry.answer(newer)
     assert registry.answer(older) is None
+
+
+def test_an_approval_that_died_behind_its_answer_goes_on_with_that_version_although_a_newer_one_waits(
+    registry: Asking,
+) -> None:
+    answered = registry.ask()
+
+    def die(*_: Any, **__: Any) -> None:
+        registry.ask()
+        raise Died
+
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr("flows.promote.move_champion", die)
+        first, again = twice(promote, planted.undo, spec_path=registry.spec, why="reads well")
+    assert first is None and isinstance(again, Release)
+    assert again.version == registry.champion == answered
 
 
 def test_a_maintenance_run_that_is_started_again_after_its_end_leaves_what_came_since_to_the_next(home: Home) -> None:
