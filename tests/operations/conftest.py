@@ -103,6 +103,11 @@ class Operated:
             known = client.read_deployment_by_name(deployment).id
             return client.create_flow_run_from_deployment(known, parameters=parameters).id
 
+    def pause(self, deployment: str) -> None:
+        """Its schedules start no more runs."""
+        with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
+            client.pause_deployment(client.read_deployment_by_name(deployment).id)
+
     def read(self, run: UUID) -> FlowRun:
         with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
             return client.read_flow_run(run)
@@ -125,7 +130,10 @@ class Operated:
             time.sleep(every)
 
     def logs(self) -> str:
-        return "\n".join(f"--- {p.name}\n{p.read_text()[-2500:]}" for p in sorted(self.folder.glob("*.log")))
+        """The end of each, and what a server on SQLite was heard to lose."""
+        lost = [line for line in (self.folder / "server.log").read_text().splitlines() if "dead letter" in line]
+        ends = (f"--- {p.name}\n{p.read_text()[-2500:]}" for p in sorted(self.folder.glob("*.log")))
+        return "\n".join([*lost, *ends])
 
     # --- what the S3 server has ---
 
