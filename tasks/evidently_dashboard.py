@@ -53,10 +53,10 @@ def _panels(columns: Sequence[str]) -> list[Any]:
     from evidently.sdk.models import PanelMetric
     from evidently.sdk.panels import line_plot_panel
 
-    from tasks.evidently_metric import DrawnDrift, Recorded
+    from tasks.evidently_metric import CountedDrift, DrawnDrift, Recorded
 
-    drift, recorded = (f"evidently:metric_v2:{metric.__name__}" for metric in (DrawnDrift, Recorded))
-    share = PanelMetric(metric="DriftedColumnsCount", metric_labels={"value_type": "share"}, legend="share")
+    counted, drift, recorded = (f"evidently:metric_v2:{m.__name__}" for m in (CountedDrift, DrawnDrift, Recorded))
+    share = PanelMetric(metric=counted, metric_labels={"value_type": "share"}, legend="share")
     p_values = [PanelMetric(metric=drift, metric_labels={"column": c}, legend=c) for c in columns]
     return [
         line_plot_panel("Share of columns that drifted, at Upkeep's thresholds", [share]),

@@ -61,7 +61,7 @@ def write_evidently(
     snapshot.save_html(str(html))
     json_.write_text(json.dumps(found, default=str, sort_keys=True))
     kept.write_text(snapshot.dumps())  # what save_json writes, Evidently cannot load again
-    share = next(m["value"]["share"] for m in found["metrics"] if m["metric_name"].startswith("DriftedColumnsCount"))
+    share = next(m["value"]["share"] for m in found["metrics"] if m["metric_name"].startswith("CountedDrift"))
     return EvidentlyReport(html, json_, kept, float(share), default_verdict(*frames, signals=signals))
 
 
@@ -77,15 +77,13 @@ def _dataset(frame: "pd.DataFrame") -> Any:
 
 def _theirs(names: list[str], signals: tuple[DriftSignal, ...]) -> list[Any]:
     """Evidently's drift of every column and the share that drifted, by our tests and thresholds."""
-    from evidently.metrics import DriftedColumnsCount
-
-    from tasks.evidently_metric import DrawnDrift
+    from tasks.evidently_metric import CountedDrift, DrawnDrift
 
     set_ = {signal.name: signal.threshold for signal in signals}
     thresholds = {name: set_.get(name, min(set_.values())) for name in names}
     methods = {name: "chisquare" if name in CATEGORIES else "ks" for name in names}
     return [
-        DriftedColumnsCount(drift_share=DRIFT_SHARE, per_column_method=methods, per_column_threshold=thresholds),
+        CountedDrift(drift_share=DRIFT_SHARE, per_column_method=methods, per_column_threshold=thresholds),
         *(DrawnDrift(column=name, method=methods[name], threshold=thresholds[name]) for name in names),
     ]
 
