@@ -22,6 +22,7 @@ from models.recipe import Training
 from models.sections import Drift
 from models.spec import parse_spec
 from tasks import drift
+from tasks.drift_baseline import prepare_baseline, reader
 from tasks.evidently_report import EvidentlyReport
 
 SPEC = parse_spec({"name": "bench", "model": {"source": "none"}, "labels": list(LABELS), "seed": SEED, "data": {"sources": ["none"]},
@@ -63,8 +64,16 @@ def evidently_text(inputs: dict[str, object], store: ObjectStore) -> None:
     Report([ValueDrift(column="text")]).run(current_data=sides[1], reference_data=sides[0]).dict()
 
 
+def baseline(inputs: dict[str, object], store: ObjectStore) -> None:
+    """What the first look of a champion does for all that follow."""
+    inspect.unwrap(prepare_baseline)(
+        Scored.model_validate(inputs["baseline"]), Reference.model_validate(inputs["reference"]),
+        kind=SPEC.kind, training=Training(), read_by=reader(), store=store,
+    )  # fmt: skip
+
+
 WHAT: dict[str, Callable[[dict[str, object], ObjectStore], None]] = {
-    "verdict": verdict, "whole": whole, "evidently-text": evidently_text,
+    "verdict": verdict, "whole": whole, "evidently-text": evidently_text, "baseline": baseline,
 }  # fmt: skip
 
 

@@ -549,6 +549,16 @@ class EvidentlyVerdict(Record):
     """Why the two verdicts differ; empty where they agree."""
 
 
+class DriftBaseline(Record):
+    """What every window of one champion is compared with: a sample of its baseline, made ready once."""
+
+    sampled: Scored
+    reading: Artifact
+    """Each sampled text's descriptors and words, an Arrow file."""
+    vocabulary: Artifact
+    """The words of the texts that the champion trained on, one a line."""
+
+
 class DriftReport(Record):
     signals: tuple[DriftSignal, ...]
     alpha: float

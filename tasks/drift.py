@@ -20,17 +20,14 @@ from infra.stages import once
 from models.contracts import Artifact, DriftReport, DriftSignal, ModelKind, Reference, Scored, TellingWord, UnlikeRow
 from models.recipe import Training
 from models.sections import Drift
-from tasks.comparable import comparable_rows, trained_texts
+from tasks.comparable import comparable_rows
+from tasks.drift_baseline import load_baseline, prepare_baseline, reader
 from tasks.evidently_report import shown, write_evidently
 from tasks.metrics.unlike import most_unlike
-from tasks.metrics.vocabulary import telling_words, vocabulary
-from tasks.metrics.words import split_words
-from tasks.sides import Side, load_side, sample
+from tasks.metrics.vocabulary import telling_words
+from tasks.sides import SAMPLE_ROWS, Side, load_side, sample
 from tasks.signals import CORRECTION, find_signals
 
-SAMPLE_ROWS = 10_000
-"""Rows a side that are compared. Kolmogorov-Smirnov finds a gap of .04 in so many, and the floor is .06: more rows
-would cost time and change no verdict."""
 WORDS, UNLIKE, TEXT_CHARS = 15, 10, 300
 
 
@@ -47,19 +44,12 @@ def detect_drift(
     rng = np.random.default_rng(kind.seed)
     comparable = comparable_rows(current.rows, reference, training=training, store=store)
     _refuse_empty(baseline.rows.rows, len(comparable.rows))
-    held_out = sample(baseline.rows.rows, SAMPLE_ROWS, rng)
+    prepared = prepare_baseline(baseline, reference, kind=kind, training=training, read_by=reader(), store=store)
+    before = load_baseline(prepared, kind=kind, store=store)
     chosen = comparable.rows[sample(len(comparable.rows), SAMPLE_ROWS, rng)]
-    then = load_side(baseline, kind=kind, chosen=held_out, store=store)
-    now = load_side(current, kind=kind, chosen=chosen, store=store)
-    texts = trained_texts(reference, training=training, most=SAMPLE_ROWS, store=store)
+    then, now = before.side, load_side(current, kind=kind, chosen=chosen, store=store)
     signals = find_signals(
-        then,
-        now,
-        label_names=kind.labels,
-        vocabulary=vocabulary(split_words(texts)),
-        policy=policy,
-        alpha=alpha,
-        rng=rng,
+        then, now, label_names=kind.labels, vocabulary=before.vocabulary, policy=policy, alpha=alpha, rng=rng
     )
     moved = _what_moved(then, now, rng) if any(signal.drifted for signal in signals) else _Moved((), ())
     return DriftReport(

@@ -96,9 +96,7 @@ def telling_words(reference: Words, current: Words, *, most: int = 15) -> Tellin
         raise DataError(
             f"words tell two sides apart; there are {reference.texts} reference and {current.texts} current texts"
         )
-    sides = [_holding(words.cut(_pairs)) for words in (reference, current)]
-    words = sorted(word for word in sides[0] | sides[1] if sides[0].get(word, 0) + sides[1].get(word, 0) > 1)
-    counts = np.array([[side.get(word, 0) for word in words] for side in sides], float).reshape(2, -1)
+    words, counts = _counted([side.cut(_pairs) for side in (reference, current)])
     z = _z_scores(counts, np.array([reference.texts, current.texts], float))
     least = float(stats.norm.isf(_LEVEL / 2 / max(1, len(words))))
     found = [
@@ -119,8 +117,16 @@ def _z_scores(counts: NDArray[np.float64], rows: NDArray[np.float64]) -> NDArray
     return (odds[1] - odds[0]) / np.sqrt((1 / held + 1 / lacking).sum(0))
 
 
-def _holding(words: Words) -> dict[str, int]:
-    return dict(zip(words.names.to_pylist(), words.holding().tolist(), strict=True))
+def _counted(sides: Sequence[Words]) -> tuple[list[str], NDArray[np.float64]]:
+    """The words that more than one text holds, in their order, and sides × words: how many texts hold them."""
+    names = pa.chunked_array([side.names for side in sides]).unique()
+    counts = np.zeros((len(sides), len(names)))
+    for side, held in zip(sides, counts, strict=True):
+        held[pc.index_in(side.names, value_set=names).to_numpy()] = side.holding()
+    often = np.flatnonzero(counts.sum(0) > 1)
+    kept = names.take(pa.array(often))
+    order = pc.sort_indices(kept)
+    return kept.take(order).to_pylist(), counts[:, often[order.to_numpy()]]
 
 
 def _pairs(run: str) -> Sequence[str]:

@@ -38,6 +38,18 @@ class Words:
         found = names.dictionary_encode()
         return cls(texts, text, found.indices.to_numpy().astype(np.int64)[name], found.dictionary)
 
+    @classmethod
+    def of_lists(cls, lists: pa.ListArray) -> "Words":
+        """Of what `lists` gave."""
+        named, text = lists.flatten(), pc.list_parent_indices(lists).to_numpy()
+        return cls(len(lists), text, named.indices.to_numpy().astype(np.int64), named.dictionary)
+
+    def lists(self) -> pa.ListArray:
+        """One list of words a text, to be stored."""
+        ends = np.searchsorted(self.text, np.arange(self.texts + 1)).astype(np.int32)
+        named = pa.DictionaryArray.from_arrays(pa.array(self.name.astype(np.int32)), self.names)
+        return pa.ListArray.from_arrays(pa.array(ends), named)
+
     def cut(self, into: Callable[[str], Sequence[str]]) -> "Words":
         """Every run of characters that are not spaced in the pieces that are made of it."""
         unspaced = pc.match_substring_regex(self.names, _BEGINS_RUN).to_numpy(zero_copy_only=False)

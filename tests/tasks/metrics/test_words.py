@@ -23,6 +23,15 @@ def test_the_words_of_many_texts_are_those_of_each(texts: list[str]) -> None:
     assert told(split_words(texts).cut(list)) == [SINGLE.findall(normalised(text)) for text in texts]
 
 
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=30), max_size=8))
+def test_words_that_were_stored_are_those_that_are_split_anew(texts: list[str]) -> None:
+    words = split_words(texts)
+    stored = Words.of_lists(words.lists())
+    assert (stored.texts, told(stored)) == (words.texts, told(words))
+    assert stored.holding().tolist() == words.holding().tolist()
+
+
 def test_runs_that_are_not_spaced_are_one_word_until_they_are_cut() -> None:
     words = split_words(["Ｆilm电影很好!\n42 films", "", "电影"])
     assert told(words) == [["film", "电影很好", "42", "films"], [], ["电影"]]
