@@ -22,6 +22,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from infra.local_store import local_store
 from infra.object_store import ObjectStore, connect
 from tests.flows.conftest import Home
+from tests.operations.database import postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 480.0
@@ -176,8 +177,9 @@ def _completed(runs: list[FlowRun]) -> list[FlowRun]:
 @pytest.fixture(scope="module")
 def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
     folder = tmp_path_factory.mktemp("operated")
-    with local_store(folder / "store") as store:
+    with local_store(folder / "store") as store, postgres(free_port()) as database:
         found = Operated(folder, {
+            **({"PREFECT_SERVER_DATABASE_CONNECTION_URL": database} if database else {}),
             "UPKEEP_S3_BUCKET": "upkeep", "UPKEEP_S3_ENDPOINT_URL": store.url,
             "UPKEEP_GPU_FROM_ROWS": str(MANY), "UPKEEP_S3_ACCESS_KEY": store.access_key, "UPKEEP_S3_SECRET_KEY": store.secret_key,
         })  # fmt: skip
