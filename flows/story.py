@@ -17,7 +17,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import interval, unit
+from tasks.formats import interval, p_in_words, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -89,14 +89,14 @@ def _seen(seen: Observation) -> list[str]:
     strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold if s.threshold else s.p_value)
     verdict = "DRIFT" if drift.drifted else "no drift"
     lines.append(f"   drift     {verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
-                 f"strongest {strongest.name}, p {_p(strongest.p_value)} (threshold {_p(strongest.threshold)}), "
+                 f"strongest {strongest.name}, p {p_in_words(strongest.p_value)} (threshold {p_in_words(strongest.threshold)}), "
                  f"{strongest.effect_name} {strongest.effect:.2f}")  # fmt: skip
     return lines
 
 
 def _check(check: QualityCheck) -> str:
     return (f"{check.metric} {_est(check.now, check.metric)}, at release {_est(check.at_release, check.metric)}; "
-            f"test that it became worse: p = {_p(check.p_value)}")  # fmt: skip
+            f"test that it became worse: p = {p_in_words(check.p_value)}")  # fmt: skip
 
 
 def _attempt(attempt: Attempt) -> list[str]:
@@ -137,10 +137,6 @@ def _variants(checks: tuple[VariantCheck, ...]) -> list[str]:
 
 def _points(estimate: Estimate) -> str:
     return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
-
-
-def _p(value: float) -> str:
-    return "1e-16 or less" if value < 1e-16 else f"{value:.2g}"
 
 
 def _lowered(metric: str) -> str:

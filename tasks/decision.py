@@ -31,7 +31,7 @@ from models.measures import metric
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
-from tasks.formats import value
+from tasks.formats import p_in_words, value
 from tasks.limits import what_forbids_training
 
 
@@ -129,7 +129,7 @@ def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float,
     then, now = (
         f"{value(check.metric, e.value)} {when}" for e, when in ((check.at_release, "at release"), (check.now, "now"))
     )
-    numbers = f"{then}, {now} (p = {check.p_value:.2g}, {check.now.n} labels)"
+    numbers = f"{then}, {now} (p = {p_in_words(check.p_value)}, {check.now.n} labels)"
     if not level:
         return Quality(False, 0.0, f"{name} was not judged: {numbers}, {_nothing_left(policy)}")
     fell = check.p_value < level and check.drop >= policy.min_drop
@@ -157,7 +157,7 @@ def _describe_drift(drift: DriftReport, policy: Policy) -> str:
     moved = sorted((s for s in drift.signals if s.drifted), key=lambda s: (s.p_value, -s.effect))
     if not moved:
         return f"no drift in {len(drift.signals)} signals at alpha {drift.alpha:.2g}"
-    named = [f"{s.name} (p = {s.p_value:.2g}, {s.effect_name} {s.effect:.2f})" for s in moved[:3]]
+    named = [f"{s.name} (p = {p_in_words(s.p_value)}, {s.effect_name} {s.effect:.2f})" for s in moved[:3]]
     return f"drift in {', '.join(named)}" + (f" and {len(moved) - 3} more" if len(moved) > 3 else "")
 
 

@@ -52,6 +52,12 @@ def p_value(p: float) -> str:
     return f"{p:.1e}" if p < 0.001 else f"{p:.{2 - math.floor(math.log10(p)) if p < 0.1 else 2}f}"
 
 
+def p_in_words(p: float) -> str:
+    """As a sentence has it. A smaller one is no number to be believed: the Kolmogorov-Smirnov limit is off by orders of
+    magnitude there."""
+    return "1e-16 or less" if p < 1e-16 else f"{p:.2g}"
+
+
 def count(number: int) -> str:
     return f"{number:,}"
 

@@ -51,6 +51,10 @@ def test_a_proven_drop_calls_for_training_and_the_reason_has_the_numbers() -> No
     assert "accuracy fell: 97.0% at release, 69.7% now (p = 3e-12, 400 labels)" in said(found)
 
 
+def test_no_more_is_said_of_a_tiny_p_value_than_that_it_is() -> None:
+    assert "(p = 1e-16 or less, 400 labels)" in said(decided(monitored(drop=0.27, p=1e-178), drift()))
+
+
 def test_a_quiet_window_is_held() -> None:
     found = decided(FINE, drift())
     assert found.action is Action.HOLD
