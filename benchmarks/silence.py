@@ -6,8 +6,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from uuid import UUID
 
@@ -26,6 +24,7 @@ from benchmarks.scratch import scratch_folder
 from tasks.automations import read_automations
 from tests.operations.conftest import Operated, free_port
 from tests.operations.database import postgres
+from tests.operations.webhook import Webhook, listening
 
 MODELS = ("one", "two", "three", "four", "five")
 SILENCE, PATIENCE = 30, 210
@@ -40,14 +39,6 @@ RUNNING = "prefect.flow-run.Running"
 @flow
 def nothing() -> None:
     """What the deployments would run; no worker takes their runs, whose states are set here."""
-
-
-@dataclass
-class Told:
-    """The subjects that a webhook was told."""
-
-    address: str
-    subjects: list[str]
 
 
 def measure_silence(options: Options) -> Findings:
@@ -75,7 +66,7 @@ def measure_silence(options: Options) -> Findings:
 def _rounds(database: str, rounds: int) -> Counter[str]:
     """How often each variant's alert arrived; nothing where the database is not there."""
     arrived = Counter[str]()
-    with scratch_folder() as folder, postgres(free_port()) as address, _webhook() as told:
+    with scratch_folder() as folder, postgres(free_port()) as address, listening() as told:
         if database == "PostgreSQL" and address is None:
             return arrived
         chosen = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": str(address)} if database == "PostgreSQL" else {}
@@ -117,14 +108,14 @@ def _ends_only(ours: AutomationCore) -> AutomationCore:
     return AutomationCore.model_validate(fields)
 
 
-def _round(deployments: dict[str, UUID], told: Told, client: SyncPrefectClient) -> Counter[str]:
-    told.subjects.clear()
+def _round(deployments: dict[str, UUID], told: Webhook, client: SyncPrefectClient) -> Counter[str]:
+    told.bodies.clear()
     for model, deployment in deployments.items():
         _run(deployment, model, client)
     time.sleep(PATIENCE)
     seen = {
         (ENDS if ENDS in s else OURS, found[1])
-        for s in told.subjects
+        for s in told.bodies
         if (found := re.search(r"Upkeep: (\w+) has not", s))
     }
     return Counter(variant for variant, _ in seen)
@@ -145,7 +136,7 @@ def _run(deployment: UUID, model: str, client: SyncPrefectClient, *, beats: int 
 
 @contextmanager
 def _noise(server: Operated) -> Iterator[None]:
-    """Another model, whose runs begin, beat and end all the while."""
+    """Runs of another deployment, which begin, beat and end all the while, and whose stuck ones an automation waits for."""
     over = threading.Event()
 
     def run() -> None:
@@ -164,25 +155,6 @@ def _noise(server: Operated) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-@contextmanager
-def _webhook() -> Iterator[Told]:
-    subjects: list[str] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            subjects.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield Told(f"http://127.0.0.1:{server.server_port}/", subjects)
-        server.shutdown()
 
 
 if __name__ == "__main__":

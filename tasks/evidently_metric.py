@@ -46,7 +46,7 @@ class DrawnDrift(ValueDrift):
     """Evidently's drift of a column, by its own test, with one figure that is written down as it is.
 
     Evidently draws two figures a column through plotly's checked objects, one of them of the window's rows by their
-    number, which says nothing of a sample; they and what they are made of took four fifths of its time.
+    number, which says nothing of a sample; they and what they are made of took most of its time.
     """
 
 

@@ -3,11 +3,9 @@
 import json
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +16,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import moved
 from tests.operations.conftest import MANY, Model, Operated
+from tests.operations.webhook import Webhook, listening
 from tests.tiny import sentences
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -33,24 +32,9 @@ def post(operated: Operated, *events: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def told() -> Iterator[list[str]]:
-    """The address of a webhook, and then what was posted there."""
-    bodies: list[str] = []
-
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            bodies.append(self.rfile.read(int(self.headers["content-length"])).decode())
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            return
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Hook) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        bodies.append(f"http://127.0.0.1:{server.server_port}/")
-        yield bodies
-        server.shutdown()
+def told() -> Iterator[Webhook]:
+    with listening() as webhook:
+        yield webhook
 
 
 def webhook(operated: Operated, address: str) -> str:
@@ -130,35 +114,45 @@ def test_new_objects_that_a_store_tells_of_are_looked_at_and_many_rows_are_score
     assert json.loads(model.upkeep("history", "--json"))[0]["outcome"] == "held"
 
 
-def test_a_run_that_fails_is_told_where_the_notification_block_says(operated: Operated, told: list[str]) -> None:
+def test_a_run_that_fails_is_told_where_the_notification_block_says(operated: Operated, told: Webhook) -> None:
     model = Model(operated, "four", sentences(600))
-    model.upkeep("deploy", "--gpus", "1", "--notify", webhook(operated, told[0]))
+    model.upkeep("deploy", "--gpus", "1", "--notify", webhook(operated, told.address))
     model.receive("day-1", sentences(120, start=1000).assign(label="sideways"))
     failed = operated.ended(operated.ask("maintain/four"))
     assert failed.state is not None
     assert failed.state.is_failed()
-    operated.until("the alert arrives", lambda: len(told) > 1)
-    assert f"{failed.name} failed" in told[1]
+    operated.until("the alert arrives", lambda: told.bodies)
+    assert f"{failed.name} failed" in told.bodies[0]
 
 
-def test_a_model_that_no_run_maintains_for_too_long_is_told_of_once_and_once_more_after_the_next_run(
-    operated: Operated, told: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_model_that_no_run_maintains_for_too_long_is_told_of_once_and_once_more_after_the_next_run_that_begins(
+    operated: Operated, told: Webhook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = Model(operated, "five", sentences(600))
-    model.upkeep("deploy", "--gpus", "1", "--silent-after", "0.5m", "--notify", webhook(operated, told[0]))
+    model.upkeep("deploy", "--gpus", "1", "--silent-after", "0.5m", "--notify", webhook(operated, told.address))
     begun = time.monotonic()
-    operated.until("the alert arrives", lambda: len(told) > 1)
+    operated.until("the alert arrives", lambda: told.bodies)
     first = time.monotonic() - begun
     time.sleep(3 * SILENT)  # an alert that repeats would come by now
-    assert [body for body in told[1:] if "five has not been maintained" not in body] == []
-    assert len(told) == 2
+    assert [body for body in told.bodies if "five has not been maintained" not in body] == []
+    assert len(told.bodies) == 1
 
     run = operated.ended(operated.ask("maintain/five"))
     assert run.start_time is not None
-    operated.until("the second alert arrives", lambda: len(told) > 2)
+    operated.until("the second alert arrives", lambda: len(told.bodies) > 1)
     second = (datetime.now(UTC) - run.start_time).total_seconds()
     assert first >= SILENT - 5  # the command itself ends some seconds after the time has begun to run
     assert second >= SILENT
     with capsys.disabled():
         sys.stderr.write(f"\n   an alert after {SILENT} s of silence came {first:.1f} s after upkeep deploy, "
                          f"{second:.1f} s after a run began\n")  # fmt: skip
+
+    time.sleep(3 * SILENT)
+    before = len(told.bodies)
+    deployment = {
+        "prefect.resource.id": f"prefect.deployment.{run.deployment_id}",
+        "prefect.resource.role": "deployment",
+    }
+    begun_only = {"prefect.resource.id": f"prefect.flow-run.{uuid4()}"}  # the event of its end was lost
+    post(operated, {"event": "prefect.flow-run.Running", "resource": begun_only, "related": [deployment]})
+    operated.until("the alert of a run whose end nobody heard of", lambda: len(told.bodies) > before)
