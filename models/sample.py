@@ -145,7 +145,7 @@ def _read_parquet(file: IO[bytes]) -> Iterator[Row]:
     import pyarrow.parquet as pq
 
     seekable = io.BytesIO(file.read()) if isinstance(file, gzip.GzipFile) else file
-    for batch in pq.ParquetFile(seekable).iter_batches(batch_size=SAMPLE_ROWS):
+    for batch in pq.ParquetFile(seekable, pre_buffer=False).iter_batches(batch_size=SAMPLE_ROWS):
         yield from batch.to_pylist()
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from infra.object_store import ObjectStore
 from models.contracts import Reference, Table
 from models.recipe import Training
+from tasks.tables import open_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,11 +48,8 @@ def comparable_rows(table: Table, reference: Reference, *, training: Training, s
 
 def trained_texts(reference: Reference, *, training: Training, most: int, store: ObjectStore) -> list[str]:
     """The first `most` texts that the champion may have trained on."""
-    import pyarrow.parquet as pq
-
     found: list[str] = []
-    file = pq.ParquetFile(store.get_file(reference.table))
-    for batch in file.iter_batches(batch_size=most, columns=["text", "content"]):
+    for batch in open_table(store.get_file(reference.table)).iter_batches(batch_size=most, columns=["text", "content"]):
         found += batch["text"].filter(_trains(batch["content"], training)).to_pylist()
         if len(found) >= most:
             break
@@ -70,4 +68,5 @@ def _contents(table: Table, store: ObjectStore) -> "pa.ChunkedArray":
     import pyarrow.parquet as pq
 
     # An empty table that pandas wrote has no type for its strings.
-    return pq.read_table(store.get_file(table), columns=["content"])["content"].cast("string")
+    found = pq.read_table(store.get_file(table), columns=["content"], pre_buffer=False, use_threads=False)
+    return found["content"].cast("string")

@@ -15,7 +15,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -23,7 +22,7 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
 from models.rows import Chosen, raw_schema
-from tasks.tables import BATCH_ROWS, TableWriter
+from tasks.tables import BATCH_ROWS, TableWriter, open_table
 
 ROLES = ("text", "label", "id", "timestamp", "chosen")
 
@@ -71,7 +70,7 @@ def join_returned_labels(
     with TemporaryDirectory(prefix="upkeep-") as folder:
         path = Path(folder) / "rows.parquet"
         with TableWriter(path, raw_schema(extra)) as table:
-            for batch in pq.ParquetFile(store.get_file(window.table)).iter_batches(batch_size=BATCH_ROWS):
+            for batch in open_table(store.get_file(window.table)).iter_batches(batch_size=BATCH_ROWS):
                 for row in batch.to_pylist():
                     table.add(row)
             for row in _raw_rows(delivered, extra):

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from tasks.readers import require_columns
 from tasks.records import RawRow, Roles, Start, broken, checked
+from tasks.tables import open_table
 
 BATCH = 2048
 HEAD_ROWS = 1000
@@ -17,7 +18,7 @@ _NUMBERS = {"score", "latency"}
 
 
 def read_parquet(path: Path, roles: Roles, start: Start, name: str) -> Iterator[RawRow]:
-    file = pq.ParquetFile(path)
+    file = open_table(path)
     require_columns(roles, file.schema_arrow.names, name)
     row = 0
     for batch in _batches(file, sorted(set(roles.values()))):
@@ -29,7 +30,7 @@ def read_parquet(path: Path, roles: Roles, start: Start, name: str) -> Iterator[
 def parquet_head(path: Path, column: str, rows: int, name: str) -> str | None:
     """Fingerprint of the first texts; None where there are fewer than `rows` rows. Of values rather than of
     bytes: a file that was written anew with more rows has other bytes from the start."""
-    file = pq.ParquetFile(path)
+    file = open_table(path)
     require_columns({"text": column}, file.schema_arrow.names, name)
     if file.metadata.num_rows < rows:
         return None

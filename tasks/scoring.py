@@ -15,6 +15,7 @@ from infra.stages import once
 from models.adapter import ROWS_AT_ONCE, load_model
 from models.contracts import Artifact, ModelKind, Scores, Table, Weights
 from tasks.score_files import write_scores
+from tasks.tables import open_table
 
 
 @task(name="score rows", cache_policy=NO_CACHE)
@@ -49,9 +50,7 @@ class _Portion:
 
 def _portions(path: Path) -> Iterator[_Portion]:
     """At least one, if an empty one, so that the outputs have their columns."""
-    import pyarrow.parquet as pq
-
-    file = pq.ParquetFile(path)
+    file = open_table(path)
     if not file.metadata.num_rows:
         yield _Portion([], [])
     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=["text", "label"]):

@@ -16,6 +16,7 @@ from tasks.answers import Answers, watched
 from tasks.metrics.descriptors import describe
 from tasks.metrics.words import Words, split_words
 from tasks.outputs import picked_outputs
+from tasks.tables import open_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,9 +122,8 @@ def load_side(scored: Scored, *, kind: ModelKind, chosen: "NDArray[np.int64]", s
 def picked_rows(path: Path, chosen: "NDArray[np.int64]", *, columns: list[str] | None = None) -> "pa.Table":
     """The chosen rows (ascending numbers) of a table in a Parquet file, of which some thousand are in memory at once."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
-    file, found, first = pq.ParquetFile(path), list[pa.RecordBatch](), 0
+    file, found, first = open_table(path), list[pa.RecordBatch](), 0
     for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns, use_threads=False):
         wanted = chosen[(chosen >= first) & (chosen < first + batch.num_rows)] - first
         found.append(batch.take(pa.array(wanted)))

@@ -11,7 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -27,7 +26,7 @@ from models.sections import Columns, Validation
 from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
-from tasks.tables import TableWriter
+from tasks.tables import TableWriter, open_table
 from tasks.tally import EXACT, NEAR, SUPERSEDED, UNKNOWN_LABEL, Rejected, Tally, refuse_too_many
 
 NEAR_ROWS = 200_000
@@ -66,7 +65,7 @@ def validate_rows(
 def _part(path: Path, rows: int, sieves: dict[bool, "_Sieve"], tally: "Tally", kept: TableWriter,
           quarantined: TableWriter) -> None:  # fmt: skip
     with bar("checking", total=rows, unit="row") as advance:
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=BATCH):
+        for batch in open_table(path).iter_batches(batch_size=BATCH):
             for raw in batch.to_pylist():
                 try:
                     row = sieves[raw.get("chosen") is not None].sift(raw)
