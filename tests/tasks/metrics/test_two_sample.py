@@ -165,6 +165,24 @@ def test_ks_is_scipys_and_exact_beyond_the_size_at_which_scipy_stops_to_be() -> 
     assert ks(now, then) == ks(then, now)
 
 
+@pytest.mark.parametrize(
+    ("n", "m", "apart"), [(2000, 2000, 0.4), (10_000, 10_000, 0.15), (9000, 1200, 0.3), (300, 5000, 0.6)]
+)
+def test_a_tiny_ks_p_value_is_a_bound_that_is_never_below_the_exact_one(n: int, m: int, apart: float) -> None:
+    rng = np.random.default_rng(7)
+    then, now = rng.normal(size=n), rng.normal(apart, size=m)
+    exact = stats.ks_2samp(then, now, method="exact")
+    found = ks(then, now)
+    assert exact.pvalue < found.p_value < 1e-6
+    assert found.effect == pytest.approx(exact.statistic)
+
+
+def test_ks_counts_ties_as_scipy_does() -> None:
+    rng = np.random.default_rng(8)
+    then, now = rng.integers(0, 4, 500).astype(float), rng.integers(1, 5, 90).astype(float)
+    assert ks(then, now).effect == pytest.approx(stats.ks_2samp(then, now).statistic)
+
+
 @pytest.mark.parametrize("test", [
     lambda a, b: mmd(a[:, None], b[:, None], permutations=9, rng=np.random.default_rng(0)), ks,
     lambda a, b: categories(a.astype(int), b.astype(int), kinds=2, permutations=9, rng=np.random.default_rng(0)),
