@@ -47,6 +47,7 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
         aws_access_key_id=access_key, aws_secret_access_key=secret_key,
     )  # fmt: skip
     client.meta.events.register("needs-retry.s3.PutObject", _once_more)
+    client.meta.events.register("needs-retry.s3.CopyObject", _not_again)
     return client
 
 
@@ -117,3 +118,12 @@ def _once_more(response: tuple[Any, dict[str, Any]] | None, attempts: int, **_: 
     """Seconds to wait where the store let none of several writers through; botocore knows no such answer."""
     code = response[1].get("Error", {}).get("Code") if response else None
     return secrets.randbelow(100) / 100 if code in UNDECIDED and attempts < TRIES else None
+
+
+def _not_again(caught_exception: BaseException | None, **_: Any) -> None:
+    """A store that copies longer than one waits would only begin the same copy once more; `copy_files` copies in parts
+    then."""
+    from botocore.exceptions import ReadTimeoutError
+
+    if isinstance(caught_exception, ReadTimeoutError):
+        raise caught_exception

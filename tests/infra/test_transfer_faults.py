@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from errors import CorruptObject, StoreError
+from infra import copying, s3
 from infra.files import Stored
 from infra.object_store import ObjectStore
+from infra.transfer import PART
 from tests.infra.transfers import SIZE, opened, sha256, uploads_under_way
 from tests.registry.proxy import Request, proxy
 
@@ -62,6 +64,27 @@ def test_a_body_that_breaks_off_is_asked_for_again(address: dict[str, Any], larg
         behind.download(stored, tmp_path / "back")
         assert state.faults
     assert sha256(tmp_path / "back") == stored.sha256
+
+
+@pytest.mark.parametrize(("fault", "tries"), [("slow", 1), ("500", 3), ("cut before", 3)])
+def test_what_the_store_does_not_copy_in_time_is_copied_in_parts(
+    address: dict[str, Any], large: Path, monkeypatch: pytest.MonkeyPatch, fault: str, tries: int
+) -> None:
+    monkeypatch.setattr(s3, "READ_SECONDS", 1)
+    monkeypatch.setattr(s3, "TRIES", 2)  # more, that is
+    monkeypatch.setattr(copying, "PART", PART)
+    stored = opened(address).put_file("k", large)
+
+    def plan(request: Request) -> str:
+        return fault if request.method == "PUT" and "partNumber" not in request.path else ""
+
+    with proxy(address["endpoint_url"]) as (state, url):
+        behind = opened(address, endpoint_url=url)
+        state.plan = plan
+        behind.copy("k", "copy")
+        assert state.faults == tries
+    assert sha256(opened(address).get_file(Stored(behind.uri("copy"), stored.sha256, SIZE))) == stored.sha256
+    assert uploads_under_way(behind) == []
 
 
 def test_an_answer_that_is_too_short_is_an_error_and_leaves_no_file(

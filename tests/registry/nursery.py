@@ -93,7 +93,7 @@ def release(store: ObjectStore, life: Life) -> None:
 
 def large_release(store: ObjectStore, life: Life) -> None:
     """What a run does from the trained model on, whose weights take several parts: up, and inside the store."""
-    sending.PART = copying.PART = LEAST_PART
+    sending.PART = copying.PART = copying.WHOLE = LEAST_PART
     weights = store_folder(Path(life.folder), store)
     manifest = released(candidate_of(weights), store, life.run_id)
     verify_version.fn(manifest, kind=KIND, store=store)
