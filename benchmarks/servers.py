@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SEAWEED, MINISTACK, MOTO = "SeaweedFS", "ministack", "moto"
-SERVERS = (SEAWEED, MINISTACK, MOTO)
+SEAWEED, CEPH, MINISTACK, MOTO = "SeaweedFS", "Ceph", "ministack", "moto"
+SERVERS = (SEAWEED, CEPH, MINISTACK, MOTO)
 VARIABLE = "UPKEEP_BENCH_SERVER"
 
 
@@ -29,9 +29,13 @@ def serving(name: str, folder: Path) -> Iterator[dict[str, Any]]:
         with local_store(folder) as found:
             yield _address(found.url, found.access_key, found.secret_key, BUCKET)
         return
-    from tests.registry import servers
+    from tests.registry import ceph, servers
 
-    with (servers.ministack if name == MINISTACK else servers.moto)(folder) as server:
+    if name == CEPH and ceph.missing():
+        raise FileNotFoundError(
+            f"{', '.join(ceph.missing())} not found: apt install ceph-mon ceph-osd ceph-common radosgw"
+        )
+    with {CEPH: ceph.ceph, MINISTACK: servers.ministack, MOTO: servers.moto}[name](folder) as server:
         yield _address(server.url, server.access_key, server.secret_key, server.bucket)
 
 

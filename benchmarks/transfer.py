@@ -2,7 +2,7 @@
 is hashed on the way; and what did not change is not sent again.
 
 A release of 500 MB in 11 files, on the demo's server (SeaweedFS, on this machine: it shares the cores), or on the one that
-UPKEEP_BENCH_SERVER names (ministack, moto), then by Upkeep alone: how much less a copy costs is the server's. Beside it boto3
+UPKEEP_BENCH_SERVER names (Ceph, ministack, moto), then by Upkeep alone: how much less a copy costs is the server's. Beside it boto3
 with its defaults, file by file, and `aws s3 cp --recursive`, which verify no SHA-256. All ways take turns in each round,
 so that what else the machine does meets all of them. The `aws` binary is the one on the path, or UPKEEP_BENCH_AWS; its
 botocore is pinned, so install it into an environment of its own (`pip install awscli`); without it, its rows are left

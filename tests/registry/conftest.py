@@ -10,6 +10,8 @@ import pytest
 from infra.local_store import BUCKET, local_store
 from infra.object_store import ObjectStore, connect
 from tests.registry import servers
+from tests.registry.ceph import ceph as ceph_server
+from tests.registry.ceph import missing
 from tests.registry.servers import Server
 
 Address = dict[str, Any]
@@ -35,13 +37,21 @@ def juicefs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield found
 
 
+@pytest.fixture(scope="session")
+def ceph(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    if absent := missing():
+        pytest.skip(f"{', '.join(absent)} not on this machine: apt install ceph-mon ceph-osd ceph-common radosgw")
+    with ceph_server(tmp_path_factory.mktemp("ceph")) as found:
+        yield found
+
+
 @pytest.fixture
 def address(seaweed: Server, tmp_path: Path) -> NewAddress:
     """Arguments for `connect`, each time with a prefix of its own; one cache, so that the server is raced only once."""
     return lambda: address_on(seaweed, tmp_path / "cache")
 
 
-@pytest.fixture(params=["seaweed", "ministack"])
+@pytest.fixture(params=["seaweed", "ministack", "ceph"])
 def any_address(request: pytest.FixtureRequest, tmp_path: Path) -> NewAddress:
     """The same on each kind of server that keeps conditional writes."""
     server: Server = request.getfixturevalue(request.param)

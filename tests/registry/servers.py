@@ -32,39 +32,39 @@ class Server:
 
 @contextmanager
 def ministack(folder: Path) -> Iterator[Server]:
-    port = _free_port()
+    port = free_port()
     environment = {
         "GATEWAY_PORT": str(port),
         "BIND_HOST": "127.0.0.1",
         "S3_DATA_DIR": str(folder / "s3"),
         "S3_PERSIST": "1",
     }
-    with _running([str(SCRIPTS / "ministack")], environment, folder, port) as server:
+    with running([str(SCRIPTS / "ministack")], environment, folder, port) as server:
         yield server
 
 
 @contextmanager
 def moto(folder: Path) -> Iterator[Server]:
     """Keeps everything in memory."""
-    port = _free_port()
-    with _running([str(SCRIPTS / "moto_server"), "-H", "127.0.0.1", "-p", str(port)], {}, folder, port) as server:
+    port = free_port()
+    with running([str(SCRIPTS / "moto_server"), "-H", "127.0.0.1", "-p", str(port)], {}, folder, port) as server:
         yield server
 
 
 @contextmanager
 def juicefs(folder: Path) -> Iterator[Server]:
     """Answers 200 to `If-None-Match`, whether or not there is an object."""
-    port, meta = _free_port(), f"sqlite3://{folder}/meta.db"
+    port, meta = free_port(), f"sqlite3://{folder}/meta.db"
     command = [str(SCRIPTS / "juicefs"), "format", meta, "proofs", "--storage", "file", "--bucket", f"{folder}/data"]
     subprocess.run(command, check=True, capture_output=True)
     gateway = [str(SCRIPTS / "juicefs"), "gateway", meta, f"127.0.0.1:{port}", "--no-banner", "--multi-buckets",
                "--log", f"{folder}/gateway.log", "--no-usage-report", "--cache-dir", f"{folder}/cache"]  # fmt: skip
-    with _running(gateway, {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET}, folder, port) as server:
+    with running(gateway, {"MINIO_ROOT_USER": KEY, "MINIO_ROOT_PASSWORD": SECRET}, folder, port) as server:
         yield server
 
 
 @contextmanager
-def _running(command: list[str], environment: dict[str, str], folder: Path, port: int) -> Iterator[Server]:
+def running(command: list[str], environment: dict[str, str], folder: Path, port: int) -> Iterator[Server]:
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(command, env={**os.environ, **environment}, stdout=log, stderr=log, cwd=folder)
         try:
@@ -91,7 +91,7 @@ def _wait(server: Server, process: "subprocess.Popen[bytes]", log: Path) -> None
     raise AssertionError(f"{process.args} did not start: {log.read_text()[-2000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
