@@ -32,6 +32,7 @@ def _import(source: str | None, field: str, refusal: str, base: str, store: Obje
         return None
     found = import_source(ModelSource(source=source), base=base, store=store, field=field, prefix=Keys.instruments)
     _refuse_unfit(found, refusal, store)
+    store.get_used(found.prefix + CONFIG)  # `upkeep gc` deletes what no run used for long
     return found
 
 

@@ -1,5 +1,5 @@
 """What may go: blobs that nothing names, old versions that nobody names or asks about, half-written ones, candidates that
-were released or refused long ago, and uploads that nobody went on with.
+were released or refused long ago, models that no run measures with any more, and uploads that nobody went on with.
 
 A version is deleted tombstone first, manifest next: from then on it does not exist, and a deletion that was killed is
 finished by the next. Where that finds the version whole, and to be kept by now, it takes the tombstone away instead. A
@@ -41,7 +41,7 @@ class Retention:
 def collect(
     retention: Retention, *, under_way: bool, now: datetime, apply: bool, store: ObjectStore
 ) -> tuple[Removal, ...]:
-    """Looks at all blobs, versions, candidates and unfinished uploads; deletes nothing without `apply`. `under_way`: a run
+    """Looks at all blobs, versions, models and unfinished uploads; deletes nothing without `apply`. `under_way`: a run
     is open, which may be about to name a blob, to release a candidate, or to finish half a version, however old their
     bytes are: all are left alone. Blobs come first: where a record cannot be read, nothing at all is done."""
     found: list[Removal] = []
@@ -49,7 +49,7 @@ def collect(
         found += collect_blobs(retention.blobs, under_way=under_way, now=now, apply=apply, store=store)
     found += [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
     if not under_way:
-        found += _candidates(retention, now, apply, store)
+        found += [*_candidates(retention, now, apply, store), *_instruments(retention, now, apply, store)]
     found += collect_uploads(retention.uploads, now=now, apply=apply, store=store)
     if apply:
         forget(now=now, store=store)
@@ -139,6 +139,18 @@ def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, s
                 store.delete(key)
         because = "its deletion was not finished" if version in buried else "it has no manifest"
         yield Removal(what=f"half of version {version}", bytes=size, removed=True, because=because)
+
+
+def _instruments(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
+    """Who measures with one keeps it young, and sends again what is not there (`import_instruments`)."""
+    for prefix, (size, used) in _folders(store.keys.instruments, store).items():
+        if now - used < retention.age:
+            continue
+        if apply:
+            for key in store.list_keys(prefix):
+                store.delete(key)
+        because = f"no run measured with it for {retention.age.days} days"
+        yield Removal(what=f"instrument {prefix.split('/')[1][:12]}", bytes=size, removed=True, because=because)
 
 
 def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:

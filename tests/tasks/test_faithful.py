@@ -1,12 +1,14 @@
 """Summaries that say what their documents do not, in a window without a single reference."""
 
 import itertools
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from infra import object_store
 from infra.object_store import ObjectStore
 from models.adapter import Predictions
 from models.contracts import Artifact, ModelKind, MonitoringReport, Scored, Scores, Weights
@@ -14,6 +16,7 @@ from models.judging import Evaluation
 from tasks.faithful import ROWS, check_faithfulness
 from tasks.instruments import import_entailment
 from tasks.score_files import write_scores
+from tests.infra.transfers import Requests
 from tests.readers import MOODS, NOUNS, entailing_reader
 from tests.tiny import kept_table
 
@@ -47,6 +50,23 @@ def nothing_known() -> MonitoringReport:
         rows=1, labelled=0, quality=(), confidence=None, confidence_at_release=None, shares=(), latency_ms=None,
         served_agreement=None,
     )  # fmt: skip
+
+
+def test_a_model_that_is_measured_with_stays_young_and_is_there_again_after_gc(
+    reader: Weights, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again() -> Weights | None:
+        return import_entailment(Evaluation(entailment_model="nli"), base=str(tmp_path), store=store)
+
+    sent = Requests(store)
+    assert again() == reader and "PutObject" not in sent.count
+    monkeypatch.setattr(object_store, "USED_AGAIN", timedelta(0))
+    again()
+    assert sent.count["PutObject"] == 1
+    for key in store.list_keys(reader.prefix):
+        store.delete(key)
+    assert again() == reader
+    assert len(store.list_keys(reader.prefix)) == len(reader.files)
 
 
 def test_summaries_that_stopped_following_from_their_documents_are_seen_without_a_reference(

@@ -156,6 +156,18 @@ def test_an_old_candidate_goes_with_the_records_that_name_it_and_not_while_a_run
     assert not registry.exists(result) and registry.exists(other)
 
 
+def test_a_model_that_no_run_measures_with_any_more_goes_and_not_while_a_run_is_open(registry: ObjectStore) -> None:
+    files = [f"{registry.keys.instruments}{'d' * 64}/{name}" for name in ("config.json", "model.safetensors")]
+    for file in files:
+        registry.put_bytes(file, b"{}")
+    assert not any(what.startswith("instrument") for what in collected(registry)), "it is young"
+    later = NOW + timedelta(days=60)
+    collect(STRICT, under_way=True, now=later, apply=True, store=registry)
+    assert all(map(registry.exists, files))
+    assert "instrument dddddddddddd" in collected(registry, now=later)
+    assert not any(map(registry.exists, files))
+
+
 def test_announcements_of_processes_that_died_are_deleted(registry: ObjectStore) -> None:
     registry.put_bytes(registry.keys.move(2, "dead"), b'{"at": "2020-01-01T00:00:00+00:00"}')
     registry.put_bytes(registry.keys.move(2, "alive"), f'{{"at": "{NOW.isoformat()}"}}'.encode())
