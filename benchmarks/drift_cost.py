@@ -85,8 +85,10 @@ def _measured(size: int, options: Options) -> dict[str, Spent]:
             records = {field: record.model_dump(mode="json") for field, record in vars(inputs).items()}
             (Path(folder) / f"{name}.json").write_text(json.dumps(records))
             _into_cache(inputs, workspace.store)
-        repeats = options.runs if size <= BARRED else 1
-        return {mode: min((_one(mode, Path(folder)) for _ in range(repeats)), key=lambda s: s.cpu) for mode in MODES}
+        rounds = [  # in turn, so that what else the machine does meets all of them
+            {mode: _one(mode, Path(folder)) for mode in MODES} for _ in range(options.runs if size <= BARRED else 1)
+        ]
+        return {mode: min((spent[mode] for spent in rounds), key=lambda s: s.cpu) for mode in MODES}
 
 
 def _into_cache(inputs: Inputs, store: ObjectStore) -> None:

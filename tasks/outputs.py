@@ -28,11 +28,12 @@ def outputs_of(scores: Scores, *, store: ObjectStore) -> "Predictions":
 
 
 def picked_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> "Predictions":
-    """All that there is of the numbered rows."""
+    """The numbers and texts of the numbered rows."""
     from models.adapter import Predictions
 
     path = store.get_file(scores.arrays)
-    return Predictions(read_numbers(path, rows=rows), read_embeddings(path, rows=rows), read_texts(path, rows=rows))
+    numbers = read_numbers(path, rows=rows)
+    return Predictions(numbers, numbers[:, :0], read_texts(path, rows=rows))
 
 
 def embeddings_of(

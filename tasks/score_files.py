@@ -7,7 +7,7 @@ embedding test does not notice (measured in docs/decisions.md).
 import mmap
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +48,11 @@ def read_numbers(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDA
 def read_embeddings(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> "NDArray[np.float32]":
     """rows × width, float32; `rows` as for `read_numbers`."""
     return _read(path, EMBEDDINGS, rows)
+
+
+def read_halved(path: Path, *, rows: "NDArray[np.int64]") -> "NDArray[np.float16]":
+    """`read_embeddings` as they lie there, for who uses a few of them at a time."""
+    return _picked(path, EMBEDDINGS, rows, np.float16)
 
 
 def read_texts(path: Path, *, rows: "NDArray[np.int64] | None" = None) -> list[str] | None:
@@ -97,13 +102,17 @@ def _values(column: pa.Array) -> "NDArray[np.floating]":
 def _read(path: Path, column: str, rows: "NDArray[np.int64] | None") -> "NDArray[np.float32]":
     if rows is None:
         return np.concatenate([_single(batch) for batch in _batches(path, column)])
+    return _picked(path, column, rows, np.float32)
+
+
+def _picked(path: Path, column: str, rows: "NDArray[np.int64]", kind: type[Any]) -> Any:
     mapped = _mapped(path)
     with pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped))) as file:
         batches = [_values(file.get_batch(i).column(column)) for i in range(file.num_record_batches)]
         ends = np.cumsum([len(batch) for batch in batches])
         if len(rows) and not 0 <= rows.min() <= rows.max() < ends[-1]:
             raise IndexError(f"asked for rows {rows.min()} to {rows.max()}; {path} holds the rows 0 to {ends[-1] - 1}")
-        picked, lies_in = np.empty((len(rows), batches[0].shape[1]), np.float32), np.searchsorted(ends, rows, "right")
+        picked, lies_in = np.empty((len(rows), batches[0].shape[1]), kind), np.searchsorted(ends, rows, "right")
         for number in np.unique(lies_in):
             here = lies_in == number
             picked[here] = batches[number][rows[here] - (ends[number] - len(batches[number]))]

@@ -16,6 +16,7 @@ from tasks.answers import Answers, watched
 from tasks.metrics.descriptors import describe
 from tasks.metrics.words import Words, split_words
 from tasks.outputs import picked_outputs
+from tasks.score_files import read_halved
 from tasks.tables import open_table
 
 if TYPE_CHECKING:
@@ -45,7 +46,8 @@ class Side:
     texts: list[str]
     answers: "Answers"
     """What the model made of each row, as numbers; the last is what slices are watched by."""
-    embeddings: "NDArray[np.float32]"
+    embeddings: "NDArray[np.float16 | np.float32]"
+    """Halved as they are stored: of thousands of rows most are looked at once, some at a time."""
     labels: "NDArray[np.int64]"
     """Label numbers; `UNKNOWN` where the truth is not known, or is no label."""
     rows: "NDArray[np.int64]"
@@ -107,9 +109,10 @@ def load_side(scored: Scored, *, kind: ModelKind, chosen: "NDArray[np.int64]", s
     names = ["row", "text", "label", *extra]
     columns = picked_rows(path, chosen, columns=names).to_pydict()
     texts, outputs = [str(text) for text in columns["text"]], picked_outputs(scored.scores, chosen, store=store)
+    embeddings = read_halved(store.get_file(scored.scores.arrays), rows=chosen)
     index = {label: i for i, label in enumerate(kind.labels)} if kind.truth == "label" else {}
     return Side(
-        texts, watched(texts, outputs, kind), outputs.embeddings,
+        texts, watched(texts, outputs, kind), embeddings,
         np.array([index.get(str(label), UNKNOWN) for label in columns["label"]], np.int64),
         np.array(columns["row"], np.int64),
         {name.removeprefix(SLICE): np.array(columns[name], object) for name in extra if name.startswith(SLICE)},

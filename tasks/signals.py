@@ -97,7 +97,7 @@ def _questions(
 
 def _embeddings(name: str, family: str, reference: Side, current: Side, policy: Drift, rows: int) -> Question:
     def ask(permutations: int, rng: np.random.Generator) -> Tested:
-        then, now = (_some(side.embeddings, rows, rng) for side in (reference, current))
+        then, now = (_some(side.embeddings, rows, rng).astype(np.float32, copy=False) for side in (reference, current))
         return mmd(then, now, permutations=permutations, rng=rng)
 
     detail = "AUC: how often a new row looks newer than a reference row (0.5: no difference)"
@@ -178,7 +178,7 @@ def _shares(
     return Question(name, family, method, "total variation", policy.min_ks, detail, ask)
 
 
-def _some(values: "NDArray[np.float32]", most: int, rng: np.random.Generator) -> "NDArray[np.float32]":
+def _some(values: "NDArray[np.floating]", most: int, rng: np.random.Generator) -> "NDArray[np.floating]":
     return values if len(values) <= most else values[rng.choice(len(values), most, replace=False)]
 
 

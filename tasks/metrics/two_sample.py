@@ -18,7 +18,7 @@ as often as with the whole kernel, which a permutation would take twice the time
 _WIDTH_ROWS = 300
 """Of the landmarks, whose distances give the kernel its width."""
 _ADDED = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
-_CELLS_AT_ONCE = 4_000_000
+_CELLS_AT_ONCE = 1_000_000
 _KS_ALWAYS, _KS_CELLS, _KS_TINY = 1_000_000, 1_000_000_000, 1e-6
 
 
@@ -135,16 +135,20 @@ def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
     among = distances[:_WIDTH_ROWS, landmarks[:_WIDTH_ROWS]]
     apart = among[among > 1e-5 * among.max()]  # of the order of what single precision leaves between equal rows
     width = float(np.median(apart)) if apart.size else 1.0
-    across = np.exp(-distances / width)
+    distances /= -width
+    across = np.exp(distances, out=distances)
     spanned = _root(across[:, landmarks].astype(float)).astype(np.float32)
-    features = linalg.solve_triangular(spanned, across, lower=True).T
-    return features - features.mean(0)
+    features: Sample = linalg.solve_triangular(spanned, across, lower=True).T
+    features -= features.mean(0)
+    return features
 
 
 def _squared_distances(rows: Sample, others: Sample) -> Sample:
     """rows × others. One matrix product: five times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
-    norms = np.square(rows).sum(1)[:, None] + np.square(others).sum(1)
-    return np.maximum(norms - 2 * rows @ others.T, 0)
+    found = (-2 * rows) @ others.T
+    found += np.square(rows).sum(1)[:, None]
+    found += np.square(others).sum(1)
+    return np.maximum(found, 0, out=found)
 
 
 def _root(kernel: Sample) -> Sample:

@@ -45,8 +45,6 @@ def most_unlike(
             f"rows can only be ranked against a reference: there are {len(reference)} reference and {len(current)} "
             "current rows, and at least 2 and 1 are needed"
         )
-    if not (np.isfinite(reference).all() and np.isfinite(current).all()):
-        raise DataError("some embeddings are not finite, and such rows cannot be ranked; look at the model's outputs")
     drawn = reference[rng.permutation(len(reference))[:REFERENCE_ROWS]]
     searched, others = _on_sphere(drawn[: (len(drawn) + 1) // 2]), drawn[(len(drawn) + 1) // 2 :]
     places = np.sort(rng.permutation(len(current))[:CURRENT_ROWS])
@@ -71,9 +69,12 @@ def _farthest(rows: Embeddings, searched: Embeddings, most: int) -> list[tuple[i
 
 
 def _on_sphere(rows: Embeddings) -> Embeddings:
-    """Unit length; a row of zeros stays one, at right angles to all others."""
+    """Unit length, float32; a row of zeros stays one, at right angles to all others."""
+    rows = rows.astype(np.float32, copy=False)
     length = np.linalg.norm(rows, axis=1, keepdims=True)
-    return (rows / np.where(length > 0, length, 1)).astype(np.float32)
+    if not np.isfinite(length).all():
+        raise DataError("some embeddings are not finite, and such rows cannot be ranked; look at the model's outputs")
+    return rows / np.where(length > 0, length, 1)
 
 
 def _distances(rows: Embeddings, searched: Embeddings) -> Embeddings:
