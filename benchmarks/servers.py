@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-SEAWEED, CEPH, MINISTACK, MOTO = "SeaweedFS", "Ceph", "ministack", "moto"
-SERVERS = (SEAWEED, CEPH, MINISTACK, MOTO)
+SEAWEED, CEPH, JUICEFS, MINISTACK, MOTO = "SeaweedFS", "Ceph", "JuiceFS", "ministack", "moto"
+SERVERS = (SEAWEED, CEPH, JUICEFS, MINISTACK, MOTO)
 VARIABLE = "UPKEEP_BENCH_SERVER"
 
 
@@ -35,7 +35,8 @@ def serving(name: str, folder: Path) -> Iterator[dict[str, Any]]:
         raise FileNotFoundError(
             f"{', '.join(ceph.missing())} not found: apt install ceph-mon ceph-osd ceph-common radosgw"
         )
-    with {CEPH: ceph.ceph, MINISTACK: servers.ministack, MOTO: servers.moto}[name](folder) as server:
+    kinds = {CEPH: ceph.ceph, JUICEFS: servers.juicefs, MINISTACK: servers.ministack, MOTO: servers.moto}
+    with kinds[name](folder) as server:
         yield _address(server.url, server.access_key, server.secret_key, server.bucket)
 
 

@@ -1,8 +1,10 @@
 """Copies inside the store: no byte passes through this machine."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from threading import BoundedSemaphore
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
@@ -24,57 +26,45 @@ class Duplicate:
     source: str
     target: str
     """Both are s3:// addresses."""
+    bytes: int
 
     @property
     def origin(self) -> dict[str, str]:
         return dict(zip(("Bucket", "Key"), split_uri(self.source), strict=True))
 
-
-@dataclass(frozen=True)
-class _Looked:
-    file: Duplicate
-    bytes: int
-    pinned: dict[str, str]
-    """The source must still be the object that was looked at, where the store names its content."""
+    def __str__(self) -> str:
+        return f"{self.source} (to be copied to {self.target})"
 
 
 def copy_files(client: Any, files: Sequence[Duplicate], *, memory: Path) -> None:
-    """All at once; MissingObject where a source is not there."""
-    with working() as workers:
-        looking = [workers.submit(_look, client, file) for file in files]
-        found = sorted((future.result() for future in looking), key=lambda looked: -looked.bytes)
-    with shown("copying in the store", sum(looked.bytes for looked in found)) as advance:
-        left = _copy_whole(client, found, advance)
+    """All at once, the largest first; MissingObject where a source is not there."""
+    with shown("copying in the store", sum(file.bytes for file in files)) as advance:
+        left = _copy_whole(client, sorted(files, key=lambda file: -file.bytes), advance)
         with working(writers(client)) as workers:
-            for looked in left:
-                _copy_parts(client, looked, memory, workers, advance)
+            for file in left:
+                _copy_parts(client, file, memory, workers, advance)
 
 
-def _look(client: Any, file: Duplicate) -> _Looked:
-    with translated(file.source):
-        head: dict[str, Any] = client.head_object(**file.origin)
-    return _Looked(file, head["ContentLength"], {"CopySourceIfMatch": head["ETag"]} if head.get("ETag") else {})
+def _copy_whole(client: Any, files: Iterable[Duplicate], advance: Advance) -> list[Duplicate]:
+    """Those that one request did not copy. Of large ones no more are copied at once than are written."""
+    room = BoundedSemaphore(writers(client))
+    with working() as workers:
+        copying = [(file, workers.submit(_copied, client, file, room, advance)) for file in files]
+    return [file for file, copied in copying if not copied.result()]
 
 
-def _copy_whole(client: Any, files: Iterable[_Looked], advance: Advance) -> list[_Looked]:
-    """Those that one request did not copy."""
-    with working(writers(client)) as workers:
-        copying = [(looked, workers.submit(_copied, client, looked, advance)) for looked in files]
-    return [looked for looked, copied in copying if not copied.result()]
-
-
-def _copied(client: Any, looked: _Looked, advance: Advance) -> bool:
-    if looked.bytes > WHOLE:
+def _copied(client: Any, file: Duplicate, room: BoundedSemaphore, advance: Advance) -> bool:
+    if file.bytes > WHOLE:
         return False
-    bucket, key = split_uri(looked.file.target)
-    with translated(looked.file.target):
+    bucket, key = split_uri(file.target)
+    with translated(str(file)), room if file.bytes > PART else nullcontext():
         try:
-            client.copy_object(Bucket=bucket, Key=key, CopySource=looked.file.origin, **looked.pinned)
+            client.copy_object(Bucket=bucket, Key=key, CopySource=file.origin)
         except (BotoCoreError, ClientError) as problem:
-            if not _took_too_long(problem, looked.bytes):
+            if not _took_too_long(problem, file.bytes):
                 raise
             return False
-    advance(looked.bytes)
+    advance(file.bytes)
     return True
 
 
@@ -85,17 +75,19 @@ def _took_too_long(problem: Exception, size: int) -> bool:
     return isinstance(problem, ReadTimeoutError) or (size > PART and isinstance(problem, HTTPClientError))
 
 
-def _copy_parts(client: Any, looked: _Looked, memory: Path, workers: Workers, advance: Advance) -> None:
-    cut, target = spans(looked.bytes, part=PART), looked.file.target
-    with translated(target):
-        upload = Multipart(client, target, count=len(cut), size=looked.bytes, memory=memory)
+def _copy_parts(client: Any, file: Duplicate, memory: Path, workers: Workers, advance: Advance) -> None:
+    cut = spans(file.bytes, part=PART)
+    with translated(str(file)):
+        etag = client.head_object(**file.origin).get("ETag")
+        upload = Multipart(client, file.target, count=len(cut), size=file.bytes, memory=memory)
     workers.at_end(upload.leave)
+    # All parts must be of one object, where the store names its content.
+    source = {"CopySource": file.origin, **({"CopySourceIfMatch": etag} if etag else {})}
     for span in cut:
-        workers.submit(_copy_part, upload, span, looked, advance)
+        workers.submit(_copy_part, upload, span, file, source, advance)
 
 
-def _copy_part(upload: Multipart, span: Span, looked: _Looked, advance: Advance) -> None:
-    with translated(looked.file.target):
-        upload.copy(span.number, CopySource=looked.file.origin, **looked.pinned,
-                    CopySourceRange=f"bytes={span.start}-{span.start + span.length - 1}")  # fmt: skip
+def _copy_part(upload: Multipart, span: Span, file: Duplicate, source: dict[str, Any], advance: Advance) -> None:
+    with translated(str(file)):
+        upload.copy(span.number, **source, CopySourceRange=f"bytes={span.start}-{span.start + span.length - 1}")
     advance(span.length)

@@ -73,7 +73,12 @@ class StoredFiles(ABC):
         copy_files(self.client, files, memory=self._uploads)
 
     def copy(self, source_key: str, target_key: str) -> None:
-        self.copy_files([Duplicate(self.uri(source_key), self.uri(target_key))])
+        source = self.uri(source_key)
+        with translated(source):
+            size = self.client.head_object(**dict(zip(("Bucket", "Key"), split_uri(source), strict=True)))[
+                "ContentLength"
+            ]
+        self.copy_files([Duplicate(source, self.uri(target_key), size)])
 
     # --- out of the store ---
 

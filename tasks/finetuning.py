@@ -168,7 +168,7 @@ def _require_model(folder: Path, paths: list[Path], *, hosted: bool) -> None:
 def _copy_from(parent: Weights, missing: list[FileEntry], prefix: str, store: ObjectStore) -> set[str]:
     """The paths of those that the parent has too, and that were copied; none where the parent was deleted meanwhile."""
     has = {file.sha256: store.uri(parent.prefix + file.path) for file in parent.files}
-    same = {file.path: Duplicate(has[file.sha256], store.uri(prefix + file.path)) for file in missing
+    same = {file.path: Duplicate(has[file.sha256], store.uri(prefix + file.path), file.bytes) for file in missing
             if file.sha256 in has}  # fmt: skip
     try:
         store.copy_files(list(same.values()))

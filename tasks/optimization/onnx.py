@@ -46,7 +46,7 @@ def _store_beside(candidate: Candidate, made: Path, store: ObjectStore) -> Candi
     files = (*candidate.files, *new)
     digest = folder_digest(files)
     prefix = store.keys.candidate(digest)
-    store.copy_files([Duplicate(store.uri(candidate.prefix + f.path), store.uri(prefix + f.path))
+    store.copy_files([Duplicate(store.uri(candidate.prefix + f.path), store.uri(prefix + f.path), f.bytes)
                       for f in candidate.files])  # fmt: skip
     store.put_files([Outgoing(store.uri(prefix + f.path), made / f.path, f.sha256) for f in new])
     return candidate.model_copy(update={"prefix": prefix, "files": files, "content_digest": digest})

@@ -84,8 +84,10 @@ def _put_files(
     """The candidate's files, and ours in the place of any that have the same name."""
     files = tuple(file for file in candidate.files if file.path not in written)
     present = set(store.list_keys(prefix))
-    missing = [file.path for file in files if prefix + file.path not in present]
-    store.copy_files([Duplicate(store.uri(candidate.prefix + p), store.uri(prefix + p)) for p in missing])
+    missing = [file for file in files if prefix + file.path not in present]
+    store.copy_files(
+        [Duplicate(store.uri(candidate.prefix + f.path), store.uri(prefix + f.path), f.bytes) for f in missing]
+    )
     for path, data in written.items():
         store.put_bytes(prefix + path, data)
     ours = (FileEntry(path=p, sha256=hashlib.sha256(d).hexdigest(), bytes=len(d)) for p, d in written.items())

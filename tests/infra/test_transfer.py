@@ -148,7 +148,9 @@ def test_a_copy_inside_the_store_sends_no_bytes(
     any_store.put_file("large", large)
     any_store.put_file("small", tmp_path / "small")
     sent = Requests(any_store)
-    any_store.copy_files([Duplicate(any_store.uri(k), any_store.uri(f"copy/{k}")) for k in ("large", "small")])
+    any_store.copy_files(
+        [Duplicate(any_store.uri(k), any_store.uri(f"copy/{k}"), size) for k, size in (("large", SIZE), ("small", 5))]
+    )
     assert sent.bytes == 0
     assert {name: sent.count[name] for name in ("CopyObject", "UploadPartCopy") if sent.count[name]} == asked
     assert hashlib.sha256(any_store.get_bytes("copy/large")).hexdigest() == sha256(large)
