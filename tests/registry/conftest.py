@@ -51,7 +51,7 @@ def address(seaweed: Server, tmp_path: Path) -> NewAddress:
     return lambda: address_on(seaweed, tmp_path / "cache")
 
 
-@pytest.fixture(params=["seaweed", "ministack", "ceph"])
+@pytest.fixture(params=["seaweed", "ministack", pytest.param("ceph", marks=pytest.mark.slow)])
 def any_address(request: pytest.FixtureRequest, tmp_path: Path) -> NewAddress:
     """The same on each kind of server that keeps conditional writes."""
     server: Server = request.getfixturevalue(request.param)
