@@ -72,7 +72,8 @@ def _took_too_long(problem: Exception, size: int) -> bool:
     """Nobody answered in time: not the store, or, for a large file, not what stands before it, which may hang up or say 504."""
     if isinstance(problem, ClientError):
         return size > PART and problem.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0) >= 500
-    return isinstance(problem, ReadTimeoutError) or (size > PART and isinstance(problem, HTTPClientError))
+    late = isinstance(problem, ReadTimeoutError) and size > 0  # an empty file has no parts
+    return late or (size > PART and isinstance(problem, HTTPClientError))
 
 
 def _copy_parts(client: Any, file: Duplicate, memory: Path, workers: Workers, advance: Advance) -> None:

@@ -74,10 +74,9 @@ class StoredFiles(ABC):
 
     def copy(self, source_key: str, target_key: str) -> None:
         source = self.uri(source_key)
+        bucket, key = split_uri(source)
         with translated(source):
-            size = self.client.head_object(**dict(zip(("Bucket", "Key"), split_uri(source), strict=True)))[
-                "ContentLength"
-            ]
+            size = self.client.head_object(Bucket=bucket, Key=key)["ContentLength"]
         self.copy_files([Duplicate(source, self.uri(target_key), size)])
 
     # --- out of the store ---
