@@ -32,9 +32,7 @@ def serving(name: str, folder: Path) -> Iterator[dict[str, Any]]:
     from tests.registry import ceph, servers
 
     if name == CEPH and ceph.missing():
-        raise FileNotFoundError(
-            f"{', '.join(ceph.missing())} not found: apt install ceph-mon ceph-osd ceph-common radosgw"
-        )
+        raise FileNotFoundError(ceph.missing())
     kinds = {CEPH: ceph.ceph, JUICEFS: servers.juicefs, MINISTACK: servers.ministack, MOTO: servers.moto}
     with kinds[name](folder) as server:
         yield _address(server.url, server.access_key, server.secret_key, server.bucket)

@@ -15,8 +15,8 @@ from infra.s3 import split_uri, translated
 from infra.transfer import Span, Workers, shown, spans, working, writers
 
 WHOLE = 5 << 30
-"""The most that S3 copies by one request. By one, a store may let both objects share what it keeps (Ceph does: 480 MB in
-0.2 s, and 3.7 in parts); a part it has to write."""
+"""The most that S3 copies by one request. By one, a store may let both objects share what it keeps (docs/performance.md);
+a part it has to write."""
 PART = 64 << 20
 """Of what is larger, or took a store that writes it longer than a client waits for an answer."""
 

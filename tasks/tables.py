@@ -51,8 +51,7 @@ class TableWriter:
 
 
 def open_table(path: Path) -> pq.ParquetFile:
-    """To be read in batches. Arrow by default reads ahead until the whole file is in memory: one of 192 MB took 279 MB, and
-    takes 103 so."""
+    """To be read in batches. Arrow by default reads ahead until the whole file is in memory."""
     return pq.ParquetFile(path, pre_buffer=False)
 
 

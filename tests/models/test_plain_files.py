@@ -116,6 +116,7 @@ def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: st
     (model / "array.npy").write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") +
                                       b"{'descr': '<f8', 'fortran_order': False, 'shape': (0,), }".ljust(117) + b"\n")  # fmt: skip
     refuse_unsafe(model, code=NONE)
+    assert "vocab.txt" in {path.name for path in select_files(model, NONE)}
 
 
 def test_what_is_no_part_of_a_model_stays_where_it_is(model: Path) -> None:

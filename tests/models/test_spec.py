@@ -122,9 +122,11 @@ def test_whatever_a_document_holds_it_is_a_spec_or_a_spec_error(document: Any, c
     if complete and isinstance(document, dict):
         document = {**LEAST, **document}
     try:
-        parse_spec(document, where="x")
-    except SpecError:
-        return
+        found = parse_spec(document, where="a document")
+    except SpecError as problem:
+        assert str(problem).startswith("a document")
+    else:
+        assert isinstance(found, ModelSpec)
 
 
 def test_the_written_schema_and_reference_are_up_to_date() -> None:

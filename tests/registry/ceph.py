@@ -1,5 +1,5 @@
 """Ceph's object gateway on one monitor and one disk of a temporary folder: many companies' own S3 is this. It lets copies share
-what they keep, and keeps conditional writes. From Debian: `apt install ceph-mon ceph-osd ceph-common radosgw`."""
+what they keep, and keeps conditional writes."""
 
 import os
 import shutil
@@ -38,9 +38,10 @@ DISK_BYTES = 30_000_000_000  # a sparse file
 START_SECONDS = 60
 
 
-def missing() -> list[str]:
-    """Programs that this machine has not."""
-    return [program for program in PROGRAMS if not shutil.which(program)]
+def missing() -> str:
+    """What this machine lacks and how it gets it (Debian's packages); empty where it is all there."""
+    absent = [program for program in PROGRAMS if not shutil.which(program)]
+    return f"no {', '.join(absent)} here: apt install ceph-mon ceph-osd ceph-common radosgw" if absent else ""
 
 
 @contextmanager
