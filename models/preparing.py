@@ -88,10 +88,15 @@ def with_lora(model: Any, training: Training, *, task: str) -> Any:
 def _fp32_sdpa(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:
     with torch.autocast(query.device.type, enabled=False):
         output, weights = sdpa_attention_forward(
-            module, query.float(), key.float(), value.float(),
-            mask.float() if mask is not None and mask.is_floating_point() else mask, **kwargs,
+            module, query.float(), key.float(), value.float(), _fp32(mask),
+            **{name: _fp32(given) for name, given in kwargs.items()},
         )  # fmt: skip
     return output.to(query.dtype), weights
+
+
+def _fp32(value: Any) -> Any:
+    """A mask, or T5's distances, in single precision; whatever else it is, as it is."""
+    return value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 AttentionInterface.register("fp32_sdpa", _fp32_sdpa)

@@ -73,7 +73,8 @@ def fine_tune(
             trainer.pause()
             raise _over_budget(trainer, training, budget, work=work, minutes=meter.seconds / 60) from None
         cost = _cost(trainer, meter.seconds, cpu_seconds=time.process_time() - cpu_began, resumed_from=checkpoint)
-    merged = adapted.merge_and_unload() if training.method == "lora" else trainer.model
+    plain = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # or it would go on in bf16
+    merged = plain.merge_and_unload() if training.method == "lora" else plain
     return merged, Trained(cost, _curve(trainer.state.log_history), recipe)
 
 
