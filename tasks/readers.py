@@ -78,9 +78,15 @@ def _records(lines: Lines, *, columns: int, growing: bool) -> Iterator[tuple[lis
 
 def _is_half_written(taken: list[Line], columns: int) -> bool:
     """Whether a record that is open at the file's end may still be going on: behind a stray quote, whole rows follow."""
-    rest = [next(csv.reader([line.text]), []) for line in taken[1:]]
-    swallowed = bool(rest) and all(len(fields) == columns for fields in rest)
+    swallowed = len(taken) > 1 and all(_is_whole_row(line.text, columns) for line in taken[1:])
     return not swallowed and sum(len(line.text) for line in taken) <= OPEN_RECORD
+
+
+def _is_whole_row(text: str, columns: int) -> bool:
+    try:
+        return len(next(csv.reader([text]), [])) == columns
+    except csv.Error:  # a carriage return in its midst
+        return False
 
 
 def _header(file: IO[bytes], name: str, *, growing: bool) -> tuple[list[str], Start]:

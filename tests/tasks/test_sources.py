@@ -70,6 +70,14 @@ def test_a_stray_quote_does_not_hold_back_the_rows_behind_it(reader: Reader) -> 
     assert len(reader.rows("b.csv")) == 10_000
 
 
+def test_an_open_cell_with_a_carriage_return_waits_for_its_end(reader: Reader) -> None:
+    reader.write("a.csv", 'text,label\none,1\n"two\n\rlines\n')
+    window = reader.window("a.csv")
+    assert (window.rows, window.unfinished) == (1, ("a.csv",))
+    reader.append("a.csv", 'more",1\nlast,1\n')
+    assert reader.texts("a.csv") == ["two\n\rlines\nmore", "last"]
+
+
 def test_a_header_that_is_being_written_is_no_missing_column(reader: Reader) -> None:
     for header in ("", "text,la", '"text","la'):
         reader.write("a.csv", header)
