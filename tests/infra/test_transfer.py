@@ -5,14 +5,17 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from errors import MissingObject
 from infra import copying
 from infra.copying import Duplicate
-from infra.local_store import BUCKET, Endpoint
+from infra.local_server import Endpoint
+from infra.local_store import BUCKET
 from infra.object_store import ObjectStore
+from infra.s3 import open_client
 from infra.sending import Outgoing
 from infra.transfer import MOST_PARTS, PART, THREADS, spans
 from models.contracts import FileEntry
@@ -155,6 +158,20 @@ def test_a_copy_inside_the_store_sends_no_bytes(
     assert {name: sent.count[name] for name in ("CopyObject", "UploadPartCopy") if sent.count[name]} == asked
     assert hashlib.sha256(any_store.get_bytes("copy/large")).hexdigest() == sha256(large)
     assert any_store.get_bytes("copy/small") == b"small"
+
+
+def test_amazon_copies_a_large_file_in_parts_side_by_side(
+    any_store: ObjectStore, large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    amazon = open_client(endpoint_url=None, region="eu-central-1", access_key="a", secret_key="s")
+    assert str(urlsplit(amazon.meta.endpoint_url).hostname).endswith(copying.AWS)
+    monkeypatch.setattr(copying, "PART", PART)
+    monkeypatch.setattr(copying, "AWS", urlsplit(any_store.client.meta.endpoint_url).hostname)
+    any_store.put_file("large", large)
+    sent = Requests(any_store)
+    any_store.copy_files([Duplicate(any_store.uri("large"), any_store.uri("copy"), SIZE)])
+    assert (sent.count["CopyObject"], sent.count["UploadPartCopy"]) == (0, PARTS)
+    assert hashlib.sha256(any_store.get_bytes("copy")).hexdigest() == sha256(large)
 
 
 def test_a_copy_of_nothing_is_an_error(any_store: ObjectStore) -> None:
