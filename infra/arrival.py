@@ -95,8 +95,11 @@ class Arrival:
                 "space, or name another folder, and run again."
             ) from problem
 
-    def appear(self) -> None:
-        """The file is whole: it takes its name."""
+    def appear(self, *, lasting: bool) -> None:
+        """The file is whole: it takes its name. `lasting`: not before a power cut would leave it whole; its room was
+        taken at once, and so it would have its size, and zeros."""
+        if lasting:
+            os.fsync(self._data.fileno())
         self.part.replace(self.target)
         self.discard()
 

@@ -41,9 +41,9 @@ class _Version:
     size: int
 
 
-def fetch_files(client: Any, files: Sequence[Incoming]) -> None:
+def fetch_files(client: Any, files: Sequence[Incoming], *, lasting: bool = False) -> None:
     """Each file appears whole, or not at all. What a killed process had fetched is not fetched again; a target that has
-    the recorded content already is left alone.
+    the recorded content already is left alone. `lasting`: whole also after a power cut, for who will not look again.
 
     Raises CorruptObject where the content is not what was recorded, StoreError where an object is replaced meanwhile.
     """
@@ -53,8 +53,8 @@ def fetch_files(client: Any, files: Sequence[Incoming]) -> None:
         found = [(file, future.result()) for file, future in zip(missing, looked, strict=True)]
     with shown("fetching", sum(version.size for _, version in found)) as advance:
         for at in range(0, len(found), OPEN):
-            again = _fetch(client, found[at : at + OPEN], advance)
-            _fetch(client, again, lambda _: None)
+            again = _fetch(client, found[at : at + OPEN], lasting, advance)
+            _fetch(client, again, lasting, lambda _: None)
 
 
 def _is_there(file: Incoming) -> bool:
@@ -68,7 +68,9 @@ def _look(client: Any, uri: str) -> _Version:
     return _Version(bucket, key, head.get("ETag", ""), head["ContentLength"])
 
 
-def _fetch(client: Any, found: list[tuple[Incoming, _Version]], advance: Advance) -> list[tuple[Incoming, _Version]]:
+def _fetch(
+    client: Any, found: list[tuple[Incoming, _Version]], lasting: bool, advance: Advance
+) -> list[tuple[Incoming, _Version]]:
     """Those are returned that must be fetched anew, since what an earlier process had left of them was no good."""
     again: list[tuple[Incoming, _Version]] = []
     with _opened(found) as arrivals, working(readers(client)) as workers:
@@ -77,7 +79,7 @@ def _fetch(client: Any, found: list[tuple[Incoming, _Version]], advance: Advance
         for (file, version), arrival, spans_of in zip(found, arrivals, coming, strict=True):
             sha256 = _hashed(arrival, spans_of)
             if file.sha256 in {None, sha256}:
-                arrival.appear()
+                arrival.appear(lasting=lasting)
                 continue
             arrival.discard()
             if not arrival.resumed:

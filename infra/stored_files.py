@@ -85,7 +85,7 @@ class StoredFiles(ABC):
         """A verified local copy. It belongs to the cache: read it, never write to it."""
         copy = self.cache / located.sha256
         if not copy.exists():
-            self.download(located, copy)
+            fetch_files(self.client, [Incoming(located.uri, copy, located.sha256)], lasting=True)
         return copy
 
     def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
@@ -96,14 +96,18 @@ class StoredFiles(ABC):
         if not folder.exists():
             with draft_of(folder, digest) as draft:
                 if not folder.exists():  # made by another process while this one waited
-                    self.download_folder(prefix, files, draft)
+                    self._fetch_folder(prefix, files, draft, lasting=True)
                     draft.replace(folder)
         return folder
 
     def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
         """Verified copies of the files below a key."""
+        self._fetch_folder(prefix, files, target, lasting=False)
+
+    def _fetch_folder(self, prefix: str, files: Iterable[Entry], target: Path, *, lasting: bool) -> None:
         target.mkdir(parents=True, exist_ok=True)
-        fetch_files(self.client, [Incoming(self.uri(prefix + f.path), target / f.path, f.sha256) for f in files])
+        coming = [Incoming(self.uri(prefix + f.path), target / f.path, f.sha256) for f in files]
+        fetch_files(self.client, coming, lasting=lasting)
 
     def download(self, located: Located, target: Path) -> None:
         """A verified copy of one's own."""

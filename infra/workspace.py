@@ -9,6 +9,7 @@ from typing import Protocol
 from errors import StoreError
 from infra.api_keys import read_api_keys
 from infra.encryption import Encrypted, encrypt_writes
+from infra.lasting import let_writes_last
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from infra.progress_artifact import unshown
@@ -84,7 +85,7 @@ def model_of(uri: str) -> str:
 
 @contextmanager
 def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace]:
-    from infra.local_store import BUCKET, local_store
+    from infra.local_store import BUCKET, held_in, local_store
 
     outlive_readers()
     prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
@@ -96,6 +97,7 @@ def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace
             bucket=BUCKET, prefix=prefix, cache=cache, endpoint_url=server.url, region="us-east-1",
             access_key=server.access_key, secret_key=server.secret_key,
         )  # fmt: skip
+        let_writes_last(store.client, held_in(home / "store"))
         yield Workspace(store, home, settings.gpu_pool, settings.gpu_from_rows)
 
 

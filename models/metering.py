@@ -51,4 +51,7 @@ class Meter:
 
 
 def _read(file: Path) -> float:
-    return float(file.read_text(encoding="utf-8")) if file.exists() else 0.0
+    try:
+        return float(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):  # nothing yet, or nothing that a power cut left
+        return 0.0

@@ -81,12 +81,11 @@ def publish(
 def _put_files(
     candidate: Candidate, written: dict[str, bytes], prefix: str, store: ObjectStore
 ) -> tuple[FileEntry, ...]:
-    """The candidate's files, and ours in the place of any that have the same name."""
+    """The candidate's files, and ours in the place of any that have the same name; all of them, since what a run that
+    broke off had put there may be no good."""
     files = tuple(file for file in candidate.files if file.path not in written)
-    present = set(store.list_keys(prefix))
-    missing = [file for file in files if prefix + file.path not in present]
     store.copy_files(
-        [Duplicate(store.uri(candidate.prefix + f.path), store.uri(prefix + f.path), f.bytes) for f in missing]
+        [Duplicate(store.uri(candidate.prefix + f.path), store.uri(prefix + f.path), f.bytes) for f in files]
     )
     for path, data in written.items():
         store.put_bytes(prefix + path, data)

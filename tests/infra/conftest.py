@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from infra.local_store import BUCKET, Endpoint, local_store
+from infra.local_server import Endpoint
+from infra.local_store import BUCKET, local_store
 from infra.object_store import ObjectStore
 from tests.infra.transfers import SIZE, opened
 

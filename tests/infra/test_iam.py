@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import StoreError
 from infra.keys import Keys
-from infra.local_store import PORTS, _command, _free_ports, _stop
+from infra.local_server import PORTS, _command, _free_ports, _stop
 from infra.object_store import ObjectStore, connect
 from tasks.registry.aliases import read_alias
 from tasks.registry.blobs import Kept

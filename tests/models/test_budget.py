@@ -118,3 +118,8 @@ with Meter(Path({str(file)!r})) as meter:
         assert 4 * 0.7 <= meter.seconds <= time.monotonic() - began + 4 * metering.EVERY_SECONDS
     assert used == sorted(used)
     assert Meter(file, at_least=500).seconds >= 500
+
+
+def test_a_clock_that_a_power_cut_left_empty_begins_anew(tmp_path: Path) -> None:
+    (tmp_path / "seconds").touch()
+    assert Meter(tmp_path / "seconds", at_least=30).seconds == pytest.approx(30, abs=1)
