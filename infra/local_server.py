@@ -20,7 +20,7 @@ from infra.files import force_to_disk
 
 GRACE_SECONDS = 3
 PORTS = ("s3", "master", "volume", "filer", "admin")
-DATA, ENDPOINT, USERS, SERVER = "data", "endpoint.json", "users.lock", "server.lock"
+DATA, ENDPOINT, USERS, SERVER, LOG = "data", "endpoint.json", "users.lock", "server.lock", "server.log"
 """In the server's directory."""
 
 
@@ -125,9 +125,10 @@ def _environment(keys: dict[str, str]) -> dict[str, str]:
 
 
 def _free_ports(count: int) -> dict[str, int]:
-    """Ports that are free now, each with its gRPC twin (port + 10000), which SeaweedFS takes as well."""
+    """Ports that are free now, each with its gRPC twin (port + 10000), which SeaweedFS takes as well; none of those that
+    an operating system gives to outgoing connections (Linux: from 32,768 on)."""
     found: list[int] = []
-    for port in range(20_000 + secrets.randbelow(20_000), 55_000):
+    for port in range(10_000 + secrets.randbelow(11_000), 22_000):
         if len(found) == count:
             break
         if _is_free(port) and _is_free(port + 10_000):

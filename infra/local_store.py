@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from errors import StoreError
-from infra.local_server import DATA, ENDPOINT, USERS, Endpoint, weed
+from infra.local_server import DATA, ENDPOINT, LOG, USERS, Endpoint, weed
 
 BUCKET = "upkeep"
-START_SECONDS = 60
+START_SECONDS, STARTS = 60, 3
 FORCE = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nexit\n"
 
 
@@ -53,21 +53,31 @@ def _noted(state: Path) -> Endpoint | None:
 
 
 def _start(directory: Path, state: Path) -> Endpoint:
-    log = directory / "server.log"
+    weed()  # or an error that says how to install it
+    deadline = time.monotonic() + START_SECONDS
+    for _ in range(STARTS):  # a port that was free may be taken by now
+        endpoint = _started(directory, state, deadline)
+        if endpoint:
+            return endpoint
+        if time.monotonic() >= deadline:
+            break
+    raise StoreError(f"the embedded S3 server did not start ({STARTS} tries, at most {START_SECONDS} s); its log is "
+                     f"{directory / LOG}")  # fmt: skip
+
+
+def _started(directory: Path, state: Path, deadline: float) -> Endpoint | None:
+    """None where the server ended, or does not answer in time."""
     state.unlink(missing_ok=True)
     command = [sys.executable, "-m", "infra.local_server", str(directory)]
-    weed()  # or an error that says how to install it
-    with log.open("ab") as out:
+    with (directory / LOG).open("ab") as out:
         supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                                       cwd=Path(__file__).resolve().parent.parent)  # fmt: skip
-    deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and supervisor.poll() is None:
         endpoint = _noted(state)
         if endpoint and _answers(endpoint) and _forces(endpoint):
             return endpoint
         time.sleep(0.1)
-    within = f"within {START_SECONDS} s" if supervisor.poll() is None else f"(it ended with {supervisor.returncode})"
-    raise StoreError(f"the embedded S3 server did not start {within}; its log is {log}")
+    return None
 
 
 def _answers(endpoint: Endpoint) -> bool:

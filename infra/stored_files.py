@@ -9,7 +9,7 @@ from typing import Any
 from errors import CorruptObject
 from infra.copying import Duplicate, copy_files
 from infra.fetching import Incoming, fetch_files
-from infra.files import CHUNK, Entry, Located, Stored, draft_of, folder_digest, sha256_of_chunks
+from infra.files import CHUNK, Entry, Located, Stored, draft_of, folder_digest, force_to_disk, sha256_of_chunks
 from infra.hashing import Hashes
 from infra.keys import Keys
 from infra.s3 import read_object, split_uri, translated
@@ -91,14 +91,27 @@ class StoredFiles(ABC):
     def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
         """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
         name the same content and list different files never share a copy."""
-        digest = folder_digest(files)
-        folder = self.cache / "folders" / digest
+        folder, digest = self._cached(files)
         if not folder.exists():
             with draft_of(folder, digest) as draft:
                 if not folder.exists():  # made by another process while this one waited
                     self._fetch_folder(prefix, files, draft, lasting=True)
                     draft.replace(folder)
         return folder
+
+    def keep_folder(self, made: Path, files: Sequence[Entry]) -> None:
+        """Takes files that were just stored into the cache, from a folder of one's own, so that nobody fetches them back."""
+        folder, digest = self._cached(files)
+        with draft_of(folder, digest) as draft:
+            if not folder.exists() and not any(draft.iterdir()):
+                for file in files:
+                    force_to_disk(made / file.path)
+                    (made / file.path).replace(draft / file.path)
+                draft.replace(folder)
+
+    def _cached(self, files: Sequence[Entry]) -> tuple[Path, str]:
+        digest = folder_digest(files)
+        return self.cache / "folders" / digest, digest
 
     def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
         """Verified copies of the files below a key."""

@@ -47,6 +47,7 @@ def fine_tune(
         with bar("training", total=1000, unit="thousandths of the steps") as advance:
             trained = train_model(request, advance=advance, keys=store.api_keys)
         weights = store_folder(saved, store, code=kind.code, parent=parent, hosted=kind.hosted is not None)
+        store.keep_folder(saved, weights.files)
     finally:
         shutil.rmtree(saved, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)

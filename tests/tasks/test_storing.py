@@ -44,6 +44,16 @@ def test_what_is_there_is_not_touched(folder: Path, store: ObjectStore) -> None:
     assert set(sent.count) == {"ListObjectsV2"}
 
 
+def test_what_was_just_made_and_stored_is_not_fetched_back(folder: Path, store: ObjectStore) -> None:
+    weights, sent = store_folder(folder, store), Requests(store)
+    store.keep_folder(folder, weights.files)
+    kept = store.get_folder(weights.prefix, weights.files)
+    assert not sent.count and not list(folder.iterdir())
+    assert is_stored(weights, kept, store)
+    store.keep_folder(folder, weights.files)  # once more, by a process that was slower
+    assert store.get_folder(weights.prefix, weights.files) == kept
+
+
 def test_where_the_parent_was_deleted_its_files_are_sent(folder: Path, store: ObjectStore) -> None:
     parent = store_folder(folder, store)
     for file in parent.files:
