@@ -8,6 +8,7 @@ from typing import Any
 
 SEAWEED, CEPH, JUICEFS, MINISTACK, MOTO = "SeaweedFS", "Ceph", "JuiceFS", "ministack", "moto"
 SERVERS = (SEAWEED, CEPH, JUICEFS, MINISTACK, MOTO)
+HELD = "held"
 VARIABLE = "UPKEEP_BENCH_SERVER"
 
 
@@ -21,13 +22,14 @@ def chosen() -> str:
 
 @contextmanager
 def serving(name: str, folder: Path) -> Iterator[dict[str, Any]]:
-    """Arguments for `connect`, but for prefix and cache, while the server runs."""
+    """Arguments for `connect`, but for prefix and cache, while the server runs; and, of the embedded one, where it keeps
+    what Upkeep's writes force to the disk."""
     folder.mkdir()
     if name == SEAWEED:
-        from infra.local_store import BUCKET, local_store
+        from infra.local_store import BUCKET, held_in, local_store
 
         with local_store(folder) as found:
-            yield _address(found.url, found.access_key, found.secret_key, BUCKET)
+            yield {**_address(found.url, found.access_key, found.secret_key, BUCKET), HELD: str(held_in(folder))}
         return
     from tests.registry import ceph, servers
 

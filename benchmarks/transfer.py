@@ -51,7 +51,8 @@ def measure_transfer(options: Options) -> Findings:
     return Findings(
         question="How fast does a release reach the store, and come back?",
         tables=(_table(found, server),), bars=() if options.quick else _bars(found),
-        notes=(f"Upkeep's times include SHA-256 of every byte, both ways; starting `aws` ({started:.2f} s) is subtracted",
+        notes=("Upkeep's times include SHA-256 of every byte, both ways, and that what it wrote is forced to the disk of "
+               f"the demo's server; starting `aws` ({started:.2f} s) is subtracted",
                f"{server} copies an object on the same cores, SeaweedFS by reading and writing it; AWS does it elsewhere"),
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.ingesting import _memory
+from benchmarks.servers import HELD
 
 UPKEEP, BOTO3, AWS = "Upkeep", "boto3's defaults", "aws s3 cp"
 PUBLISH, PULL, CHANGED, SAME = "publish", "pull", "publish with another config", "publish the same again"
@@ -28,11 +29,15 @@ class Moved:
 class Task:
     """What is to be done, and where: a server's address, a prefix of this round, and a local folder."""
 
-    def __init__(self, address: dict[str, Any], prefix: str, folder: Path) -> None:
+    def __init__(self, address: dict[str, Any], prefix: str, folder: Path, *, by_upkeep: bool) -> None:
+        from infra.lasting import let_writes_last
         from infra.object_store import connect
 
         self.folder, self.prefix = folder, prefix
+        held = address.pop(HELD, None)
         self.store = connect(**{**address, "prefix": prefix, "cache": Path(address["cache"], prefix)})
+        if held and by_upkeep:
+            let_writes_last(self.store.client, Path(held))
         self.sent = 0
         self.store.client.meta.events.register("before-send.s3", self._count)
 
@@ -106,5 +111,5 @@ JOBS = {(UPKEEP, PUBLISH): publish_with_upkeep, (UPKEEP, PULL): pull_with_upkeep
 
 if __name__ == "__main__":
     way, what, address, prefix, folder = sys.argv[1:]
-    found = JOBS[way, what](Task(json.loads(address), prefix, Path(folder)))
+    found = JOBS[way, what](Task(json.loads(address), prefix, Path(folder), by_upkeep=way == UPKEEP))
     sys.stdout.write(json.dumps({name: asdict(moved) for name, moved in found.items()}) + "\n")
