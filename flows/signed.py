@@ -4,7 +4,6 @@ Needs no Prefect server and no torch.
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from errors import UnsignedRelease
 from flows.inspect import find_version
@@ -36,8 +35,8 @@ def verify_version(spec_path: Path, which: str) -> Verified:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         manifest = find_version(spec, which, store=work.store)
-        with TemporaryDirectory(dir=work.store.work) as draft:
-            folder = Path(draft) / "version"
+        with work.store.draft("signed") as draft:
+            folder = draft / "version"
             pull(manifest, folder, store=work.store)
             return _found(manifest, folder, work.store)
 
@@ -47,8 +46,8 @@ def sign_version(spec_path: Path, which: str) -> Verified:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         keys, manifest = work.store.release_keys, find_version(spec, which, store=work.store)
-        with TemporaryDirectory(dir=work.store.work) as draft:
-            folder = Path(draft) / "version"
+        with work.store.draft("signed") as draft:
+            folder = draft / "version"
             work.store.release_keys = ReleaseKeys()  # the signature that is not there yet is not asked for
             pull(manifest, folder, store=work.store)
             work.store.release_keys = keys

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -16,6 +16,8 @@ class Settings(BaseSettings):
 
     home: Path | None = None
     """Working files, caches, reports and the embedded store; default: `.upkeep` beside the spec."""
+    cache_days: int = Field(14, ge=1)
+    """Copies of stored files that no run used for so long leave the machine."""
     s3_bucket: str | None = None
     s3_prefix: str = ""
     s3_endpoint_url: str | None = None

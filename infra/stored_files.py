@@ -3,6 +3,7 @@
 import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from infra.hashing import Hashes
 from infra.keys import Keys
 from infra.s3 import read_object, split_uri, translated
 from infra.sending import Outgoing, send_files
+from infra.tidying import draft, used
 
 
 class StoredFiles(ABC):
@@ -37,6 +39,10 @@ class StoredFiles(ABC):
         folder = self.cache.parent / "work"
         folder.mkdir(parents=True, exist_ok=True)
         return folder
+
+    def draft(self, prefix: str) -> AbstractContextManager[Path]:
+        """A local folder for what is under way; it goes at the end, also of a process that is killed."""
+        return draft(self.work, prefix)
 
     @property
     def _uploads(self) -> Path:
@@ -86,28 +92,28 @@ class StoredFiles(ABC):
         copy = self.cache / located.sha256
         if not copy.exists():
             fetch_files(self.client, [Incoming(located.uri, copy, located.sha256)], lasting=True)
-        return copy
+        return used(copy)
 
     def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
         """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
         name the same content and list different files never share a copy."""
         folder, digest = self._cached(files)
         if not folder.exists():
-            with draft_of(folder, digest) as draft:
+            with draft_of(folder, digest) as part:
                 if not folder.exists():  # made by another process while this one waited
-                    self._fetch_folder(prefix, files, draft, lasting=True)
-                    draft.replace(folder)
-        return folder
+                    self._fetch_folder(prefix, files, part, lasting=True)
+                    part.replace(folder)
+        return used(folder)
 
     def keep_folder(self, made: Path, files: Sequence[Entry]) -> None:
         """Takes files that were just stored into the cache, from a folder of one's own, so that nobody fetches them back."""
         folder, digest = self._cached(files)
-        with draft_of(folder, digest) as draft:
-            if not folder.exists() and not any(draft.iterdir()):
+        with draft_of(folder, digest) as part:
+            if not folder.exists() and not any(part.iterdir()):
                 for file in files:
                     force_to_disk(made / file.path)
-                    (made / file.path).replace(draft / file.path)
-                draft.replace(folder)
+                    (made / file.path).replace(part / file.path)
+                part.replace(folder)
 
     def _cached(self, files: Sequence[Entry]) -> tuple[Path, str]:
         digest = folder_digest(files)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
@@ -15,6 +16,7 @@ from infra.overlay import overlay
 from infra.progress_artifact import unshown
 from infra.release_keys import read_release_keys
 from infra.settings import Settings
+from infra.tidying import tidy
 from infra.unread import outlive_readers
 
 
@@ -88,6 +90,7 @@ def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace
     from infra.local_store import BUCKET, held_in, local_store
 
     outlive_readers()
+    tidy(home, copies=timedelta(days=settings.cache_days))
     prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
     if settings.s3_bucket:
         yield Workspace(_external(settings, prefix, cache), home, settings.gpu_pool, settings.gpu_from_rows)

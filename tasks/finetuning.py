@@ -3,7 +3,6 @@
 import hashlib
 import shutil
 from pathlib import Path
-from tempfile import TemporaryDirectory, mkdtemp
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -40,16 +39,13 @@ def fine_tune(
     train, validation = (_examples(t, store) for t in (training_set.train, training_set.validation))
     inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.digest}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
-    saved = Path(mkdtemp(dir=store.work, prefix="saved-"))
-    request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
-                      training=training, work=work, budget=budget, saved=saved)  # fmt: skip
-    try:
+    with store.draft("saved") as saved:
+        request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
+                          training=training, work=work, budget=budget, saved=saved)  # fmt: skip
         with bar("training", total=1000, unit="thousandths of the steps") as advance:
             trained = train_model(request, advance=advance, keys=store.api_keys)
         weights = store_folder(saved, store, code=kind.code, parent=parent, hosted=kind.hosted is not None)
         store.keep_folder(saved, weights.files)
-    finally:
-        shutil.rmtree(saved, ignore_errors=True)
     shutil.rmtree(work, ignore_errors=True)
     return Candidate(**_files(weights), parent=parent_version, recipe=trained.recipe, cost=trained.cost,
                      curve=trained.curve)  # fmt: skip
@@ -87,14 +83,11 @@ def import_source(
 def _from_prefix(uri: str, code: Code, store: ObjectStore, prefix: str) -> Weights:
     names = [found.uri.removeprefix(uri) for found in store.list_objects(uri)]
     refuse_names(names, source=uri)
-    draft = Path(mkdtemp(dir=store.work, prefix="source-"))
-    try:
+    with store.draft("source") as draft:
         for name in names:
             if any(Path(name).match(pattern) for pattern in (*MODEL_FILES, "*.py")):
                 store.fetch_uri(uri + name, draft / name)
         return store_folder(draft, store, code=code, prefix=prefix)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _from_hub(source: ModelSource, looked_at: Path, field: str) -> Path:
@@ -117,8 +110,8 @@ def pin_hosted(kind: ModelKind, *, store: ObjectStore) -> Weights:
     """The model id and prompt of the spec, as the one file of a version."""
     from models.hosted import pin
 
-    with TemporaryDirectory(dir=store.work, prefix="pinned-") as folder:
-        return store_folder(pin(kind, Path(folder) / "version"), store, hosted=True)
+    with store.draft("pinned") as folder:
+        return store_folder(pin(kind, folder / "version"), store, hosted=True)
 
 
 def why_not_trained(kind: ModelKind, champion: Weights, *, store: ObjectStore) -> str:

@@ -1,7 +1,6 @@
 """Other forms of a candidate's weights, written beside them before it is judged: what is judged is what is released."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import cast
 
 from prefect import task
@@ -30,9 +29,9 @@ def _made(candidate: Candidate, *, wanted: tuple[str, ...], kind: ModelKind, sto
     from models.text_classification import TextClassifier
 
     folder = store.get_folder(candidate.prefix, candidate.files)
-    with TemporaryDirectory(dir=store.work, prefix="variants-") as made:
-        export_variants(cast(TextClassifier, load_model(folder, kind)), wanted, Path(made) / FOLDER)
-        stored = _store_beside(candidate, Path(made), store)
+    with store.draft("variants") as made:
+        export_variants(cast(TextClassifier, load_model(folder, kind)), wanted, made / FOLDER)
+        stored = _store_beside(candidate, made, store)
     variants = tuple(Variant(name=name, path=FOLDER + GRAPHS[name], recipe=RECIPES[name]) for name in wanted)
     return stored.model_copy(update={"variants": variants})
 

@@ -1,8 +1,6 @@
 """Reading every byte of a version: before an alias moves to it, and into a folder of one's own."""
 
-import shutil
 from pathlib import Path
-from tempfile import mkdtemp
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -20,12 +18,9 @@ from tasks.security.signing import copy_signature, require_signature
 def verify_version(manifest: Manifest, *, kind: ModelKind, store: ObjectStore) -> Manifest:
     """Downloads, verifies and loads a version, past any cache; raises where it is not what was released."""
     require_signature(manifest, store=store)
-    draft = Path(mkdtemp(dir=store.work, prefix="verify-"))
-    try:
+    with store.draft("verify") as draft:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
         load_model(draft, kind.model_copy(update={"task": manifest.task}), keys=store.api_keys)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return manifest
 
 

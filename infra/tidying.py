@@ -1,0 +1,93 @@
+"""What nobody uses any more leaves the machine: copies of stored files, and what processes that died had begun."""
+
+import contextlib
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from tempfile import mkdtemp
+
+LOG = logging.getLogger(__name__)
+TRAININGS = timedelta(days=90)
+"""Checkpoints that nobody went on from for so long; a training that waits at its cap is one of them."""
+NEW_SECONDS = 60.0
+"""A draft may be so young that it is not locked yet."""
+KEPT = {"folders", "stores"}
+"""In the cache, and no copies: where folders are, and what stores were found to keep."""
+
+
+def tidy(home: Path, *, copies: timedelta) -> None:
+    """Of a workspace's folder: copies that nobody used for so long, drafts of dead processes, and old checkpoints."""
+    cache, work = home / "cache", home / "work"
+    copied = [path for path in (*_in(cache), *_in(cache / "folders")) if path.name not in KEPT]
+    going = [path for path in copied if _is_older(path, copies)]
+    going += [path for path in _in(work / "drafts") if _is_left(path)]
+    going += [path for path in _in(work) if path.name.startswith("training-") and _is_older(path, TRAININGS)]
+    for path in going:
+        _remove(path)
+    if going:
+        LOG.info("tidied up: %d copies, drafts and checkpoints that nobody uses any more", len(going))
+
+
+def used(path: Path) -> Path:
+    """A copy in the cache that somebody works with, and that stays for it."""
+    with contextlib.suppress(PermissionError):  # another user's
+        os.utime(path)
+    return path
+
+
+@contextmanager
+def draft(work: Path, prefix: str) -> Iterator[Path]:
+    """A folder that goes when who made it is done with it, or, where that was killed, with the next `tidy`."""
+    drafts = work / "drafts"
+    drafts.mkdir(parents=True, exist_ok=True)
+    folder = Path(mkdtemp(dir=drafts, prefix=f"{prefix}-"))
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def _in(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def _is_older(path: Path, age: timedelta) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > age.total_seconds()
+    except FileNotFoundError:  # another process was faster
+        return False
+
+
+def _is_left(folder: Path) -> bool:
+    if not _is_older(folder, timedelta(seconds=NEW_SECONDS)):
+        return False
+    try:
+        lock = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _remove(path: Path) -> None:
+    """A folder first loses its name, so that nobody takes half of it for the whole."""
+    with contextlib.suppress(FileNotFoundError):
+        if path.is_dir():
+            path = path.rename(path.with_name(f".{path.name[:60]}.gone"))
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink()

@@ -1,0 +1,119 @@
+"""A workspace that is left alone for years keeps what is used, and nothing else."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from infra import tidying
+from infra.object_store import ObjectStore
+from infra.tidying import draft, tidy
+from infra.workspace import open_workspace
+from models.contracts import FileEntry
+from tests.infra.test_encryption import spec_with
+from tests.infra.transfers import sha256
+
+ROOT = Path(__file__).resolve().parents[2]
+HOLD = """
+import sys, time
+from pathlib import Path
+from infra.tidying import draft
+with draft(Path(sys.argv[1]), "verify") as folder:
+    (folder / "weights").write_bytes(b"x")
+    print(folder, flush=True)
+    time.sleep(600)
+"""
+COPIES = timedelta(days=14)
+
+
+def age(path: Path, days: float) -> Path:
+    then = time.time() - days * 86_400
+    os.utime(path, (then, then))
+    return path
+
+
+def test_copies_that_nobody_used_for_two_weeks_go_and_what_was_used_meanwhile_stays(
+    any_store: ObjectStore, tmp_path: Path
+) -> None:
+    (tmp_path / "rows").write_bytes(b"rows")
+    (tmp_path / "config.json").write_bytes(b"{}")
+    rows = any_store.put_file("rows", tmp_path / "rows")
+    any_store.put_file("model/config.json", tmp_path / "config.json")
+    files = [FileEntry(path="config.json", sha256=sha256(tmp_path / "config.json"), bytes=2)]
+    copies = [any_store.get_file(rows), any_store.get_folder("model/", files)]
+    home = any_store.cache.parent
+    for path in copies:
+        age(path, 15)
+    any_store.get_file(rows)
+    tidy(home, copies=COPIES)
+    assert [path.exists() for path in copies] == [True, False]
+    age(copies[0], 15)
+    tidy(home, copies=COPIES)
+    assert not copies[0].exists()
+    assert any_store.get_file(rows).read_bytes() == b"rows"
+    assert (any_store.get_folder("model/", files) / "config.json").read_bytes() == b"{}"
+
+
+def test_whoever_opens_a_workspace_tidies_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"S3_BUCKET": "b", "CACHE_DAYS": "3", "HOME": str(tmp_path / "home")}.items():
+        monkeypatch.setenv(f"UPKEEP_{name}", value)
+    (tmp_path / "home" / "cache").mkdir(parents=True)
+    copies = [tmp_path / "home" / "cache" / name for name in ("old", "new")]
+    for copy, days in zip(copies, (4, 2), strict=True):
+        copy.touch()
+        age(copy, days)
+    with open_workspace(tmp_path / "spec.yaml", spec_with()):
+        assert [copy.exists() for copy in copies] == [False, True]
+
+
+def test_what_a_store_was_found_to_keep_is_no_copy(tmp_path: Path) -> None:
+    found = tmp_path / "cache" / "stores" / "found.json"
+    found.parent.mkdir(parents=True)
+    found.write_text("{}")
+    for path in (found, found.parent):
+        age(path, 400)
+    tidy(tmp_path, copies=COPIES)
+    assert found.exists()
+
+
+def test_checkpoints_wait_for_a_larger_cap_for_three_months(tmp_path: Path) -> None:
+    kept, gone = (tmp_path / "work" / f"training-{name}" for name in ("new", "old"))
+    for folder, days in ((kept, 80), (gone, 100)):
+        (folder / "checkpoint-1").mkdir(parents=True)
+        age(folder, days)
+    tidy(tmp_path, copies=COPIES)
+    assert [kept.exists(), gone.exists()] == [True, False]
+
+
+def test_a_draft_goes_with_its_process_and_never_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tidying, "NEW_SECONDS", 0.0)
+    command = [sys.executable, "-c", HOLD, str(tmp_path / "work")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None
+        folder = age(Path(process.stdout.readline().strip()), 400)
+        tidy(tmp_path, copies=COPIES)
+        assert (folder / "weights").exists()
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert (folder / "weights").exists()
+    tidy(tmp_path, copies=COPIES)
+    assert not folder.exists()
+
+
+def test_a_draft_is_gone_once_it_was_used_however_that_ended(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), draft(tmp_path, "verify") as folder:
+        (folder / "weights").write_bytes(b"x")
+        raise ZeroDivisionError
+    assert not list((tmp_path / "drafts").iterdir())
+
+
+def test_a_draft_that_is_not_locked_yet_is_left_alone(tmp_path: Path) -> None:
+    new = tmp_path / "work" / "drafts" / "verify-new"
+    new.mkdir(parents=True)
+    tidy(tmp_path, copies=COPIES)
+    assert new.exists()
