@@ -15,7 +15,7 @@ from infra.hashing import Hashes
 from infra.keys import Keys
 from infra.s3 import read_object, split_uri, translated
 from infra.sending import Outgoing, send_files
-from infra.tidying import draft, used
+from infra.tidying import draft, is_used
 
 
 class StoredFiles(ABC):
@@ -90,20 +90,20 @@ class StoredFiles(ABC):
     def get_file(self, located: Located) -> Path:
         """A verified local copy. It belongs to the cache: read it, never write to it."""
         copy = self.cache / located.sha256
-        if not copy.exists():
+        if not is_used(copy):
             fetch_files(self.client, [Incoming(located.uri, copy, located.sha256)], lasting=True)
-        return used(copy)
+        return copy
 
     def get_folder(self, prefix: str, files: Sequence[Entry]) -> Path:
         """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
         name the same content and list different files never share a copy."""
         folder, digest = self._cached(files)
-        if not folder.exists():
+        if not is_used(folder):
             with draft_of(folder, digest) as part:
                 if not folder.exists():  # made by another process while this one waited
                     self._fetch_folder(prefix, files, part, lasting=True)
                     part.replace(folder)
-        return used(folder)
+        return folder
 
     def keep_folder(self, made: Path, files: Sequence[Entry]) -> None:
         """Takes files that were just stored into the cache, from a folder of one's own, so that nobody fetches them back."""

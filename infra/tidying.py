@@ -34,11 +34,15 @@ def tidy(home: Path, *, copies: timedelta) -> None:
         LOG.info("tidied up: %d copies, drafts and checkpoints that nobody uses any more", len(going))
 
 
-def used(path: Path) -> Path:
-    """A copy in the cache that somebody works with, and that stays for it."""
-    with contextlib.suppress(PermissionError):  # another user's
+def is_used(path: Path) -> bool:
+    """Whether a copy is in the cache; from then on it counts as used, and stays."""
+    try:
         os.utime(path)
-    return path
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # another user's
+        return path.exists()
+    return True
 
 
 @contextmanager
