@@ -1,6 +1,7 @@
 """A disk of its own for the embedded server, whose power can be cut: what had reached it then is all that there is."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 SIZE_MB = 1024
+NEEDED = "a disk of its own is a mounted file, which needs mkfs.ext4, root and the right to mount"
 
 
 class Disk:
@@ -28,7 +30,7 @@ class Disk:
         self.folder.mkdir(exist_ok=True)
         command = ["mount", "-o", "loop", str(self.image), str(self.folder)]
         if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
-            pytest.skip("a disk of its own is a mounted file, which needs root and the right to mount")
+            pytest.skip(NEEDED)
         try:
             yield self.folder
         finally:
@@ -36,6 +38,8 @@ class Disk:
 
 
 def new_disk(folder: Path) -> Disk:
+    if shutil.which("mkfs.ext4") is None:
+        pytest.skip(NEEDED)
     image = folder / "disk.img"
     subprocess.run(["truncate", f"--size={SIZE_MB}M", str(image)], check=True)
     subprocess.run(["mkfs.ext4", "-q", "-F", str(image)], check=True)
