@@ -5,9 +5,9 @@ What is published is a candidate; that a release copies it once more, into a ver
 bar of its own.
 
 A release of 500 MB in 11 files, on the demo's server (SeaweedFS, on this machine: it shares the cores), or on the one that
-UPKEEP_BENCH_SERVER names (Ceph, JuiceFS, ministack, moto), then by Upkeep alone: how much less a copy costs is the server's. Beside it boto3
-with its defaults, file by file, and `aws s3 cp --recursive`, which verify no SHA-256. All ways take turns in each round,
-so that what else the machine does meets all of them. The `aws` binary is the one on the path, or UPKEEP_BENCH_AWS; its
+UPKEEP_BENCH_SERVER names (Ceph, JuiceFS, ministack, moto): what a copy costs is the server's. Beside it boto3 with its
+defaults, file by file, and `aws s3 cp --recursive`, which verify no SHA-256. All ways take turns in each round, so that what
+else the machine does meets all of them. The `aws` binary is the one on the path, or UPKEEP_BENCH_AWS; its
 botocore is pinned, so install it into an environment of its own (`pip install awscli`); without it, its rows are left
 out. What `aws --version` takes is subtracted from its times: a command starts, a library does not.
 """
@@ -35,13 +35,13 @@ Found = dict[tuple[str, str], list[Moved]]
 
 def measure_transfer(options: Options) -> Findings:
     server = chosen()
-    aws = (os.environ.get("UPKEEP_BENCH_AWS") or shutil.which("aws")) if server == SEAWEED else None
+    aws = os.environ.get("UPKEEP_BENCH_AWS") or shutil.which("aws")
     found: Found = {}
     with scratch_folder() as name, serving(server, Path(name, "store")) as served:
         folder = write_release(Path(name, "release"), LARGE_MB // 10 if options.quick else LARGE_MB)
         address = {**served, "cache": f"{name}/cache"}
         started = _started(aws) if aws else 0.0
-        ways = [UPKEEP, *([BOTO3] if server == SEAWEED else []), *([AWS] if aws else [])]
+        ways = [UPKEEP, BOTO3, *([AWS] if aws else [])]
         for number in range(options.runs + 1):  # the first warms the server up, and is not counted
             turn = number % len(ways)
             for way in ways[turn:] + ways[:turn]:
@@ -51,9 +51,9 @@ def measure_transfer(options: Options) -> Findings:
     return Findings(
         question="How fast does a release reach the store, and come back?",
         tables=(_table(found, server),), bars=() if options.quick else _bars(found),
-        notes=("Upkeep's times include SHA-256 of every byte, both ways, and that what it wrote is forced to the disk of "
-               f"the demo's server; starting `aws` ({started:.2f} s) is subtracted",
-               f"{server} copies an object on the same cores, SeaweedFS by reading and writing it; AWS does it elsewhere"),
+        notes=("Upkeep's times include SHA-256 of every byte, both ways, and, on the demo's server, that what it wrote is "
+               f"forced to the disk; starting `aws` ({started:.2f} s) is subtracted",
+               f"{server} copies an object on the same cores; AWS does it elsewhere"),
     )  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def _bars(found: Found) -> tuple[Bar, ...]:
     sent = statistics.median(moved.sent for moved in found[UPKEEP, CHANGED])
     whole = statistics.median(moved.sent for moved in found[UPKEEP, PUBLISH])
     return (
-        *(_bars_beside_others(found) if (BOTO3, PUBLISH) in found else ()),
+        *_bars_beside_others(found),
         Bar(promise=f"publishing weights that did not change, with another config, takes under {AFTERWARDS:.0%} of the first",
             measured=f"{changed:.1%} of the time, {sent / whole:.2%} of the bytes", met=changed < AFTERWARDS),
         Bar(promise=f"publishing the same files again takes under {AFTERWARDS:.0%} of the first",
