@@ -17,7 +17,7 @@ from errors import StoreError
 from infra.local_server import DATA, ENDPOINT, LOG, USERS, Endpoint, weed
 
 BUCKET = "upkeep"
-START_SECONDS, STARTS = 60, 3
+START_SECONDS, STARTS, TOLD_SECONDS = 60, 3, 10
 FORCE = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nexit\n"
 
 
@@ -105,5 +105,8 @@ def _forces(endpoint: Endpoint) -> bool:
     """Tells the server to force what objects hold to the disk before it answers (infra/lasting.py); whether it will."""
     command = [str(weed()), "shell", f"-master=127.0.0.1:{endpoint.ports['master']}",
                f"-filer=127.0.0.1:{endpoint.ports['filer']}"]  # fmt: skip
-    told = subprocess.run(command, input=FORCE, capture_output=True, text=True, timeout=START_SECONDS)
+    try:
+        told = subprocess.run(command, input=FORCE, capture_output=True, text=True, timeout=TOLD_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
     return told.returncode == 0 and '"fsync":  true' in told.stdout

@@ -15,7 +15,7 @@ from infra.hashing import Hashes
 from infra.keys import Keys
 from infra.s3 import read_object, split_uri, translated
 from infra.sending import Outgoing, send_files
-from infra.tidying import draft, is_used
+from infra.tidying import draft, touch_copy
 
 
 class StoredFiles(ABC):
@@ -90,7 +90,7 @@ class StoredFiles(ABC):
     def get_file(self, located: Located) -> Path:
         """A verified local copy. It belongs to the cache: read it, never write to it."""
         copy = self.cache / located.sha256
-        if not is_used(copy):
+        if not touch_copy(copy):
             fetch_files(self.client, [Incoming(located.uri, copy, located.sha256)], lasting=True)
         return copy
 
@@ -98,7 +98,7 @@ class StoredFiles(ABC):
         """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
         name the same content and list different files never share a copy."""
         folder, digest = self._cached(files)
-        if not is_used(folder):
+        if not touch_copy(folder):
             with draft_of(folder, digest) as part:
                 if not folder.exists():  # made by another process while this one waited
                     self._fetch_folder(prefix, files, part, lasting=True)

@@ -1,9 +1,9 @@
 """What nobody uses any more leaves the machine: copies of stored files, and what processes that died had begun."""
 
-import contextlib
 import fcntl
 import logging
 import os
+import secrets
 import shutil
 import time
 from collections.abc import Iterator
@@ -34,8 +34,8 @@ def tidy(home: Path, *, copies: timedelta) -> None:
         LOG.info("tidied up: %d copies, drafts and checkpoints that nobody uses any more", len(going))
 
 
-def is_used(path: Path) -> bool:
-    """Whether a copy is in the cache; from then on it counts as used, and stays."""
+def touch_copy(path: Path) -> bool:
+    """Counts a copy in the cache as used, so that it stays; whether it is there."""
     try:
         os.utime(path)
     except FileNotFoundError:
@@ -88,10 +88,15 @@ def _is_left(folder: Path) -> bool:
 
 
 def _remove(path: Path) -> None:
-    """A folder first loses its name, so that nobody takes half of it for the whole."""
-    with contextlib.suppress(FileNotFoundError):
+    """A folder first loses its name, so that nobody takes half of it for the whole. What cannot be removed, another
+    user's for one, is no reason for a run to fail."""
+    try:
         if path.is_dir():
-            path = path.rename(path.with_name(f".{path.name[:60]}.gone"))
-            shutil.rmtree(path, ignore_errors=True)
+            path = path.rename(path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.gone"))
+            shutil.rmtree(path)
         else:
-            path.unlink()
+            path.unlink(missing_ok=True)
+    except FileNotFoundError:  # another process was faster
+        return
+    except OSError as problem:
+        LOG.warning("%s is used by nobody any more, and stays: %s", path, problem)

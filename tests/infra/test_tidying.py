@@ -112,6 +112,41 @@ def test_a_draft_is_gone_once_it_was_used_however_that_ended(tmp_path: Path) -> 
     assert not list((tmp_path / "drafts").iterdir())
 
 
+def test_what_cannot_be_removed_stays_and_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, file = tmp_path / "cache" / "folders" / "model", tmp_path / "cache" / "rows"
+    folder.mkdir(parents=True)
+    file.touch()
+    for path in (folder, file):
+        age(path, 15)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError("another user's")
+
+    for name in ("rename", "unlink"):
+        monkeypatch.setattr(Path, name, refuse)
+    tidy(tmp_path, copies=COPIES)
+    assert folder.exists() and file.exists()
+    assert [str(path) in caplog.text for path in (folder, file)] == [True, True]
+
+
+def test_a_removal_that_was_killed_hinders_no_later_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "cache" / "folders" / "model"
+    for _ in range(2):  # killed each time, before anything of the folder was gone
+        folder.mkdir(parents=True)
+        (folder / "weights").touch()
+        age(folder, 15)
+        with monkeypatch.context() as killed:
+            killed.setattr(tidying.shutil, "rmtree", lambda _: None)
+            tidy(tmp_path, copies=COPIES)
+    assert not folder.exists()
+    for left in folder.parent.iterdir():
+        age(left, 15)
+    tidy(tmp_path, copies=COPIES)
+    assert not list(folder.parent.iterdir())
+
+
 def test_a_draft_that_is_not_locked_yet_is_left_alone(tmp_path: Path) -> None:
     new = tmp_path / "work" / "drafts" / "verify-new"
     new.mkdir(parents=True)
