@@ -27,6 +27,8 @@ class Settings(BaseSettings):
     s3_secret_key: SecretStr | None = None
     s3_single_writer: bool = False
     """Only this machine writes: needed where the store does not keep `If-None-Match` (docs/registry.md)."""
+    s3_data: Path | None = None
+    """Where a SeaweedFS on this machine keeps its files: each write is forced to the disk there before it counts."""
 
     gpu_pool: str | None = None
     """The Prefect work pool that trains and does the heavy scoring; unset: the run does it itself. `upkeep deploy`

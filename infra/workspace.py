@@ -107,7 +107,10 @@ def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace
 def _external(settings: Settings, prefix: str, cache: Path) -> ObjectStore:
     keys = (settings.s3_access_key, settings.s3_secret_key)
     access, secret = (key.get_secret_value() if key else None for key in keys)
-    return connect(
+    store = connect(
         bucket=str(settings.s3_bucket), prefix=prefix, cache=cache, endpoint_url=settings.s3_endpoint_url,
         region=settings.s3_region, access_key=access, secret_key=secret, single_writer=settings.s3_single_writer,
     )  # fmt: skip
+    if settings.s3_data:
+        let_writes_last(store.client, settings.s3_data)
+    return store

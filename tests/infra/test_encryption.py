@@ -1,7 +1,6 @@
 """Every object that Upkeep creates is encrypted as the spec says, however it is created."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,15 +11,9 @@ from infra.overlay import overlay
 from infra.settings import Settings
 from infra.workspace import open_workspace
 from models.sections import Storage
-from models.spec import ModelSpec, parse_spec
+from tests.infra.specs import spec_with
 
 LARGE = (16 << 20) + 1
-
-
-def spec_with(**changes: Any) -> ModelSpec:
-    document = {"name": "x", "model": {"source": "m"}, "labels": ["a", "b"], "data": {"sources": ["x.csv"]},
-                "columns": {"text": "text"}}  # fmt: skip
-    return parse_spec({**document, **changes}, where="spec.yaml")
 
 
 def write_in_every_way(store: ObjectStore, folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ from infra.object_store import ObjectStore
 from infra.tidying import draft, tidy
 from infra.workspace import open_workspace
 from models.contracts import FileEntry
-from tests.infra.test_encryption import spec_with
+from tests.infra.specs import spec_with
 from tests.infra.transfers import sha256
 
 ROOT = Path(__file__).resolve().parents[2]

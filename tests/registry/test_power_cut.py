@@ -1,17 +1,17 @@
-"""The power of the machine with the embedded server is cut at every write of a release."""
+"""The power of the machine with the store is cut at every write of a release: the embedded server, and compose's."""
 
 import os
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from infra.files import Stored, force_to_disk, sha256_of
-from infra.lasting import WRITES, let_writes_last
+from infra.lasting import NAMES, WRITES, let_writes_last
 from infra.local_store import BUCKET, held_in, local_store
 from infra.object_store import ObjectStore
 from models.contracts import Candidate
@@ -19,6 +19,7 @@ from tasks.registry.aliases import read_alias, read_log
 from tasks.registry.audit import audit
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions
+from tests.registry.composed import composed_store
 from tests.registry.conftest import Address, NewAddress, address_on, opened
 from tests.registry.disks import Disk, new_disk
 from tests.registry.servers import Server
@@ -29,12 +30,21 @@ Cuts = list[Disk]
 
 
 @contextmanager
-def served(disk: Disk, tmp_path: Path) -> Iterator[tuple[Address, Path]]:
-    """The embedded server on a disk, whose power goes at the end, and where it keeps what it is given."""
-    with disk.mounted() as folder, local_store(folder / "store") as server:
-        on = Server(server.url, server.access_key, server.secret_key, BUCKET)
-        yield {**address_on(on, tmp_path / f"{folder.name}-cache"), "prefix": "models/test/"}, held_in(folder / "store")
+def embedded_store(folder: Path) -> Iterator[tuple[Server, Path]]:
+    with local_store(folder) as server:
+        yield Server(server.url, server.access_key, server.secret_key, BUCKET), held_in(folder)
         os.kill(server.pid, signal.SIGKILL)
+
+
+Serve = Callable[[Path], AbstractContextManager[tuple[Server, Path]]]
+EACH = pytest.mark.parametrize("serve", [embedded_store, composed_store])
+
+
+@contextmanager
+def served(disk: Disk, tmp_path: Path, serve: Serve) -> Iterator[tuple[Address, Path]]:
+    """A server on a disk, whose power goes at the end, and where it keeps what it is given."""
+    with disk.mounted() as folder, serve(folder / "store") as (server, data):
+        yield {**address_on(server, tmp_path / f"{folder.name}-cache"), "prefix": "models/test/"}, data
 
 
 def cut_at_each_write(store: ObjectStore, disk: Disk, *, first: Callable[[], None] = lambda: None) -> Cuts:
@@ -63,9 +73,9 @@ def champion_of(store: ObjectStore) -> int | None:
     return found.version if found else None
 
 
-def champion_afterwards(disk: Disk, candidate: Candidate, tmp_path: Path) -> int | None:
+def champion_afterwards(disk: Disk, candidate: Candidate, tmp_path: Path, serve: Serve) -> int | None:
     """The version that a reader loads after the power cut, whole; and the next run finishes the work."""
-    with served(disk, tmp_path) as (address, _):
+    with served(disk, tmp_path, serve) as (address, _):
         store = opened(address)
         champion = read_alias("champion", store=store)
         assert champion is not None
@@ -79,9 +89,12 @@ def champion_afterwards(disk: Disk, candidate: Candidate, tmp_path: Path) -> int
     return champion.version
 
 
-def test_after_a_power_cut_what_was_answered_for_is_there_and_the_next_run_finishes_the_work(tmp_path: Path) -> None:
+@EACH
+def test_after_a_power_cut_what_was_answered_for_is_there_and_the_next_run_finishes_the_work(
+    serve: Serve, tmp_path: Path
+) -> None:
     disk = new_disk(tmp_path)
-    with served(disk, tmp_path) as (address, data):
+    with served(disk, tmp_path, serve) as (address, data):
         store = opened(address)
         let_writes_last(store.client, data)
         candidate = stored_candidate(store, tmp_path / "model")
@@ -91,13 +104,14 @@ def test_after_a_power_cut_what_was_answered_for_is_there_and_the_next_run_finis
         told = [1] * len(cuts)
         told[-2:] = [2, 2]  # the alias' entry, and that its announcement is taken back
     assert len(cuts) >= 10
-    assert [champion_afterwards(cut, candidate, tmp_path) for cut in cuts] == told
+    assert [champion_afterwards(cut, candidate, tmp_path, serve) for cut in cuts] == told
 
 
-def test_a_write_that_was_on_its_way_at_a_power_cut_is_there_whole_or_made_again(tmp_path: Path) -> None:
+@EACH
+def test_a_write_that_was_on_its_way_at_a_power_cut_is_there_whole_or_made_again(serve: Serve, tmp_path: Path) -> None:
     """Also where the operating system brought the names of objects to the disk first, and nothing that they hold."""
     disk = new_disk(tmp_path)
-    with served(disk, tmp_path) as (address, data):
+    with served(disk, tmp_path, serve) as (address, data):
         store = opened(address)
         candidate = stored_candidate(store, tmp_path / "model")
         moved(released(candidate, store), None, store)
@@ -105,11 +119,11 @@ def test_a_write_that_was_on_its_way_at_a_power_cut_is_there_whole_or_made_again
         cuts = cut_at_each_write(store, disk, first=lambda: force_names(data))  # before what is below is called
         let_writes_last(store.client, data)
         release(candidate, store)
-    assert set(champion_afterwards(cut, candidate, tmp_path) for cut in cuts) == {1, 2}
+    assert {champion_afterwards(cut, candidate, tmp_path, serve) for cut in cuts} == {1, 2}
 
 
 def force_names(data: Path) -> None:
-    names = [path for path in (data / "filerldb2").rglob("*") if path.is_file()]
+    names = [path for path in (data / NAMES).rglob("*") if path.is_file()]
     assert names
     for path in names:
         force_to_disk(path)
@@ -118,13 +132,13 @@ def force_names(data: Path) -> None:
 def test_the_server_alone_loses_to_a_power_cut_what_it_has_answered_for(tmp_path: Path) -> None:
     """What the tests above would see, were nothing forced to the disk."""
     disk = new_disk(tmp_path)
-    with served(disk, tmp_path) as (address, _):
+    with served(disk, tmp_path, embedded_store) as (address, _):
         store = opened(address)
         candidate = stored_candidate(store, tmp_path / "model")
         os.sync()
         moved(released(candidate, store), None, store)
         cut = disk.cut(0)
-    with served(cut, tmp_path) as (address, _):
+    with served(cut, tmp_path, embedded_store) as (address, _):
         assert champion_of(opened(address)) is None
 
 

@@ -1,0 +1,92 @@
+"""The store of infra/compose.yaml, for real but for its container; its power is cut in tests/registry/test_power_cut.py."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import SpecError, StoreError
+from infra import lasting
+from infra.workspace import open_workspace
+from tests.infra.specs import spec_with
+from tests.registry.composed import INFRA, SERVICES, STORE, composed_store
+from tests.registry.servers import Server
+
+WRITERS = {name: service for name, service in SERVICES.items() if "UPKEEP_S3_BUCKET" in service.get("environment", {})}
+
+
+def name_by_settings(server: Server, patch: pytest.MonkeyPatch, **more: object) -> None:
+    settings = {"BUCKET": server.bucket, "ENDPOINT_URL": server.url, "ACCESS_KEY": server.access_key,
+                "SECRET_KEY": server.secret_key, **more}  # fmt: skip
+    for name, value in settings.items():
+        patch.setenv(f"UPKEEP_S3_{name}", str(value))
+
+
+def test_a_worker_forces_what_it_writes_to_the_disk_of_composes_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forced: list[Path] = []
+    with composed_store(tmp_path, stopped=True) as (server, data):
+        name_by_settings(server, monkeypatch, DATA=data)
+        with open_workspace(tmp_path / "spec.yaml", spec_with()) as work:
+            monkeypatch.setattr(lasting, "force_to_disk", forced.append)
+            work.store.put_bytes("k", b"x")
+    assert {path.suffix for path in forced} >= {
+        ".dat",
+        ".idx",
+        ".log",
+    }  # what objects hold, where that is, and their names
+    assert data / lasting.NAMES in forced
+
+
+def test_a_stop_is_clean_and_after_a_kill_the_store_mends_its_indexes_and_has_what_it_had(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with composed_store(tmp_path, stopped=True) as (server, data):
+        name_by_settings(server, monkeypatch)
+        with open_workspace(tmp_path / "spec.yaml", spec_with()) as work:
+            work.store.put_bytes("k", b"kept" * 10_000)
+    assert not (data / "not-stopped").exists()
+    with composed_store(tmp_path):
+        pass
+    for index in data.glob("*.idx"):
+        index.write_bytes(b"")  # as a power cut may leave it
+    with composed_store(tmp_path, stopped=True) as (server, data):
+        name_by_settings(server, monkeypatch)
+        with open_workspace(tmp_path / "spec.yaml", spec_with()) as work:
+            assert work.store.get_bytes("k") == b"kept" * 10_000
+
+
+def test_a_folder_that_is_not_the_stores_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    name_by_settings(Server("http://127.0.0.1:9"), monkeypatch, DATA=tmp_path / "lost")
+    with pytest.raises(SpecError, match=r"lost is no folder of a SeaweedFS.*UPKEEP_S3_DATA must name"):
+        open_workspace(tmp_path / "spec.yaml", spec_with()).__enter__()
+
+
+def test_a_write_that_could_not_be_forced_is_an_error(store: Any, tmp_path: Path) -> None:
+    (tmp_path / lasting.NAMES).mkdir()
+    lasting.let_writes_last(store.client, tmp_path)
+    store.put_bytes("k", b"x")
+    os.symlink("itself", tmp_path / "itself")  # root may read anything; nobody can open this
+    with pytest.raises(StoreError, match=r"could not be forced to the disk.*itself"):
+        store.put_bytes("k", b"x")
+
+
+def test_whoever_writes_to_composes_store_sees_its_files_and_is_the_user_that_made_them() -> None:
+    assert {"deploy", "worker-cpu", "worker-gpu"} <= set(WRITERS)
+    for service in WRITERS.values():
+        assert f"objects:{service['environment']['UPKEEP_S3_DATA']}:ro" in service["volumes"]
+    assert f"objects:{STORE['environment']['DATA']}" in STORE["volumes"]
+    (uid,) = re.findall(r"useradd .*--uid (\d+) upkeep", (INFRA / "docker/Dockerfile").read_text())
+    assert STORE["user"] == f"{uid}:{uid}"
+    assert STORE["environment"]["READY"] in STORE["healthcheck"]["test"][1]
+
+
+def test_composes_store_is_closed_as_the_embedded_one_is() -> None:
+    from infra.local_server import PORTS, _command
+
+    embedded = {flag.partition("=")[0]: flag for flag in _command(INFRA, dict.fromkeys(PORTS, 1))[2:]}
+    of_its_place = {"-dir", "-ip", "-ip.bind", *(f"-{name}.port" for name in PORTS)}
+    assert {flag for name, flag in embedded.items() if name not in of_its_place} <= set(STORE["command"])
