@@ -81,7 +81,7 @@ def test_whoever_writes_to_composes_store_sees_its_files_and_is_the_user_that_ma
     assert f"objects:{STORE['environment']['DATA']}" in STORE["volumes"]
     (uid,) = re.findall(r"useradd .*--uid (\d+) upkeep", (INFRA / "docker/Dockerfile").read_text())
     assert STORE["user"] == f"{uid}:{uid}"
-    assert STORE["environment"]["READY"] in STORE["healthcheck"]["test"][1]
+    assert STORE["environment"]["READY"] in STORE["healthcheck"]["test"]
 
 
 def test_composes_store_is_closed_as_the_embedded_one_is() -> None:
