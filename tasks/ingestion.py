@@ -72,15 +72,15 @@ class Bounds:
         self.last_at: datetime | None = None
         self._limit = window.rows
         self._period = parse_period(window.period) if window.period else None
-        self._by, self._now, self._rows, self._is_full = window.by, now, 0, False
+        self._by, self._now, self._rows, self._is_over = window.by, now, 0, False
         self._end: datetime | None = None
         """By time: the end of the period that the first dated row lies in; None before that row."""
 
     def admits(self, row: RawRow) -> bool:
-        """Counts a row in, or closes the window before it."""
+        """Counts a row in, or leaves it, and what is behind it in its file, to a later window."""
         moment = parse_timestamp(row.values.get("timestamp") or "")
-        if (self._limit is not None and self._rows >= self._limit) or self._is_beyond(moment):
-            self._is_full = True
+        if self.is_full or self._is_beyond(moment):
+            self._is_over = True
             return False
         self._rows += 1
         if moment:
@@ -98,12 +98,12 @@ class Bounds:
 
     @property
     def is_full(self) -> bool:
-        """True once no further row belongs to the window."""
-        return self._is_full or (self._limit is not None and self._rows >= self._limit)
+        """True once no further row of any file belongs to the window; by time, other files may hold some."""
+        return self._limit is not None and self._rows >= self._limit
 
     @property
     def is_waiting(self) -> bool:
-        if self._by == "all" or self.is_full:
+        if self._by == "all" or self.is_full or self._is_over:
             return False
         if self._by == "count" or self._rows == 0:
             return True

@@ -285,6 +285,23 @@ def test_windows_by_time_end_at_the_period(reader: Reader) -> None:
     assert reader.window("a.csv", columns=DATED, by=by).waiting
 
 
+def test_a_window_by_time_has_the_rows_of_every_file_and_none_is_passed_over_for_ever(reader: Reader) -> None:
+    by = Windowing(by="time", period="1d")
+    reader.write("one.csv", dated("2024-05-01T10:00", "2024-05-02T01:00"))
+    reader.write("two.csv", dated("2024-05-01T11:00", "2024-05-02T02:00"))
+    days = []
+    for day in (2, 3, 4):
+        rows = reader.rows("one.csv", "two.csv", columns=DATED, by=by)
+        days.append([(row["source"], row["timestamp"]) for row in rows])
+        reader.append("one.csv", f"more,2024-05-0{day + 1}T01:00\n")
+        reader.append("two.csv", f"more,2024-05-0{day + 1}T02:00\n")
+    assert days == [
+        [("one.csv", "2024-05-01T10:00"), ("two.csv", "2024-05-01T11:00")],
+        [("one.csv", "2024-05-02T01:00"), ("two.csv", "2024-05-02T02:00")],
+        [("one.csv", "2024-05-03T01:00"), ("two.csv", "2024-05-03T02:00")],
+    ]
+
+
 def test_a_window_by_time_waits_while_its_period_lasts(reader: Reader) -> None:
     by = Windowing(by="time", period="52w")
     reader.write("a.csv", dated(datetime.now(UTC).isoformat()))
