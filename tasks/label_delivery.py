@@ -21,7 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
-from models.rows import Chosen, raw_schema
+from models.rows import Chosen, content_digest, raw_schema
 from tasks.tables import BATCH_ROWS, TableWriter, open_table
 
 ROLES = ("text", "label", "id", "timestamp", "chosen")
@@ -44,10 +44,6 @@ class Delivery:
         return [row | {"chosen": Chosen.EARLIER.value} if row["chosen"] == Chosen.RANDOM else row for row in found]
 
     @property
-    def measuring(self) -> int:
-        return sum(row["chosen"] == Chosen.RANDOM for row in self.rows)
-
-    @property
     def position(self) -> SourcePosition:
         return SourcePosition(uri=self.uri, head=hashlib.sha256(self.data).hexdigest(), size=len(self.data),
                               offset=len(self.data), rows=len(self.rows))  # fmt: skip
@@ -65,7 +61,7 @@ def join_returned_labels(
     """
     delivered = _delivered(window.cursor, adapted, store)
     unread = [d for d in delivered if not d.judged]
-    if not delivered or sum(d.measuring for d in unread) < at_least:
+    if not delivered or _measuring(unread) < at_least:
         return window
     with TemporaryDirectory(prefix="upkeep-") as folder:
         path = Path(folder) / "rows.parquet"
@@ -85,6 +81,11 @@ def _delivered(cursor: Cursor, adapted: Cursor, store: ObjectStore) -> list[Deli
     read, used = ({position.uri for position in found.positions} for found in (cursor, adapted))
     uris = {store.uri(key): key for key in store.list_keys(store.keys.labels)}
     return [Delivery(uri, store.get_bytes(key), uri in read) for uri, key in uris.items() if uri not in used]
+
+
+def _measuring(unread: list[Delivery]) -> int:
+    """Rows by which quality can be tested; one that was corrected while it waited is still one."""
+    return len({content_digest(row["text"]) for d in unread for row in d.rows if row["chosen"] == Chosen.RANDOM})
 
 
 def _raw_rows(delivered: list[Delivery], extra: tuple[str, ...]) -> Iterator[dict[str, Any]]:

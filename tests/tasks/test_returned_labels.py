@@ -239,6 +239,14 @@ def test_few_labels_wait_for_more(batch: Batch) -> None:
     assert batch.join(run="r3", at_least=20).rows == 35
 
 
+def test_a_label_that_was_corrected_while_it_waited_is_one_label_to_wait_for(batch: Batch) -> None:
+    for label in ("positive", "negative"):
+        batch.fill(dict.fromkeys(range(20), label))
+        assert batch.take().waiting == 20
+    assert batch.join(at_least=21).waiting
+    assert batch.join(run="r3", at_least=20).rows == 40
+
+
 def test_rows_that_come_again_by_themselves_are_no_duplicates_of_what_came_back(batch: Batch, tmp_path: Path) -> None:
     batch.fill({0: "positive", 1: "negative"})
     batch.take()
