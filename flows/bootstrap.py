@@ -61,7 +61,7 @@ def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: 
         columns=spec.columns,
         kind=spec.kind,
         policy=spec.validation,
-        now=start.started_at,
+        now=window.read_at or start.started_at,
         store=store,
     )
     _require_labels(spec, window, validation.labelled)

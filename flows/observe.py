@@ -26,7 +26,7 @@ def observe(
         columns=spec.columns,
         kind=spec.kind,
         policy=spec.validation,
-        now=start.started_at,
+        now=window.read_at or start.started_at,
         store=store,
     )
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)

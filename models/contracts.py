@@ -384,6 +384,8 @@ class Window(Record):
     """True when windows are by count or by time and the next one is not full yet: nothing was consumed."""
     unfinished: tuple[str, ...] = ()
     """The sources whose last line is still being written; it was left for the next run."""
+    read_at: datetime | None = None
+    """When the reading began, long after the run's start where that was taken up; None: stored before this was kept."""
 
     @property
     def rows(self) -> int:

@@ -48,13 +48,13 @@ def ingest_window(
             with TableWriter(empty_path, raw_schema(tuple(columns.extra))):
                 pass
             nothing = Table.of(store.put_blob("windows", empty_path), rows=0)
-            return Window(table=nothing, first_at=None, last_at=None, cursor=cursor, waiting=True)
+            return Window(table=nothing, first_at=None, last_at=None, cursor=cursor, waiting=True, read_at=now)
         stored = Table.of(store.put_blob("windows", rows_path), rows=table.rows)
     log.info("run %s read %d rows from %d files", run_id, stored.rows, len(files))
     return Window(
         table=stored, first_at=bounds.first_at, last_at=bounds.last_at,
         cursor=Cursor(positions=tuple(reading.positions.values())), waiting=False,
-        unfinished=tuple(reading.unfinished),
+        unfinished=tuple(reading.unfinished), read_at=now,
     )  # fmt: skip
 
 

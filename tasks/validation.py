@@ -40,7 +40,8 @@ def validate_rows(
     window: Window, *, columns: Columns, kind: ModelKind, policy: Validation, now: datetime,
     store: ObjectStore,
 ) -> ValidationReport:  # fmt: skip
-    """Kept and quarantined rows. TooManyBadRows where more are broken or repeated than `policy` allows."""
+    """Kept and quarantined rows. TooManyBadRows where more are broken or repeated than `policy` allows. `now`: when the
+    window was read; later timestamps are of the future."""
     tally = Tally()
     near = NearDuplicates(policy.near_duplicates) if policy.near_duplicates else None
     # Rows that came back labelled repeat rows of an earlier window, and must not cost this one the rows that say

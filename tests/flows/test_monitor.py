@@ -1,16 +1,18 @@
 """Looking often and cheaply: `monitor` tells what it sees, and leaves training to `maintain`."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from errors import StoreError
 from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
 from infra.object_store import ObjectStore
-from models.contracts import Handled, Outcome, RunReport
-from tests.flows.conftest import Home, moved
+from models.contracts import Handled, Outcome, RunReport, RunStart
+from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
 
@@ -38,6 +40,25 @@ def test_a_look_at_nothing_new_leaves_no_trace(champion: Home, store: ObjectStor
     assert looked(champion).outcome is Outcome.WAITING
     assert len(read_all_history(champion.spec)) == 1
     assert read_status(champion.spec).unfinished is None
+
+
+def test_rows_that_came_since_a_run_broke_off_are_not_of_the_future_once_it_is_taken_up(
+    home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.write_spec(columns={**SPEC["columns"], "timestamp": "at"})
+    home.receive("day-0", sentences(600).assign(at="2026-01-01"))
+    bootstrap(home.spec)
+    with monkeypatch.context() as broken, pytest.raises(StoreError):
+        broken.setattr("flows.look.ingest_window", lambda *_, **__: (_ for _ in ()).throw(StoreError("it is down")))
+        monitor(home.spec)
+    start = RunStart.model_validate_json(store.get_bytes(store.keys.open_run))
+    a_week_ago = start.model_copy(update={"started_at": start.started_at - timedelta(days=7)})
+    store.put_bytes(store.keys.open_run, a_week_ago.model_dump_json().encode())
+    home.receive("day-1", sentences(120, start=1000).assign(at=datetime.now(UTC).isoformat()))
+    report = looked(home)
+    assert report.start.run_id == start.run_id
+    assert report.observation is not None
+    assert report.observation.validation.kept.rows == 120
 
 
 @pytest.mark.slow
