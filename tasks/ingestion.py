@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from prefect import task
@@ -147,7 +148,7 @@ class _Reading:
     def _new_rows(self, source: SourceFile, path: Path) -> Iterator[RawRow]:
         start = resume(source, path, self.roles, self.positions.get(source.uri))
         end, taken, state = start.offset, 0, None
-        rows = _Whole(read_rows(source, path, self.roles, start, growing=source.is_growing(self.now)))
+        rows = _Whole(read_rows(source, path, self.roles, start, growing=partial(source.is_growing, self.now)))
         for row in rows:
             if not self.bounds.admits(row):
                 break

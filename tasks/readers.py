@@ -14,6 +14,7 @@ from tasks.records import (
     BROKEN_UTF8,
     LONGEST_LINE,
     SURROGATE,
+    Growing,
     Line,
     Lines,
     RawRow,
@@ -31,12 +32,12 @@ OPEN_RECORD = 64 << 10
 
 
 def read_csv(
-    file: IO[bytes], roles: Roles, start: Start, name: str, *, growing: bool
+    file: IO[bytes], roles: Roles, start: Start, name: str, *, growing: Growing
 ) -> Generator[RawRow, None, bool]:  # fmt: skip
     csv.field_size_limit(LONGEST_LINE)
     header, after = _header(file, name, growing=growing)
     if not header:
-        return growing
+        return growing()
     require_columns(roles, header, name)
     places = {role: header.index(column) for role, column in roles.items()}
     begin = start if start.offset > after.offset else after
@@ -53,7 +54,7 @@ def read_csv(
     return lines.left_open
 
 
-def _records(lines: Lines, *, columns: int, growing: bool) -> Iterator[tuple[list[str], str | None, int, int, str]]:
+def _records(lines: Lines, *, columns: int, growing: Growing) -> Iterator[tuple[list[str], str | None, int, int, str]]:
     # Strict: a quote that never closes would otherwise swallow the following rows in silence.
     reader = csv.reader(lines, strict=True)
     while True:
@@ -64,7 +65,7 @@ def _records(lines: Lines, *, columns: int, growing: bool) -> Iterator[tuple[lis
         except StopIteration:
             return
         except csv.Error as error:
-            if growing and lines.ended and _is_half_written(lines.taken, columns):
+            if lines.ended and _is_half_written(lines.taken, columns) and growing():
                 lines.left_open = True
                 return
             problem = f"no valid CSV: {error}"
@@ -89,7 +90,7 @@ def _is_whole_row(text: str, columns: int) -> bool:
         return False
 
 
-def _header(file: IO[bytes], name: str, *, growing: bool) -> tuple[list[str], Start]:
+def _header(file: IO[bytes], name: str, *, growing: Growing) -> tuple[list[str], Start]:
     """The column names and where the rows begin; no names in a file that has no line yet."""
     lines = Lines(file, Start(), growing=growing)
     reader = csv.reader(_without_bom(lines), strict=True)
@@ -122,7 +123,7 @@ def require_columns(roles: Roles, present: list[str], name: str) -> None:
 
 
 def read_jsonl(
-    file: IO[bytes], roles: Roles, start: Start, name: str, *, growing: bool
+    file: IO[bytes], roles: Roles, start: Start, name: str, *, growing: Growing
 ) -> Generator[RawRow, None, bool]:  # fmt: skip
     file.seek(start.offset)
     lines = Lines(file, start)
@@ -134,7 +135,7 @@ def read_jsonl(
         if not content.strip():
             continue
         document, problem = _document(content, line)
-        if problem and growing and not content.endswith("\n") and not line.cut:
+        if problem and not content.endswith("\n") and not line.cut and growing():
             left_open = True  # An object that reads well without an end of line is whole: it ends with its brace.
             break
         if problem or document is None:

@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,8 @@ BROKEN_UTF8 = "broken UTF-8"
 
 Roles = dict[str, str]
 """The column of a raw table -> the source's own column."""
+Growing = Callable[[], bool]
+"""Whether a file is being written; asked at its end, since a line may be begun while others are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ class Lines:
     While a file is `growing`, a last line without an end is not taken: `left_open` says that there is one.
     """
 
-    def __init__(self, file: IO[bytes], start: Start, *, growing: bool = False) -> None:
+    def __init__(self, file: IO[bytes], start: Start, *, growing: Growing = lambda: False) -> None:
         self.taken: list[Line] = []
         self.ended, self.left_open = False, False
         self._file, self._offset, self._number, self._growing = file, start.offset, start.line, growing
@@ -102,7 +104,7 @@ class Lines:
         while len(part) == LONGEST_LINE and not part.endswith(b"\n"):
             part = self._file.readline(LONGEST_LINE)
             self._offset += len(part)
-        self.left_open = bool(data) and self._growing and not part.endswith(b"\n")
+        self.left_open = bool(data) and not part.endswith(b"\n") and self._growing()
         if not data or self.left_open:
             self.ended = True
             raise StopIteration

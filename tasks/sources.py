@@ -2,6 +2,7 @@
 
 import glob
 import gzip
+import os
 import shutil
 import zlib
 from collections.abc import Generator, Iterator
@@ -19,7 +20,7 @@ from models.contracts import SourcePosition
 from models.sections import Data
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
-from tasks.records import RawRow, Roles, Start, open_bytes, survey
+from tasks.records import Growing, RawRow, Roles, Start, open_bytes, survey
 
 Format = Literal["csv", "jsonl", "parquet"]
 _FORMATS: dict[str, Format] = {
@@ -45,8 +46,10 @@ class SourceFile:
     """See `SourcePosition.state`."""
 
     def is_growing(self, now: datetime) -> bool:
+        """Whether it changed shortly before `now` or since; a local file is asked anew, as it may do so at any moment."""
+        changed_at = _changed_at(self.path.stat()) if self.path else self.changed_at
         # A time that lies far ahead is a broken clock: its last line must not wait for years.
-        return -timedelta(days=1) < now - self.changed_at < QUIET
+        return -timedelta(days=1) < now - changed_at < QUIET
 
 
 def find_files(data: Data, *, base: str, now: datetime, store: ObjectStore) -> list[SourceFile]:
@@ -87,7 +90,11 @@ def _local(path: Path, uri: str, data: Data, now: datetime) -> SourceFile:
     seen = path.stat()
     settled = max(seen.st_mtime, seen.st_ctime) < (now - TICK).timestamp()
     state = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}" if settled else None
-    return SourceFile(uri, path, _format_of(uri, data), datetime.fromtimestamp(seen.st_mtime, UTC), state)
+    return SourceFile(uri, path, _format_of(uri, data), _changed_at(seen), state)
+
+
+def _changed_at(seen: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(seen.st_mtime, UTC)
 
 
 def _name(path: Path, base: Path) -> str:
@@ -162,7 +169,7 @@ def position(
 
 
 def read_rows(
-    source: SourceFile, path: Path, roles: Roles, start: Start, *, growing: bool
+    source: SourceFile, path: Path, roles: Roles, start: Start, *, growing: Growing
 ) -> Generator[RawRow, None, bool]:
     """Gives every row, and returns whether a last line was left that is still being written."""
     if source.format == "parquet":

@@ -5,6 +5,8 @@ import os
 import time
 from datetime import timedelta
 from pathlib import Path
+from pkgutil import resolve_name as resolve
+from typing import Any
 
 import pytest
 
@@ -61,6 +63,29 @@ def test_half_a_last_line_is_left_with_a_note_and_quarantined_once_nobody_writes
     is_quiet(reader.base / name)
     (row,) = reader.rows(name)
     assert row["problem"] and row["raw"] == data.splitlines()[-1] and row["line"] == data.count("\n") + 1
+
+
+@pytest.mark.parametrize("meanwhile", ["tasks.ingestion.resume", "tasks.ingestion._Reading._record"])
+@pytest.mark.parametrize(("name", "half", "rest"), [("a.csv", "tw", "o,1\n"), ("a.csv", '"tw', 'o",1\n'),
+                                                    ("a.jsonl", '{"text": "tw', 'o"}\n')])  # fmt: skip
+def test_half_a_line_that_was_begun_after_the_files_were_listed_is_left_for_the_next_run(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, meanwhile: str, name: str, half: str, rest: str
+) -> None:
+    reader.write(name, "text,label\none,1\n" if name == "a.csv" else lines({"text": "one"}))
+    is_quiet(reader.base / name)
+    path, before = reader.base / name, resolve(meanwhile)
+
+    def and_first(*args: Any, **kwargs: Any) -> Any:
+        if not path.read_text().endswith(half):
+            reader.append(name, half)
+        return before(*args, **kwargs)
+
+    with monkeypatch.context() as writing:
+        writing.setattr(meanwhile, and_first)
+        window = reader.window(name)
+    assert (window.rows, window.unfinished) == (1, (name,))
+    reader.append(name, rest)
+    assert reader.texts(name) == ["two"]
 
 
 def test_a_stray_quote_does_not_hold_back_the_rows_behind_it(reader: Reader) -> None:
