@@ -23,6 +23,8 @@ _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _MARK = "c"
 _LONGEST_CELL = 8 << 20
 _SEPARATORS = ",;\t"
+_GUESSED = "cp1252"
+"""Any bytes are letters in it, if not those that were meant."""
 
 Row = dict[str, Any]
 
@@ -75,10 +77,19 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def read_filled(path: Path) -> list[Filled]:
-    """The rows of a filled CSV or JSONL file, in its order, blank ones left out. DataError where it cannot be read."""
+def read_filled(path: Path, *, written: bool = False) -> list[Filled]:
+    """The rows of a filled CSV or JSONL file, in its order, blank ones left out. DataError where it cannot be read.
+
+    `written`: labels are texts of people's own. No list tells then whether a code page was guessed right, so that their
+    letters must not be guessed.
+    """
     found = (_filled(cells) for cells in read_cells(path, ("content", "label"), also=("text",)))
-    return [row for row in found if row.content or row.label]
+    rows = [row for row in found if row.content or row.label]
+    guessed = next((row for row in rows if written and not row.label.isascii()), None)
+    if guessed and _encoding(path.read_bytes()) == _GUESSED:
+        raise DataError(f"{path}, line {guessed.line}: {guessed.label[:40]!r} is not UTF-8, and what was meant could only be "
+                        'guessed; nothing was stored. Save the sheet as "CSV UTF-8" (or "Unicode text").')  # fmt: skip
+    return rows
 
 
 def read_cells(
@@ -107,12 +118,17 @@ def read_batch(path: Path) -> Iterator[Row]:
 def _decoded(data: bytes) -> str:
     """As spreadsheets save: UTF-8, with a mark or without, UTF-16 ("Unicode text"), or the old Windows code page,
     which may have lost letters of the texts but none of the labels' digests."""
+    return data.decode(_encoding(data), "replace")
+
+
+def _encoding(data: bytes) -> str:
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", "replace")
+        return "utf-16"
     try:
-        return data.decode("utf-8-sig")
+        data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        return _GUESSED
+    return "utf-8-sig"
 
 
 def _csv_rows(text: str, path: Path, needed: Sequence[str], also: Sequence[str]) -> Iterator[Cells]:

@@ -79,7 +79,7 @@ def take_labels(
     the earlier one. `several`: a row may have any number of the labels.
     """
     asked = read_requests(store)
-    checked = _check(read_filled(path), asked, Accepted(labels, several), path)
+    checked = _check(read_filled(path, written=not labels), asked, Accepted(labels, several), path)
     known = _known(cursor, store)
     changed = {c: label for c, label in checked.labels.items() if c not in known or known[c].label != label}
     rows = [_row(asked[c], label, known.get(c)) for c, label in changed.items()]

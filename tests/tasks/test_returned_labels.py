@@ -418,3 +418,15 @@ def test_several_labels_are_taken_as_they_are_meant_and_unknown_ones_refused(bat
     batch.fill({3: "positive|series"})
     with pytest.raises(DataError, match="is none of negative, positive"):
         take_labels(batch.sheet, labels=LABELS, several=True, cursor=batch.cursor, store=batch.store)
+
+
+def test_what_people_wrote_is_not_guessed_from_an_old_code_page(batch: Batch) -> None:
+    answers = {0: "这部电影很好", 1: "a fine film"}
+    batch.fill(answers)
+    batch.sheet.write_bytes(batch.sheet.read_text("utf-8-sig").encode("gbk"))
+    with pytest.raises(DataError, match=r"line 2: .* is not UTF-8"):
+        take_labels(batch.sheet, labels=(), cursor=batch.cursor, store=batch.store)
+    assert batch.store.list_keys(batch.store.keys.labels) == []
+    batch.fill({1: answers[1]}, text=["Größe", *(row["text"] for row in batch.rows[1:])])
+    batch.sheet.write_bytes(batch.sheet.read_text("utf-8-sig").encode("cp1252"))
+    assert take_labels(batch.sheet, labels=(), cursor=batch.cursor, store=batch.store).new == 1
