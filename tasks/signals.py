@@ -183,7 +183,8 @@ def _some(values: "NDArray[np.floating]", most: int, rng: np.random.Generator) -
 
 
 def _present(values: "NDArray[np.object_]") -> "NDArray[np.object_]":
-    return values[np.array([value is not None for value in values], bool)]
+    """Without blanks: a reference may hold them that was kept before they became nulls."""
+    return values[np.array([value is not None and str(value).strip() != "" for value in values], bool)]
 
 
 def _as_numbers(values: "NDArray[np.object_]") -> "NDArray[np.float64] | None":

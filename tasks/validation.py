@@ -95,8 +95,9 @@ class _Sieve:
         """The kept row. Raises Rejected."""
         text = self._text(raw)
         row = {
-            **{name: value for name, value in raw.items() if name.startswith((SLICE, META))},
-            **{name: raw[name] for name in ("row", "source", "line", "id", "prediction")},
+            **{name: _known(value) for name, value in raw.items() if name.startswith((SLICE, META))},
+            **{name: raw[name] for name in ("row", "source", "line")},
+            "id": _known(raw["id"]), "prediction": _known(raw["prediction"]),
             "text": text, "label": self._label(raw["label"]),
             "score": _number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
             "latency": _number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
@@ -179,6 +180,11 @@ class _Sieve:
         place, first = self.seen[content]
         conflict = f", with another label: {first!r} there, {label!r} here" if first != label else ""
         return f"{verb} {place}{conflict}"
+
+
+def _known(value: str | None) -> str | None:
+    """CSV has no other way to say that a value is not known than a blank cell."""
+    return value if (value or "").strip() else None
 
 
 def _number(value: str | None, name: str, fits: Callable[[float], bool], range_: str) -> float | None:

@@ -105,6 +105,13 @@ def test_blank_fields_are_unknown_and_not_wrong(store: ObjectStore) -> None:
     assert read(store, report.kept)[0]["label"] is None
 
 
+def test_a_blank_cell_is_as_unknown_as_a_null_whatever_its_column_is_for(store: ObjectStore) -> None:
+    report = validate(store, {"slice:lang": " ", "prediction": "", "id": ""}, {})
+    assert [[row[name] for name in ("slice:lang", "prediction", "id")] for row in read(store, report.kept)] == 2 * [
+        [None] * 3
+    ]
+
+
 def test_numeric_labels_survive_pandas(store: ObjectStore) -> None:
     report = validate(store, {"label": "1"}, {"label": "1.0"}, {"label": "0.0"}, {"label": "1.5"}, labels=("0", "1"))
     assert [r["label"] for r in read(store, report.kept)] == ["1", "1", "0"]
