@@ -91,6 +91,9 @@ def true_labels(truth: "pd.Series[str]", kind: ModelKind) -> "NDArray[np.bool_]"
 
 def as_answered(served: str, kind: ModelKind) -> str:
     """What was logged as served, as `answers_of` would write it; what it cannot mean stays as it is."""
+    whole = served.removesuffix(".0")  # pandas turns whole numbers into floats as soon as one is missing
+    if kind.truth == "label" and served not in kind.labels and whole in kind.labels:
+        return whole
     try:
         return read_labels(served, kind.labels) if kind.truth == "labels" else served
     except UnknownLabel:

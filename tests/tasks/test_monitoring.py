@@ -116,6 +116,14 @@ def test_logged_latency_and_predictions_are_compared_where_they_are_there(store:
     assert found.served_agreement == 0.5
 
 
+def test_numeric_labels_that_were_served_are_known_as_pandas_writes_them(store: ObjectStore, tmp_path: Path) -> None:
+    kind = KIND.model_copy(update={"labels": ("0", "1")})
+    rows = sentences(4).assign(label=["0", "1"] * 2, prediction=["1.0", "0.0", "1", "1.5"])
+    right = scores(np.full(4, 0.9), store, tmp_path)
+    found = monitor_quality.fn(kept_table(rows, store), right, released(0.9, 400), right, kind=kind, store=store)
+    assert found.served_agreement == 0.5
+
+
 def test_an_empty_window_is_refused(store: ObjectStore, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no rows to monitor"):
         monitored(sentences(0, start=0).reindex(columns=["text", "label"]), np.zeros(0), store, tmp_path)
