@@ -52,6 +52,10 @@ class _Judged:
     def where(self, mask: np.ndarray) -> "_Judged":
         return _Judged(self.rows[mask], self.champion.where(mask), self.candidate.where(mask), self.numbers[mask])
 
+    def without(self, other: "_Judged") -> "_Judged":
+        """The rows whose text is not among the others': one that came again is one row, and not two that agree."""
+        return self.where(~self.rows["content"].isin(other.rows["content"]).to_numpy(bool))
+
     def joined(self, other: "_Judged") -> "_Judged":
         import pandas as pd
 
@@ -73,7 +77,7 @@ def evaluate(
     current, reference = (
         _judged(table, old, new, kind, entails, store) for table in (training_set.test, training_set.reference_test)
     )
-    both = current.joined(reference)
+    both = current.joined(reference.without(current))
     overall = [
         _compare(judged, on, metric, level=0.95)
         for on, judged in (("current", current), ("reference", reference)) for metric in _metrics(kind, entails)

@@ -1,0 +1,51 @@
+"""Champion and candidate on the same rows, with models that need no weights."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from infra.object_store import ObjectStore
+from models.adapter import Predictions
+from models.contracts import ModelKind, Scorecard, Weights
+from models.recipe import Training
+from tasks.dataset import build_training_set, freeze_reference
+from tasks.evaluation import evaluate
+from tests.tiny import kept_table, sentences
+
+KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
+CHAMPION, CANDIDATE = (Weights(prefix=name, files=(), content_digest=name) for name in ("champion", "candidate"))
+
+
+class Reads:
+    """A model that knows the words that decide."""
+
+    def predict(self, texts: Sequence[str], *, advance: Callable[[int], None], labels: object = None) -> Predictions:
+        positive = np.array([0.9 if any(w in t for w in ("good", "great", "fine")) else 0.1 for t in texts], np.float32)
+        return Predictions(np.stack([1 - positive, positive], 1), np.zeros((len(texts), 1), np.float32), None)
+
+
+@pytest.fixture(autouse=True)
+def without_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.evaluation._load", lambda *_: Reads())
+
+
+def scored(new: pd.DataFrame, old: pd.DataFrame, store: ObjectStore) -> Scorecard:
+    reference = freeze_reference.fn(kept_table(old, store), None, origin="old", store=store)
+    built = build_training_set.fn(kept_table(new, store), reference, training=Training(), seed=1, store=store)
+    return evaluate.fn(built, CHAMPION, CANDIDATE, kind=KIND, store=store)
+
+
+def rows_on(scorecard: Scorecard) -> dict[str, int]:
+    return {c.on: c.difference.n for c in scorecard.comparisons if c.metric == "accuracy"}
+
+
+def test_a_text_that_came_again_counts_once_in_the_slices(store: ObjectStore) -> None:
+    on = rows_on(scored(sentences(400), sentences(500, start=200), store))
+    apart = rows_on(scored(sentences(400), sentences(300, start=400), store))
+    assert on["current"] == apart["current"]
+    assert on["reference"] > apart["reference"]
+    of_labels = {name: rows for name, rows in on.items() if name.startswith("slice:label=")}
+    assert sum(of_labels.values()) == apart["current"] + apart["reference"]
+    assert of_labels == {name: apart[name] for name in of_labels}
