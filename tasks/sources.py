@@ -80,7 +80,8 @@ def _files(pattern: str, data: Data, folder: str, now: datetime) -> list[SourceF
     whole = base / pattern
     if whole.is_dir():
         raise DataError(f"data.sources: {pattern!r} is a folder; write which files of it, such as {pattern}/*.csv")
-    paths = [whole] if whole.exists() else [Path(p) for p in glob.glob(str(whole), recursive=True)]
+    there = str(Path(glob.escape(folder)) / pattern)
+    paths = [whole] if whole.exists() else [Path(p) for p in glob.glob(there, recursive=True)]
     return [_local(path, _name(path, base), data, now) for path in paths if path.is_file()]
 
 

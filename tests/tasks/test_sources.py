@@ -1,6 +1,7 @@
 """Files that are being written, and files that did not change."""
 
 import dataclasses
+import glob
 import os
 import time
 from datetime import timedelta
@@ -15,6 +16,19 @@ from models.sections import Windowing
 from tasks import sources
 from tasks.records import open_bytes
 from tests.tasks.conftest import Reader, lines, put
+
+# --- which files ---
+
+
+@pytest.mark.parametrize("folder", ["mine [v2]", "what?", "a*b"])
+def test_signs_of_a_pattern_in_the_name_of_the_specs_own_folder_are_a_name(reader: Reader, folder: str) -> None:
+    reader.base = reader.base / folder
+    reader.base.mkdir()
+    reader.write("a.csv", "text,label\none,1\n")
+    assert reader.texts("*.csv") == ["one"]
+    reader.write("b.csv", "text,label\ntwo,1\n")
+    assert reader.texts(f"{glob.escape(str(reader.base))}/[b].csv") == ["two"]
+
 
 # --- a file that is being written ---
 
