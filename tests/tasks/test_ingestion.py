@@ -325,3 +325,9 @@ def test_one_broken_clock_does_not_hold_windows_up(reader: Reader) -> None:
 def test_timestamps_are_iso_8601_or_unix_seconds(text: str, hour: int | None) -> None:
     expected = None if hour is None else datetime(2024, 5, 1, hour, tzinfo=UTC)
     assert parse_timestamp(text) == expected
+
+
+@pytest.mark.parametrize(("text", "day"), [("20240501", "2024-05-01"), ("20240230", None), ("20241301", "1970-08-23")])
+def test_a_date_without_dashes_is_no_second_of_1970(text: str, day: str | None) -> None:
+    moment = parse_timestamp(text)
+    assert (moment and moment.date().isoformat()) == day
