@@ -9,12 +9,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tasks.readers import require_columns
-from tasks.records import RawRow, Roles, Start, broken, checked
+from tasks.records import NUMBERS, RawRow, Roles, Start, broken, checked
 from tasks.tables import open_table
 
 BATCH = 2048
 HEAD_ROWS = 1000
-_NUMBERS = {"score", "latency"}
 
 
 def read_parquet(path: Path, roles: Roles, start: Start, name: str) -> Iterator[RawRow]:
@@ -49,7 +48,7 @@ def _batches(file: pq.ParquetFile, columns: list[str]) -> Iterator[pa.RecordBatc
 def _rows_of(batch: pa.RecordBatch, roles: Roles, *, first: int, skip: int) -> Iterator[RawRow]:
     columns = {role: _strings(batch.column(column)) for role, column in roles.items()}
     for role, column in roles.items():
-        if pa.types.is_floating(batch.column(column).type) and role not in _NUMBERS:
+        if pa.types.is_floating(batch.column(column).type) and role not in NUMBERS:
             # pandas writes a missing label among numbers as NaN.
             columns[role] = [None if value == "nan" else value for value in columns[role]]
     kind = batch.column(roles["text"]).type

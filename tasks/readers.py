@@ -13,6 +13,7 @@ from errors import DataError
 from tasks.records import (
     BROKEN_UTF8,
     LONGEST_LINE,
+    NUMBERS,
     SURROGATE,
     Growing,
     Line,
@@ -165,11 +166,13 @@ def _row_of(document: dict[str, Any], roles: Roles, line: Line, content: str) ->
     text = document.get(roles["text"])
     if text is not None and not isinstance(text, str):
         return broken(line.number, line.end, f"text is {_kind(text)}, not a string", content)
-    values = {role: _string(document.get(column)) for role, column in roles.items()}
+    values = {role: _string(document.get(column), role) for role, column in roles.items()}
     return checked(line.number, line.end, values, content)
 
 
-def _string(value: Any) -> str | None:
+def _string(value: Any, role: str) -> str | None:
+    if value != value and role not in NUMBERS:  # Python writes what pandas has no label for as NaN
+        return None
     return value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

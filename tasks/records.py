@@ -17,6 +17,8 @@ BROKEN_UTF8 = "broken UTF-8"
 
 Roles = dict[str, str]
 """The column of a raw table -> the source's own column."""
+NUMBERS = frozenset({"score", "latency"})
+"""Roles in which a value that is no number is a mistake, and not a missing one."""
 Growing = Callable[[], bool]
 """Whether a file is being written; asked at its end, since a line may be begun while others are read."""
 

@@ -150,6 +150,14 @@ def test_a_json_row_without_a_key_has_a_null(reader: Reader) -> None:
     ]  # fmt: skip
 
 
+def test_what_python_writes_into_json_for_a_missing_value_is_a_null_as_in_parquet(reader: Reader) -> None:
+    missing = float("nan")
+    reader.write("a.jsonl", lines({"text": "one", "label": missing, "age": missing, "score": missing}))
+    columns = Columns(text="text", label="label", score="score", metadata=("age",))
+    (row,) = reader.rows("a.jsonl", columns=columns)
+    assert [row[name] for name in ("label", "meta:age", "score")] == [None, None, "NaN"]
+
+
 @pytest.mark.parametrize("pattern", ["none.csv", "none-*.csv", "s3://BUCKET/none/"])
 def test_a_source_that_matches_nothing_is_named(reader: Reader, pattern: str) -> None:
     pattern = pattern.replace("BUCKET", reader.store.bucket)
