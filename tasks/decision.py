@@ -6,7 +6,7 @@ for training, and drift without labels calls for labels. The first line that fit
 | | when | then |
 | --- | --- | --- |
 | 1 | `--force` | retrain, whatever follows |
-| 2 | fewer rows than `min_rows` | hold |
+| 2 | fewer rows than `min_rows`, and than `min_labels` labels that were asked for | hold |
 | 3 | an earlier run has retrained on these very rows | hold, naming that run |
 | 4 | what `act_on` names is seen, in fewer than `k` of the last `n` windows, and `retrain_every` is not due | alert |
 | 5 | seen or due, but `cooldown`, `max_retrains_a_month` or `training_minutes_a_month` forbids, or a training with the same settings waits at its cap | alert, until when |
@@ -68,7 +68,7 @@ def decide(
         level=_quality_level(monitoring, history, policy, now),
         since=since_last_look(history, now=now),
     )
-    enough = monitoring.rows >= policy.min_rows
+    enough = monitoring.rows >= policy.min_rows or _asked_for_enough(monitoring, policy)
     seen = Evidence(quality.fell and enough, drift.drifted and enough)
     action, reasons = _act(
         seen, history,
@@ -105,9 +105,14 @@ def _quality_level(
 ) -> float:
     """What the year affords; labels that were asked for are tested at full level, however soon they came: they were
     paid for by the drift that asked, which itself is false only so often a year."""
-    if monitoring.asked_for >= policy.min_labels:
+    if _asked_for_enough(monitoring, policy):
         return policy.p_value
     return quality_level(history, policy=policy, now=now)
+
+
+def _asked_for_enough(monitoring: MonitoringReport, policy: Policy) -> bool:
+    """Labels that were asked for test quality once: a window too small for anything else must not use them up."""
+    return monitoring.asked_for >= policy.min_labels
 
 
 def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str:

@@ -284,6 +284,14 @@ def test_labels_that_were_asked_for_are_tested_at_full_level_however_soon_they_c
     assert found.quality_alpha == 0.01
 
 
+def test_labels_that_were_asked_for_decide_whatever_the_size_of_their_window() -> None:
+    came = monitored(drop=0.1, p=1e-9, labelled=100, rows=110)
+    assert decided(came, drift(), min_rows=200).action is Action.HOLD
+    found = decided(came.model_copy(update={"asked_for": 100}), drift(), min_rows=200)
+    assert (found.action, found.degraded, found.quality_alpha) == (Action.RETRAIN, True, 0.01)
+    assert "policy.min_rows" not in said(found)
+
+
 def test_people_are_asked_once_a_week_and_not_every_day_of_a_drift() -> None:
     asked = entry(2, asked_for_labels=True)
     again = decided(UNLABELLED, drift("words"), asked)
