@@ -1,9 +1,10 @@
-"""Reads YAML with the booleans of YAML 1.2, as people who write a spec expect."""
+"""Reads YAML with the booleans and the unique keys of YAML 1.2, as people who write a spec expect."""
 
 import re
 from typing import Any
 
 import yaml
+from yaml.composer import ComposerError
 
 
 def load_yaml(text: str) -> Any:
@@ -12,7 +13,19 @@ def load_yaml(text: str) -> Any:
 
 
 class _SpecLoader(yaml.SafeLoader):
-    """YAML 1.2's booleans: 1.1, which PyYAML reads, makes `on: current` a key True and labels [yes, no] booleans."""
+    """YAML 1.2's booleans: 1.1, which PyYAML reads, makes `on: current` a key True and labels [yes, no] booleans.
+    And its keys: PyYAML takes the later of two that are the same, and drops the first with all that it holds."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(
+            anchor
+        )  # before merges (`<<`), whose keys may be written again
+        seen: dict[str, yaml.Mark] = {}
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, key.start_mark) is not key.start_mark:
+                raise ComposerError("the first is", seen[key.value], f"`{key.value}` is written twice here, and only one of the "
+                                    "two would count; put them together", key.start_mark)  # fmt: skip
+        return node
 
 
 _SpecLoader.yaml_implicit_resolvers = {

@@ -34,6 +34,24 @@ def test_the_least_spec_has_four_gates_and_acts_on_quality() -> None:
     assert spec.policy.act_on == "quality"
 
 
+def test_a_section_that_is_written_twice_is_refused_with_both_lines_since_one_of_them_would_be_lost(
+    tmp_path: Path,
+) -> None:
+    spec = tmp_path / "spec.yaml"
+    spec.write_text("name: m\npolicy:\n  cooldown: 7d\nseed: 1\npolicy:\n  max_retrains_a_month: 2\n")
+    with pytest.raises(SpecError, match="`policy` is written twice") as refused:
+        read_spec(spec)
+    assert "line 2" in str(refused.value) and "line 5" in str(refused.value)
+    spec.write_text("name: m\npolicy: {n: 3, k: 1, n: 5}\n")
+    with pytest.raises(SpecError, match="`n` is written twice"):
+        read_spec(spec)
+
+
+def test_a_key_that_comes_from_a_merge_may_be_written_again() -> None:
+    read = load_yaml("w: &w {n: 0}\na: {x: &x {<<: *w, n: 1}}\nb: {<<: *x, n: 2}\n")
+    assert (read["a"]["x"]["n"], read["b"]["n"]) == (1, 2)
+
+
 def test_an_unknown_field_is_named_with_its_path_value_neighbours_and_a_suggestion() -> None:
     said = _refusal(training={"epoch": 3})
     assert "training.epoch: unknown field (value 3)" in said
