@@ -22,7 +22,7 @@ from tasks.instruments import import_instruments
 from tasks.limits import training_budget
 from tasks.lineage import trace_lineage
 from tasks.optimization.onnx import make_variants
-from tasks.registry.aliases import move_alias
+from tasks.registry.aliases import move_alias, read_log
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
 from tasks.reporting import write_report
@@ -30,6 +30,7 @@ from tasks.runs import close_run, open_run, pinned, read_history
 from tasks.security.signing import require_signing_key
 from tasks.validation import validate_rows
 from tasks.variant_gate import require_agreement
+from tasks.written_specs import spec_begun_by
 
 
 @flow(name="bootstrap", description="Trains (or adopts) the first champion and freezes the reference window.")
@@ -41,7 +42,9 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
         _refuse_second(spec, work.store)
         require_signing_key(store=work.store)
         require_packages(spec.variants)
-        start = open_run(spec, "bootstrap", None, force=force, store=work.store)
+        mover = next((entry.run_id for entry in read_log(spec.release.alias, store=work.store, limit=1)), "")
+        start = open_run(spec, "bootstrap", None, force=force, mover=mover, store=work.store)
+        spec = spec_begun_by(start, spec)
         with pinned(start, store=work.store):
             window = ingest_window(
                 spec.data,

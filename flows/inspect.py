@@ -83,7 +83,8 @@ def describe(status: Status) -> list[str]:
         lines.append(f"  versions  {', '.join(map(str, status.versions))}")
         lines.append(f"  {_budget(status)}")
     if status.unfinished:
-        lines.append(f"  under way or interrupted: run {status.unfinished.run_id}; the next `upkeep run` takes it up")
+        by = "bootstrap" if status.unfinished.kind == "bootstrap" else "run"
+        lines.append(f"  under way or interrupted: run {status.unfinished.run_id}; the next `upkeep {by}` takes it up")
     return [*lines, *(f"  {line}" for line in history_lines(status.recent))]
 
 

@@ -38,6 +38,7 @@ from tasks.registry.aliases import require_alias
 from tasks.registry.versions import weights_of
 from tasks.runs import open_run, pinned, read_history
 from tasks.waiting import find_waiting
+from tasks.written_specs import spec_begun_by
 
 NO_CAP = Budget()
 
@@ -89,11 +90,12 @@ class Looked:
 
 @contextmanager
 def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> Iterator[Run]:
-    """The run that was interrupted or left open, or else a new one."""
+    """The run that was interrupted or left open, or else a new one. One that had released ends by its own spec."""
     with open_workspace(spec_path, spec, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
         finish_move(champion.entry, store=work.store)
-        start = open_run(spec, "maintain", champion, force=force, store=work.store)
+        start = open_run(spec, "maintain", champion, force=force, mover=champion.entry.run_id, store=work.store)
+        spec = spec_begun_by(start, spec)
         history = read_history(store=work.store)
         with pinned(start, store=work.store):
             yield Run(spec, spec_path, start, start.champion or champion, history, dry_run, work)

@@ -32,7 +32,7 @@ def monitor(spec_path: Path, dry_run: bool = False) -> Ended:
     spec = read_spec(spec_path)
     with begun(spec_path, spec, force=False, dry_run=dry_run) as run:
         window = read_window(run)
-        return _finish(run, look(run, window) if window.rows >= spec.policy.min_rows else Looked(window))
+        return _finish(run, look(run, window) if window.rows >= run.spec.policy.min_rows else Looked(window))
 
 
 def _finish(run: Run, looked: Looked) -> Ended:

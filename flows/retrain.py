@@ -20,11 +20,12 @@ from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
 from tasks.instruments import import_instruments
-from tasks.jobs import find_result, read_job, require_result, spec_of, store_job, store_result, training_job
+from tasks.jobs import find_result, read_job, require_result, store_job, store_result, training_job
 from tasks.optimization.onnx import make_variants
 from tasks.pool_runs import run_on_pool
 from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
+from tasks.written_specs import spec_of
 
 
 def try_to_improve(

@@ -8,9 +8,10 @@ from flows.naming import job_name
 from infra.workspace import Workspace, open_job_workspace, protect
 from models.contracts import Scores, ScoringJob, Table, Weights
 from models.spec import ModelSpec
-from tasks.jobs import find_result, read_job, require_result, scoring_job, spec_of, store_job, store_result
+from tasks.jobs import find_result, read_job, require_result, scoring_job, store_job, store_result
 from tasks.pool_runs import run_on_pool
 from tasks.scoring import score_rows
+from tasks.written_specs import spec_of
 
 
 def score_somewhere(spec: ModelSpec, rows: Table, weights: Weights, *, work: Workspace) -> Scores:

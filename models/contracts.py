@@ -368,6 +368,8 @@ class RunStart(Record):
     """The champion when the run began; None only while a model is bootstrapped."""
     flow_run: str = ""
     """The Prefect run that opened it."""
+    spec: str = ""
+    """The spec as JSON: a run that has released ends by the spec by which it began."""
 
 
 # --- looking ------------------------------------------------------------------------------------------------

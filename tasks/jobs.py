@@ -4,7 +4,6 @@ Both lie under the digest of the job, so that a job that is asked for twice is t
 may be started again.
 """
 
-import json
 from typing import TypeVar
 
 from errors import MissingObject, PoolError
@@ -21,7 +20,8 @@ from models.contracts import (
     TrainingSet,
     Weights,
 )
-from models.spec import ModelSpec, parse_spec
+from models.spec import ModelSpec
+from tasks.written_specs import written
 
 R = TypeVar("R", bound=Record)
 
@@ -30,20 +30,12 @@ def training_job(
     spec: ModelSpec, champion: Release, training_set: TrainingSet, budget: Budget, instruments: Instruments
 ) -> TrainingJob:
     return TrainingJob(
-        spec=_written(spec), champion=champion, training_set=training_set, budget=budget, instruments=instruments
+        spec=written(spec), champion=champion, training_set=training_set, budget=budget, instruments=instruments
     )
 
 
 def scoring_job(spec: ModelSpec, rows: Table, weights: Weights) -> ScoringJob:
-    return ScoringJob(spec=_written(spec), rows=rows, weights=weights)
-
-
-def _written(spec: ModelSpec) -> str:
-    return json.dumps(spec.model_dump(mode="json"), sort_keys=True)
-
-
-def spec_of(job: TrainingJob | ScoringJob) -> ModelSpec:
-    return parse_spec(json.loads(job.spec), where="the job's spec")
+    return ScoringJob(spec=written(spec), rows=rows, weights=weights)
 
 
 def store_job(job: Record, *, store: ObjectStore) -> Artifact:

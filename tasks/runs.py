@@ -14,7 +14,7 @@ from typing import Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import DataError, KeyTaken, MissingObject, ModelError, StoreError, UnmeasuredMetric
+from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, StoreError, UnmeasuredMetric
 from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from models.contracts import (
@@ -27,6 +27,7 @@ from models.contracts import (
     RunStart,
 )
 from models.spec import ModelSpec
+from tasks.written_specs import written
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +39,26 @@ def open_run(
     champion: Release | None,
     *,
     force: bool,
+    mover: str = "",
     store: ObjectStore,
 ) -> RunStart:
-    """A new run, or the one that was interrupted: it goes on as it began, if the spec is the same."""
+    """A new run, or the one that was interrupted: it goes on as it began, if the spec is the same. So does one that had
+    released (`mover`: the run that moved the alias last), whatever the spec says by now: begun anew, its rows would be
+    read again, to judge a model that was trained on them."""
     history = read_history(store=store, limit=1)
     sequence = history[0].sequence + 1 if history else 1
     interrupted = _interrupted(store)
-    if interrupted and interrupted.sequence == sequence and _same(interrupted, spec, kind, force):
-        return interrupted
+    if interrupted and interrupted.sequence == sequence:
+        if interrupted.run_id == mover:
+            return _released(interrupted, kind)
+        if _same(interrupted, spec, kind, force):
+            return interrupted
     started = datetime.now(UTC)
     start = RunStart(
         run_id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", kind=kind, model=spec.name,
         spec_digest=spec.digest, started_at=started, sequence=sequence, force=force,
         cursor=history[0].cursor if history else Cursor(), champion=champion,
-        flow_run=this_flow_run(),
+        flow_run=this_flow_run(), spec=written(spec),
     )  # fmt: skip
     store.put_bytes(store.keys.open_run, start.model_dump_json().encode())
     return start
@@ -59,6 +66,13 @@ def open_run(
 
 def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:
     return start.spec_digest == spec.digest and start.kind == kind and start.force == force
+
+
+def _released(start: RunStart, kind: str) -> RunStart:
+    if start.kind != kind:
+        raise SpecError(f"the {start.kind} {start.run_id} has released a version and was interrupted before its end; "
+                        f"`upkeep {start.kind} SPEC` finishes it, and comes first")  # fmt: skip
+    return start
 
 
 def _interrupted(store: ObjectStore) -> RunStart | None:

@@ -1,0 +1,71 @@
+"""A run that dies between the move of the alias and its history entry has released; whoever comes next finishes it."""
+
+from typing import Any
+
+import pytest
+
+from errors import SpecError
+from flows.bootstrap import bootstrap
+from flows.inspect import describe, read_all_history, read_status
+from flows.maintain import maintain
+from models.contracts import BootstrapReport, Outcome, RunReport
+from tests.flows.conftest import SPEC, Home, moved
+from tests.tiny import sentences
+
+
+class Killed(BaseException):
+    """Stands for kill -9: nothing of the run gets a say."""
+
+
+def die_before(function: str, run: Any, **options: Any) -> None:
+    def die(*_: Any, **__: Any) -> None:
+        raise Killed
+
+    with pytest.MonkeyPatch.context() as planted, pytest.raises(Killed):
+        planted.setattr(function, die)
+        run(**options)
+
+
+@pytest.mark.slow
+def test_a_release_that_died_before_its_history_entry_is_finished_by_the_next_run_whatever_it_was_asked_for(
+    home: Home,
+) -> None:
+    home.receive("day-0", sentences(600))
+    bootstrap(home.spec)
+    home.receive("day-1", moved(600, start=2000))
+    die_before("flows.maintain.write_report", maintain, spec_path=home.spec, force=True)
+    status = read_status(home.spec)
+    assert status.champion is not None and status.champion.version == 2 and status.unfinished is not None
+
+    home.write_spec(policy={"min_rows": 20, "cooldown": "30d", "min_labels": 5000})  # by this nothing would be trained
+    home.receive("day-2", sentences(100, start=9000))
+    report = maintain(home.spec).report
+    assert isinstance(report, RunReport)
+    assert report.outcome is Outcome.RELEASED
+    assert report.start.run_id == status.unfinished.run_id
+    first = read_all_history(home.spec)[0]
+    assert (first.outcome, first.rows, first.retrained, first.champion_version) == (Outcome.RELEASED, 600, True, 2)
+
+    following = maintain(home.spec).report  # it begins behind the rows on which version 2 was trained
+    assert isinstance(following, RunReport) and following.observation is not None
+    assert following.observation.validation.read == 100
+    assert following.start.spec_digest != report.start.spec_digest
+
+
+def test_a_bootstrap_that_died_before_its_history_entry_is_finished_by_a_bootstrap_and_until_then_no_run_begins(
+    home: Home,
+) -> None:
+    adopt = {"model": {"source": "model", "max_tokens": 16, "adopt": True}}
+    home.write_spec(**adopt)
+    home.receive("day-0", sentences(300))
+    die_before("flows.bootstrap.write_report", bootstrap, spec_path=home.spec, force=True)
+    assert "the next `upkeep bootstrap` takes it up" in "\n".join(describe(read_status(home.spec)))
+    with pytest.raises(SpecError, match="`upkeep bootstrap SPEC` finishes it"):
+        maintain(home.spec)
+
+    home.write_spec(**adopt, policy={**SPEC["policy"], "cooldown": "1d"})
+    finished = bootstrap(home.spec).report
+    assert isinstance(finished, BootstrapReport)
+    assert finished.release.version == 1
+    waiting = maintain(home.spec).report  # it read those rows
+    assert isinstance(waiting, RunReport) and waiting.outcome is Outcome.WAITING
