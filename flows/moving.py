@@ -1,9 +1,10 @@
 """Moving the champion to a version that is there already: what a promotion and a rollback have in common."""
 
+import logging
 from datetime import UTC, datetime
 from typing import Literal
 
-from errors import SpecError
+from errors import SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
@@ -14,10 +15,13 @@ from tasks.registry.checks import verify_version
 from tasks.registry.versions import read_version
 from tasks.runs import close_run, open_run, read_history, unfinished_move
 
+Kind = Literal["promote", "rollback"]
+logger = logging.getLogger(__name__)
+
 
 def move_champion(
     spec: ModelSpec, current: AliasEntry, target: int, *,
-    kind: Literal["promote", "rollback"], why: str, store: ObjectStore,
+    kind: Kind, why: str, store: ObjectStore,
 ) -> Release:  # fmt: skip
     """Verifies and loads the target, then moves the pointer; the champion is never absent."""
     if target == current.version:
@@ -27,16 +31,25 @@ def move_champion(
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
     )
-    emit_move(release, kind)
     finish_move(release.entry, store=store)
     return release
 
 
 def finish_move(current: AliasEntry, *, store: ObjectStore) -> bool:
-    """Writes the history entry of a move that made this champion and has none yet; says whether there was one."""
+    """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
+    none. Whoever made the move may have died right behind it."""
     start = unfinished_move(current, store=store)
     if start is None:
         return False
+    _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
     last = read_history(store=store, limit=1)[0]
     close_run(move_entry(current, start, last, at=datetime.now(UTC)), store=store)
     return True
+
+
+def _tell(current: AliasEntry, kind: Kind, store: ObjectStore) -> None:
+    """The event needs the manifest; a champion that cannot be read is no reason not to leave it."""
+    try:
+        emit_move(Release(manifest=read_version(current.version, store=store), entry=current), kind)
+    except (SpecError, StoreError) as problem:
+        logger.warning("nobody was told that version %d became champion: %s", current.version, problem)

@@ -97,6 +97,27 @@ def test_a_rollback_that_died_before_its_history_entry_gets_it_from_the_next_run
     assert history[1].cursor == history[2].cursor
 
 
+@pytest.mark.parametrize("readable", [True, False])
+def test_who_finishes_a_rollback_that_died_tells_of_it_unless_the_champion_cannot_be_read(
+    second: Home, store: ObjectStore, readable: bool, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    told: list[tuple[int, str, str]] = []
+    monkeypatch.setattr(
+        "flows.moving.emit_move", lambda release, kind: told.append((release.version, release.entry.run_id, kind))
+    )
+    with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
+        die_after(3, planted)
+        rollback.fn(second.spec)
+    died = read_status(second.spec).log[0]
+    assert died.version == 1 and told == []
+    if not readable:
+        store.delete(store.keys.manifest(1))
+    assert rollback.fn(second.spec, to=2).version == 2
+    assert [kind for _, _, kind in told] == ["rollback"] * (2 if readable else 1)
+    assert ((1, died.run_id, "rollback") in told) is readable
+    assert ("nobody was told that version 1 became champion" in caplog.text) is not readable
+
+
 def test_another_version_can_be_asked_for_after_a_rollback_that_died(second: Home) -> None:
     with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
         die_after(3, planted)
