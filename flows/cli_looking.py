@@ -55,10 +55,9 @@ def pull(
     as_json: Json = False,
 ) -> None:
     """Download a released version and verify every byte; from_pretrained reads the folder."""
-    from flows.inspect import pull_version
+    from flows.inspect import pull_version, spec_and_version
 
-    path, _, which = spec.partition("@")
-    manifest = pull_version(Path(path), which, folder)
+    manifest = pull_version(*spec_and_version(spec), folder)
     told = {"model": manifest.model, "version": manifest.version, "folder": str(folder)}
     line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, verified, in {folder}"
     typer.echo(json.dumps(told) if as_json else line)

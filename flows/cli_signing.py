@@ -14,20 +14,20 @@ Version = Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSIO
 @signing.command()
 def verify(version: Version, as_json: Json = False) -> None:
     """Read every byte of a released version: its hashes, and its signature where it has one."""
+    from flows.inspect import spec_and_version
     from flows.signed import describe_verified, verify_version
 
-    path, _, which = version.partition("@")
-    found = verify_version(Path(path), which)
+    found = verify_version(*spec_and_version(version))
     typer.echo(found.model_dump_json(indent=2) if as_json else describe_verified(found))
 
 
 @signing.command()
 def sign(version: Version, as_json: Json = False) -> None:
     """Sign a version that is there already, once every byte of it was verified (UPKEEP_SIGNING_KEY_FILE)."""
+    from flows.inspect import spec_and_version
     from flows.signed import describe_verified, sign_version
 
-    path, _, which = version.partition("@")
-    found = sign_version(Path(path), which)
+    found = sign_version(*spec_and_version(version))
     typer.echo(found.model_dump_json(indent=2) if as_json else describe_verified(found))
 
 

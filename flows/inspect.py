@@ -58,6 +58,13 @@ def pull_version(spec_path: Path, which: str, folder: Path) -> Manifest:
         return manifest
 
 
+def spec_and_version(text: str) -> tuple[Path, str]:
+    """SPEC, SPEC@ALIAS or SPEC@VERSION in two. A folder's name may hold an @, as homes do on machines that join a domain."""
+    path, at, which = text.rpartition("@")
+    whole = not at or "/" in which or Path(text).is_file()
+    return (Path(text), "") if whole else (Path(path), which)
+
+
 def find_version(spec: ModelSpec, which: str, *, store: ObjectStore) -> Manifest:
     """`which`: an alias, a version's number, or nothing for the spec's alias."""
     if which.isdigit():

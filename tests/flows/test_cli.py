@@ -45,6 +45,19 @@ def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anythi
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("which", ["", "@champion", "@1"])
+@pytest.mark.parametrize("command", ["verify", "sign", "pull"])
+def test_a_spec_below_a_folder_with_an_at_sign_is_found_with_and_without_a_version(
+    home: Home, command: str, which: str
+) -> None:
+    (home.folder / "ada@example.org").mkdir()
+    spec = home.spec.rename(home.folder / "ada@example.org" / "spec.yaml")
+    done = CliRunner().invoke(
+        app, [command, f"{spec}{which}", *([str(home.folder / "new")] if command == "pull" else [])]
+    )
+    assert ("version 1 does not exist" if which == "@1" else "nothing was released") in str(done.exception)
+
+
 def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     done = upkeep("status", home.spec)
     assert done.returncode == 0
