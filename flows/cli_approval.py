@@ -1,6 +1,7 @@
 """The commands by which a person answers: waiting, approve, reject. They run the flow that Prefect's form runs."""
 
 import json
+from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -44,19 +45,24 @@ def rate(
     take: Annotated[list[Path] | None, typer.Option(help="A file that such a page has saved; may be given again.")] = None,
 ) -> None:  # fmt: skip
     """Say which of two answers is better, without knowing whose they are: here, or on a page for others."""
-    from getpass import getuser
-
     from flows import rate as flow
 
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
         typer.echo(f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {spec} --take FILE")
         return
-    who = rater or getuser()
     found = flow.take_ratings(spec, take, version=version) if take else flow.rate(
-        spec, rater=who, choose=_ask, version=version)  # fmt: skip
+        spec, rater=rater or _login(), choose=_ask, version=version)  # fmt: skip
     lines = flow.describe_rated(found, spec)
     typer.echo(found.verdict.model_dump_json(indent=2) if as_json else "\n".join(lines))
+
+
+def _login() -> str:
+    """Empty where the machine knows no name, as in a container under a user id of its own: the flow then asks for one."""
+    try:
+        return getuser()
+    except (KeyError, OSError):
+        return ""
 
 
 def _ask(sample: "Blind", number: int, of: int) -> "Choice | None":

@@ -58,6 +58,19 @@ def test_a_spec_below_a_folder_with_an_at_sign_is_found_with_and_without_a_versi
     assert ("version 1 does not exist" if which == "@1" else "nothing was released") in str(done.exception)
 
 
+def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_hand_in_what_others_rated(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr("flows.cli_approval.getuser", nobody)
+    asked = CliRunner().invoke(app, ["rate", str(home.spec)])
+    assert "give one with --rater" in str(asked.exception)
+    handed_in = CliRunner().invoke(app, ["rate", str(home.spec), "--take", "page.csv"])
+    assert "no version waits for an answer" in str(handed_in.exception)
+
+
 def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     done = upkeep("status", home.spec)
     assert done.returncode == 0
