@@ -12,7 +12,7 @@
     │   ├── CorruptObject    the bytes are not the ones that were recorded
     │   ├── FullDisk         no room on this machine for a file of the store
     │   └── UnsignedRelease  no valid signature, where the spec demands one
-    ├── PoolError            a work pool did not do what it was asked for              exit 7
+    ├── PoolError            a work pool or Prefect's server did not do its part       exit 7
     ├── OverBudget           a training reached its cap; its checkpoint is kept       exit 3
     ├── NotApproved          a person said no, too late, or not clearly enough       exit 4
     ├── NoChampion           nothing was released yet                                exit 2

@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from errors import SpecError, UpkeepError
+from errors import SpecError
 from flows.cli_answer import answer
 from flows.cli_approval import Verbose, approving
 from flows.cli_looking import Json, Spec, looking
 from flows.cli_operating import operating
+from flows.cli_refusals import as_refusal
 from flows.cli_registry import registry
 from flows.cli_signing import signing
 from infra.settings import prepare_environment
@@ -21,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Scheduled maintenance for transformer models in production.",
     epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert: a "
-    "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed; 7 a work pool failed.",
+    "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed; 7 a work pool or Prefect's server failed.",
 )  # fmt: skip
 app.add_typer(looking)
 app.add_typer(operating)
@@ -125,14 +126,17 @@ def demo(
 
 
 def main() -> None:
-    """Entry point: an UpkeepError is told in one message and by its exit code, without a traceback."""
+    """Entry point: what is refused is told in one message and by its exit code, without a traceback."""
     try:
         app()
-    except UpkeepError as problem:
+    except Exception as problem:
+        refusal = as_refusal(problem)
+        if refusal is None:
+            raise
         if "--json" in sys.argv:
-            typer.echo(json.dumps({"error": type(problem).__name__, "message": str(problem)}))
-        typer.echo(f"upkeep: {problem}", err=True)
-        sys.exit(problem.exit_code)
+            typer.echo(json.dumps({"error": type(refusal).__name__, "message": str(refusal)}))
+        typer.echo(f"upkeep: {refusal}", err=True)
+        sys.exit(refusal.exit_code)
 
 
 if __name__ == "__main__":

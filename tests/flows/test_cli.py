@@ -10,9 +10,10 @@ import yaml
 from typer.testing import CliRunner
 
 from flows.cli import app
+from flows.cli_refusals import as_refusal
 from models.contracts import BootstrapReport, Ended, Outcome, RunReport
 from models.yaml12 import load_yaml
-from tests.flows.conftest import Home, moved
+from tests.flows.conftest import SPEC, Home, moved
 from tests.tasks.reports import report_of
 from tests.tiny import sentences
 
@@ -36,6 +37,33 @@ def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tm
     assert done.returncode == 2
     assert "Did you mean model?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run", "deploy"])
+def test_a_prefect_server_that_does_not_answer_is_told_without_a_traceback_and_with_exit_code_7(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
+    done = upkeep(command, tmp_path / "spec.yaml", "--json")
+    assert done.returncode == 7, done.stderr
+    assert "PREFECT_API_URL" in json.loads(done.stdout)["message"]
+    assert "Traceback" not in done.stderr
+
+
+def test_a_place_that_is_closed_to_the_user_is_told_without_a_traceback_and_with_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
+    monkeypatch.setenv("UPKEEP_HOME", str(tmp_path / "spec.yaml" / "home"))
+    done = upkeep("status", tmp_path / "spec.yaml")
+    assert done.returncode == 2, done.stderr
+    assert str(tmp_path / "spec.yaml" / "home") in done.stderr and "Not a directory" in done.stderr
+    assert "Traceback" not in done.stderr
+    denied = as_refusal(PermissionError(13, "Permission denied", "/etc/upkeep/.upkeep"))
+    assert denied is not None and denied.exit_code == 2
+    assert as_refusal(FileNotFoundError(2, "No such file", "/gone")) is None  # a bug
+    assert as_refusal(RuntimeError("anything")) is None
 
 
 def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anything(tmp_path: Path) -> None:

@@ -1,0 +1,27 @@
+"""What others raise and is no bug: told like our own errors, in one message and by an exit code."""
+
+import errno
+import sys
+
+from errors import PoolError, SpecError, UpkeepError
+
+CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
+AWAY = ("Failed to reach API", "Timed out while attempting to connect to ephemeral Prefect API server")
+
+
+def as_refusal(problem: Exception) -> UpkeepError | None:
+    """None where it is a bug, whose traceback is wanted."""
+    if isinstance(problem, UpkeepError):
+        return problem
+    if isinstance(problem, OSError) and problem.filename and problem.errno in CLOSED:
+        return SpecError(f"{problem.filename}: {problem.strerror}. Upkeep needs to read or write there: give this user the "
+                         "right to, or name another place (its own files lie where UPKEEP_HOME says)")  # fmt: skip
+    if _is_unanswered(problem):
+        return PoolError(f"Prefect's server does not answer ({problem}). Is it running, and PREFECT_API_URL right? Where that "
+                         "is unset, a run starts a server of its own")  # fmt: skip
+    return None
+
+
+def _is_unanswered(problem: Exception) -> bool:
+    httpx = sys.modules.get("httpx")  # who never imported it has not asked anybody
+    return str(problem).startswith(AWAY) or (httpx is not None and isinstance(problem, httpx.TransportError))
