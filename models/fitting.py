@@ -30,6 +30,13 @@ def _refuse_labels(spec: "ModelSpec") -> None:
     twice = sorted({label for label in spec.labels if spec.labels.count(label) > 1})
     if twice:
         raise ValueError(f"labels: {twice[0]!r} is listed twice")
+    in_lists = spec.labels_per_row == "many"  # a JSON list says a label as it is
+    lost = next(
+        (label for label in spec.labels if not label.strip() or (label != label.strip() and not in_lists)), None
+    )
+    if lost is not None:
+        raise ValueError(f"labels: {lost!r} would never be met: white space around a row's label is dropped, and an empty one "
+                         "says that its label is not known. Write it without, or rename it")  # fmt: skip
     if spec.labels_per_row == "many":
         _refuse_several(spec)
     if spec.generation.max_new_tokens:

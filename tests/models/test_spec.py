@@ -84,6 +84,8 @@ def test_a_refused_value_is_shown() -> None:
     ("changes", "says"),
     [
         ({"labels": ["a", "b", "a"]}, "'a' is listed twice"),
+        ({"labels": ["", "spam"]}, "'' would never be met"),
+        ({"labels": ["ham", "spam "]}, "'spam ' would never be met"),
         ({"columns": {"text": "t", "label": "t"}}, "given two roles"),
         ({"window": {"by": "count"}}, "by: count takes rows; given: nothing"),
         ({"window": {"by": "all", "rows": 5}}, "given: rows"),
