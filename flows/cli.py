@@ -58,6 +58,10 @@ def check(spec: Spec, as_json: Json = False) -> None:
     from models.spec import read_spec
 
     found = read_spec(spec)
+    if found.schedule:
+        from flows.schedules import require_schedules  # asks Prefect, which takes a second to import
+
+        require_schedules(found)
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:

@@ -7,10 +7,8 @@ from uuid import UUID
 
 from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
-from prefect.client.schemas.schedules import CronSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import EntrypointType
-from prefect.schedules import Cron, Schedule
 
 from errors import SpecError
 from flows.maintain import maintain
@@ -18,6 +16,7 @@ from flows.monitor import monitor
 from flows.promote import promote
 from flows.retrain import retrain
 from flows.rollback import rollback
+from flows.schedules import looks, nightly, require_schedules
 from flows.score import score
 from infra.settings import DEPLOYED
 from models.contracts import Record
@@ -55,7 +54,12 @@ class Options:
 
 
 def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
+    """All of them, or none where a spec or an option is wrong."""
     specs = [(path, read_spec(path)) for path in spec_paths]
+    for _, spec in specs:
+        require_schedules(spec)
+    for period in (options.silent_after, options.stuck_after):
+        _seconds(period)
     with get_client(sync_client=True) as client:
         notify = find_notification(options.notify, client=client) if options.notify else None
         ensure_pool(CPU_POOL, kind=options.pools, limit=None, client=client)
@@ -70,8 +74,8 @@ def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, 
     on_cpu = {"work_pool_name": CPU_POOL, "parameters": there, "job_variables": {"env": _environment(options)}}
     resumes = [TAG, f"model:{spec.name}", f"resumes:{spec.name}"]
     ids = {
-        "monitor": _apply(monitor, spec, work_queue_name=queue, schedule=_looks(spec), tags=resumes, **on_cpu),
-        "maintain": _apply(maintain, spec, work_queue_name=queue, schedule=_nightly(spec), tags=resumes, **on_cpu),
+        "monitor": _apply(monitor, spec, work_queue_name=queue, schedule=looks(spec), tags=resumes, **on_cpu),
+        "maintain": _apply(maintain, spec, work_queue_name=queue, schedule=nightly(spec), tags=resumes, **on_cpu),
         "promote": _apply(promote, spec, tags=resumes, **on_cpu),
         "rollback": _apply(rollback, spec, tags=resumes, **on_cpu),
     }
@@ -100,24 +104,6 @@ def _environment(options: Options) -> dict[str, str]:
 
 def _path_there(path: Path, options: Options) -> Path:
     return options.mounted_at / path.name if options.mounted_at else path.resolve()
-
-
-def _looks(spec: ModelSpec) -> Schedule | None:
-    return _cron(spec.schedule.monitor, spec) if spec.schedule and spec.schedule.monitor else None
-
-
-def _nightly(spec: ModelSpec) -> Schedule | None:
-    return _cron(spec.schedule.cron, spec) if spec.schedule else None
-
-
-def _cron(expression: str, spec: ModelSpec) -> Schedule:
-    zone = spec.schedule.timezone if spec.schedule else "UTC"
-    try:
-        CronSchedule(cron=expression, timezone=zone)
-    except ValueError as problem:
-        raise SpecError(f"schedule of {spec.name!r}: {expression!r} in {zone!r} is refused: {problem}. Write five fields, "
-                        "minute to day of the week, as `0 3 * * *`, and an IANA time zone") from problem  # fmt: skip
-    return Cron(expression, timezone=zone)
 
 
 def _seconds(period: str) -> str:

@@ -98,13 +98,33 @@ def test_every_field_of_every_form_says_what_it_means(home: Home) -> None:
             assert [field for field, says in fields.items() if not says.get("description")] == [], name
 
 
-@pytest.mark.parametrize(("schedule", "told"), [({"cron": "at noon"}, "at noon"), ({"timezone": "Mars"}, "Mars")])
-def test_a_schedule_that_means_nothing_is_refused_with_what_would_do(
-    home: Home, schedule: dict[str, str], told: str
+SENSELESS = pytest.mark.parametrize(
+    ("schedule", "told"),
+    [({"cron": "at noon"}, "at noon"), ({"timezone": "Mars"}, "Mars"), ({"timezone": ""}, "no zone"),
+     ({"monitor": "* * * * * *"}, "sixth field")],
+)  # fmt: skip
+
+
+@SENSELESS
+def test_a_schedule_that_means_nothing_is_refused_with_what_would_do_before_any_model_is_deployed(
+    home: Home, schedule: dict[str, str], told: str, tmp_path: Path
 ) -> None:
+    home.write_spec()
+    right = tmp_path / "right.yaml"
+    right.write_text(home.spec.read_text().replace("name: test", "name: right"))
     home.write_spec(schedule=schedule)
     with pytest.raises(SpecError, match=rf"(?s)schedule of 'test'.*{told}.*0 3 \* \* \*"):
-        put(home)
+        deploy([right, home.spec], Options())
+    with get_client(sync_client=True) as client, pytest.raises(ObjectNotFound):
+        client.read_deployment_by_name("maintain/right")
+
+
+@SENSELESS
+def test_check_refuses_a_schedule_that_deploy_would_refuse(home: Home, schedule: dict[str, str], told: str) -> None:
+    home.write_spec(schedule=schedule)
+    done = CliRunner().invoke(app, ["check", str(home.spec)])
+    assert isinstance(done.exception, SpecError)
+    assert told in str(done.exception)
 
 
 @pytest.mark.parametrize("period", ["0.1m", "soon"])
