@@ -54,6 +54,7 @@ def _save(sheet: Path, waiting: list[Question], store: ObjectStore) -> None:
         raise SpecError("nothing waits for an answer, so there is no sheet to fill")
     if sheet.exists():
         raise SpecError(f"{sheet} exists and is not overwritten: somebody may have filled it; name a new file")
+    sheet.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(store.get_file(waiting[0].request.samples), sheet)
 
 

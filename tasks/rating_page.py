@@ -15,6 +15,7 @@ CHOICES = get_args(Choice)
 
 def write_page(samples: Sequence[Blind], path: Path, *, model: str, version: int) -> None:
     page = environment(html=True).get_template("rate.html.j2").render(samples=samples, model=model, version=version)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")
 
 

@@ -205,7 +205,7 @@ def test_the_command_and_the_form_end_the_same(registry: Asking, store: ObjectSt
 
 def test_an_approval_that_needs_ratings_waits_for_enough_of_them(registry: Asking, tmp_path: Path) -> None:
     registry.ask(ratings=5)
-    sheet = tmp_path / "sheet.csv"
+    sheet = tmp_path / "a new folder" / "sheet.csv"
     (found,) = find_waiting(registry.spec, sheet=sheet)
     assert "ratings   insufficient evidence: 0 of 10 samples rated" in "\n".join(describe_waiting(found))
     with pytest.raises(SpecError, match="exists and is not overwritten"):

@@ -86,7 +86,7 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
     tmp_path: Path,
 ) -> None:
     registry.ask(ratings=10)
-    page = tmp_path / "rate.html"
+    page = tmp_path / "a new folder" / "rate.html"
     assert write_rating_page(registry.spec, page) == 2
     html = page.read_text(encoding="utf-8")
     assert not re.search("champion|candidate", html)
