@@ -74,5 +74,10 @@ def _side_by_side(sample: SideBySide) -> str:
     text = flat if len(flat) <= SHOWN_CHARACTERS else flat[: SHOWN_CHARACTERS - 1] + "…"
     printable = "".join(c if c.isprintable() else "?" for c in text)
     truth = f"label {sample.label}" if sample.label else "no label"
-    return (f"   {'≠' if sample.differs else '='} champion {sample.champion} {sample.champion_confidence:.0%}, candidate "
-            f"{sample.candidate} {sample.candidate_confidence:.0%}, {truth}: {printable}")  # fmt: skip
+    champion = _sure(sample.champion, sample.champion_confidence)
+    candidate = _sure(sample.candidate, sample.candidate_confidence)
+    return f"   {'≠' if sample.differs else '='} champion {champion}, candidate {candidate}, {truth}: {printable}"
+
+
+def _sure(answer: str, confidence: float | None) -> str:
+    return answer if confidence is None else f"{answer} {confidence:.0%}"

@@ -10,6 +10,8 @@ from tasks.label_sheets import Cells, read_cells, write_csv
 
 FILLED = ("better", "rater")
 ANSWERS = ("text", "label", "champion", "champion_confidence", "candidate", "candidate_confidence")
+MAY_LACK = ("label", "champion_confidence", "candidate_confidence")
+"""None is written as an empty cell: nobody knows the label, or the model does not say how sure it is."""
 CHOICES = get_args(Rating.model_fields["better"].annotation)
 
 
@@ -21,7 +23,9 @@ def write_sheet(samples: list[SideBySide], path: Path) -> None:
 def read_samples(path: Path) -> list[SideBySide]:
     """The rows of a sheet as it was written, whatever its copy is called."""
     return [
-        SideBySide.model_validate({**cells.values, "label": cells.values["label"] or None, "content": cells.content})
+        SideBySide.model_validate(
+            {**cells.values, **{name: cells.values[name] or None for name in MAY_LACK}, "content": cells.content}
+        )
         for cells in read_cells(path, (*ANSWERS, "content"), suffix=".csv")
     ]
 

@@ -23,7 +23,7 @@ from tasks.registry.approvals import find_question
 from tests.flows.conftest import Home, moved
 from tests.flows.test_cli import upkeep
 from tests.flows.test_promote import Registry, promoted
-from tests.questions import asked, filled
+from tests.questions import asked, filled, sample
 from tests.tasks.reports import attempt
 from tests.tiny import sentences
 
@@ -198,6 +198,16 @@ def test_the_command_and_the_form_end_the_same(registry: Asking, store: ObjectSt
     assert upkeep("waiting", spec).stdout == "nothing waits for an answer\n"
     assert "8 of approvals" in upkeep("audit", spec).stdout
     assert upkeep("approve", spec).returncode == 2
+
+
+def test_what_waits_is_shown_also_where_a_model_does_not_say_how_sure_it_is(
+    registry: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unsure = sample(0).model_copy(update={"champion_confidence": None, "candidate_confidence": None})
+    monkeypatch.setattr("tests.questions.sample", lambda number: unsure)
+    registry.ask()
+    (found,) = find_waiting(registry.spec)
+    assert "   ≠ champion negative, candidate positive, label positive: =film 0" in describe_waiting(found)
 
 
 # --- ratings ---

@@ -97,6 +97,13 @@ def test_a_sheet_gives_back_the_samples_that_were_written(
     assert read_samples(path) == rows
 
 
+def test_a_sheet_gives_back_answers_of_which_nobody_says_how_sure_they_are(tmp_path: Path) -> None:
+    """An empty answer has no confidence, nor has any of an API that gives no probabilities."""
+    rows = [sample(0).model_copy(update={"champion": "", "champion_confidence": None, "candidate_confidence": None})]
+    write_sheet(rows, tmp_path / "samples")
+    assert read_samples(tmp_path / "samples") == rows
+
+
 def written(tmp_path: Path, *rows: str) -> Path:
     path = tmp_path / "filled.csv"
     path.write_text("\n".join(["better,rater,content", *rows]), encoding="utf-8")
