@@ -111,10 +111,14 @@ def _against_history(
 def _manifest(version: int, store: ObjectStore) -> tuple[Manifest | None, list[Misfit]]:
     key = store.keys.manifest(version)
     try:
-        return unsealed(Manifest, store.get_bytes(key), uri=store.uri(key)), []
+        manifest = unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
     except CorruptObject:
         problem = "the manifest is not what was written: its seal does not fit"
         return None, [Misfit(uri=store.uri(key), problem=problem)]
+    if manifest.version != version:
+        problem = f"the manifest is of {manifest.model!r} version {manifest.version}: it was copied there"
+        return None, [Misfit(uri=store.uri(key), problem=problem)]
+    return manifest, []
 
 
 def _files(manifest: Manifest, *, deep: bool, store: ObjectStore) -> Iterator[Misfit]:

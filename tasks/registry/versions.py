@@ -12,7 +12,7 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import KeyTaken, MissingObject, SpecError, StoreError
+from errors import CorruptObject, KeyTaken, MissingObject, SpecError, StoreError
 from infra.copying import Duplicate
 from infra.files import Stored
 from infra.object_store import ObjectStore
@@ -121,10 +121,14 @@ def _number(claim_key: str) -> int:
 def read_version(version: int, *, store: ObjectStore) -> Manifest:
     key = store.keys.manifest(version)
     try:
-        return unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
+        manifest = unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
     except MissingObject as problem:
         fate = "was deleted by `upkeep gc`" if is_entombed(version, store=store) else "does not exist"
         raise SpecError(f"version {version} {fate}; there are: {list_versions(store=store)}") from problem
+    if manifest.version != version:
+        raise CorruptObject(f"{store.uri(key)} is of {manifest.model!r} version {manifest.version}: it was copied there. "
+                            "Nothing was loaded. Restore the object from a copy or an older object version.")  # fmt: skip
+    return manifest
 
 
 def read_evidence(manifest: Manifest, *, store: ObjectStore) -> Evidence:

@@ -81,6 +81,16 @@ def test_another_manifest_is_noticed_by_the_entry_that_names_it(registry: Object
     assert "another manifest of version 1" in first_problem(registry)[1]
 
 
+def test_the_manifest_of_another_version_is_noticed_also_where_no_entry_names_it(
+    registry: ObjectStore, tmp_path: Path
+) -> None:
+    released(stored_candidate(registry, tmp_path / "model"), registry, "run-4")
+    registry.put_bytes(registry.keys.manifest(4), registry.get_bytes(registry.keys.manifest(2)))
+    (misfit,) = audited(registry, deep=True).misfits
+    assert registry.key_of(misfit.uri) == registry.keys.manifest(4)
+    assert "the manifest is of 'test' version 2" in misfit.problem
+
+
 def test_a_missing_a_shorter_and_a_strange_file_are_found_by_a_listing(registry: ObjectStore) -> None:
     prefix = registry.keys.version(2)
     registry.delete(prefix + "config.json")

@@ -54,6 +54,17 @@ def test_a_changed_manifest_is_not_the_champion(candidate: Candidate, store: Obj
         read_alias("champion", store=store)
 
 
+def test_the_manifest_of_another_version_is_not_taken_for_the_one_that_was_asked_for(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    """Or `promote --version 2` would move the champion to version 1."""
+    for run_id in ("run-1", "run-2"):
+        released(candidate, store, run_id)
+    store.put_bytes(store.keys.manifest(2), store.get_bytes(store.keys.manifest(1)))
+    with pytest.raises(CorruptObject, match=r"000002/manifest\.json is of 'test' version 1.*copied there"):
+        read_version(2, store=store)
+
+
 def test_of_many_promoters_of_one_generation_exactly_one_wins(candidate: Candidate, store: ObjectStore) -> None:
     moved(released(candidate, store), None, store)
     versions = [released(candidate, store, f"run-{i}") for i in range(2, 8)]
