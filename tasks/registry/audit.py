@@ -24,8 +24,7 @@ def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: O
     """
     logs = {name: _Log(name, store) for name in list_aliases(store=store)}
     misfits = [misfit for log in logs.values() for misfit in log.misfits()]
-    if alias in logs:
-        misfits += _against_history(logs[alias].entries, history, store)
+    misfits += _against_history(logs[alias].entries if alias in logs else [], history, store)
     versions = list_versions(store=store)
     files = 0
     with bar("auditing", total=len(versions), unit="versions") as advance:
@@ -96,7 +95,7 @@ class _Log:
 def _against_history(
     entries: list[AliasEntry], history: tuple[HistoryEntry, ...], store: ObjectStore
 ) -> Iterator[Misfit]:
-    """The end of a log can be cut off without a trace in it; the history then knows a later champion."""
+    """The end of a log, or all of it, can be cut off without a trace in it; the history then knows a later champion."""
     known = {entry.run_id for entry in entries}
     moving = {"bootstrapped", "promoted", "released", "rolled-back"}
     for run in reversed(history):

@@ -75,6 +75,15 @@ def test_a_log_whose_end_was_cut_off_is_noticed_by_the_history(registry: ObjectS
     assert "no entry of the alias' log says so" in misfit.problem
 
 
+def test_a_log_that_was_deleted_as_a_whole_is_noticed_by_the_history(registry: ObjectStore) -> None:
+    runs = tuple(entry(3, run_id=f"run-{n}", outcome=Outcome.RELEASED) for n in (3, 2, 1))
+    for key in registry.list_keys(registry.keys.alias("champion")):
+        registry.delete(key)
+    found = audited(registry, history=runs).misfits
+    assert len(found) == 3
+    assert "run run-1 made version" in found[0].problem
+
+
 def test_another_manifest_is_noticed_by_the_entry_that_names_it(registry: ObjectStore) -> None:
     key = registry.keys.manifest(1)
     registry.put_bytes(key, registry.get_bytes(registry.keys.manifest(2)))
