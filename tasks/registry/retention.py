@@ -59,7 +59,7 @@ def collect(
 def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
     versions = list_versions(store=store)
     newest = set(versions[-retention.versions :]) if retention.versions else set()
-    named = _awaited(now, store) | _named(retention.entries, store)
+    named = _kept(retention, now, store)
     buried = entombed(store=store)
     for version in versions:
         try:
@@ -70,7 +70,7 @@ def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectSto
         because = named.get(version) or _worth_keeping(manifest, newest, retention, now)
         removed = not because
         if removed and apply:
-            because = _remove(version, now, store) or ""
+            because = _remove(version, retention, now, store) or ""
             removed = not because
         elif because and version in buried:
             because += _kept_after_all(version, now, apply, store)
@@ -94,6 +94,11 @@ def _kept_after_all(version: int, now: datetime, apply: bool, store: ObjectStore
     return "; a gc had begun to delete it, which was taken back"
 
 
+def _kept(retention: Retention, now: datetime, store: ObjectStore) -> dict[int, str]:
+    """Version -> why it stays, however old it is."""
+    return _awaited(now, store) | _named(retention.entries, store)
+
+
 def _named(entries: int, store: ObjectStore) -> dict[int, str]:
     """Version -> which alias names it."""
     named: dict[int, str] = {}
@@ -112,12 +117,13 @@ def _awaited(now: datetime, store: ObjectStore) -> dict[int, str]:
     return waiting | dict.fromkeys(agreed, "it was approved, and is not champion yet")
 
 
-def _remove(version: int, now: datetime, store: ObjectStore) -> str | None:
-    """Deletes a version; or says why not. Whoever may be moving an alias to it either sees the tombstone, or is seen."""
+def _remove(version: int, retention: Retention, now: datetime, store: ObjectStore) -> str | None:
+    """Deletes a version; or says why not, which may have come up since gc looked at all of them. Whoever may be moving an
+    alias to it either sees the tombstone, or is seen."""
     look, tombstone = Look(), entomb(version, now=now, store=store)
     if tombstone is None:
         return "an alias is being moved to it"
-    if because := _named(1, store).get(version):
+    if because := _kept(retention, now, store).get(version):
         store.delete(tombstone)
         return because
     look.require_recent()

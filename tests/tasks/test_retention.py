@@ -1,6 +1,7 @@
 """What gc keeps, what it deletes, and that it never deletes what somebody is about to use."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -8,14 +9,16 @@ import pytest
 
 from errors import SpecError, StoreError
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, Removal
+from models.contracts import Candidate, Manifest, Removal
 from tasks.registry import moving, retention
 from tasks.registry.aliases import read_alias
+from tasks.registry.approvals import find_question, give_answer
 from tasks.registry.audit import audit
 from tasks.registry.checks import verify_version
 from tasks.registry.retention import Retention, collect
-from tasks.registry.versions import list_versions
+from tasks.registry.versions import list_versions, read_version
 from tests.asleep import CLOCKS, asleep
+from tests.questions import asked
 from tests.releases import KIND, moved, released, stored_candidate
 
 NOW = datetime.now(UTC)
@@ -110,6 +113,41 @@ def test_a_promotion_between_the_look_and_the_deletion_wins(
     monkeypatch.setattr(retention, "entomb", promoted_first)
     assert "version 4" not in collected(registry)
     assert read_alias("champion", store=registry).version == 4
+    assert not registry.list_keys(registry.keys.tombstones_of(4))
+
+
+def there_and_back(manifest: Manifest, store: ObjectStore) -> None:
+    moved(manifest, 2, store, "there")
+    moved(read_version(2, store=store), manifest.version, store, "and-back")
+
+
+def approved_late(manifest: Manifest, store: ObjectStore) -> None:
+    asked(manifest, store, now=OLD)
+    question = find_question(manifest.version, store=store)
+    assert question is not None
+    give_answer.fn(question, "approve", why="", forced=True, rated=None, sheets=(), now=NOW, store=store)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "because"),
+    [(there_and_back, "in champion's last 10 entries"), (approved_late, "it was approved, and is not champion yet")],
+)
+def test_what_the_log_or_a_yes_began_to_name_since_gc_looked_stays(
+    meanwhile: Callable[[Manifest, ObjectStore], None], because: str, registry: ObjectStore, candidate: Candidate,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    manifest = released(candidate, registry, "run-4", created_at=OLD)
+    original = retention.entomb
+
+    def something_first(version: int, **options: object) -> str | None:
+        meanwhile(manifest, registry)
+        return original(version, **options)
+
+    monkeypatch.setattr(retention, "entomb", something_first)
+    kept = Retention(versions=1, age=timedelta(days=30), entries=10)
+    found = reasons(collect(kept, under_way=False, now=NOW, apply=True, store=registry))
+    assert found["version 4"] == because
+    assert list_versions(store=registry) == [1, 2, 3, 4, 5]
     assert not registry.list_keys(registry.keys.tombstones_of(4))
 
 
