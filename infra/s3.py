@@ -33,8 +33,12 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
     """An S3 client for any S3-compatible server; both keys None: boto3's own search for credentials."""
     import boto3
     from botocore.config import Config
+    from botocore.exceptions import BotoCoreError
 
     address = urlsplit(endpoint_url or "")
+    if endpoint_url and not (address.scheme in {"http", "https"} and address.hostname):
+        # It is not shown: a password before an @ is only seen as such behind a scheme.
+        raise SpecError("UPKEEP_S3_ENDPOINT_URL is no address of a server: write http://host:port or https://host")
     if address.username or address.password or address.query:
         raise SpecError("UPKEEP_S3_ENDPOINT_URL holds a user, a password or a query, and addresses are shown in messages: "
                         "write scheme://host:port, and give credentials by UPKEEP_S3_ACCESS_KEY and its secret")  # fmt: skip
@@ -42,10 +46,14 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
         retries={"mode": "standard", "max_attempts": TRIES}, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
         s3={"addressing_style": "path"} if endpoint_url else {},
     )  # fmt: skip
-    client = boto3.client(
-        "s3", endpoint_url=endpoint_url, region_name=region, config=config,
-        aws_access_key_id=access_key, aws_secret_access_key=secret_key,
-    )  # fmt: skip
+    try:
+        client = boto3.client(
+            "s3", endpoint_url=endpoint_url, region_name=region, config=config,
+            aws_access_key_id=access_key, aws_secret_access_key=secret_key,
+        )  # fmt: skip
+    except (BotoCoreError, ValueError) as problem:
+        raise SpecError(f"no client of the store can be made of the settings: {problem}. Look at UPKEEP_S3_ENDPOINT_URL, at "
+                        "UPKEEP_S3_REGION, and at UPKEEP_S3_ACCESS_KEY and UPKEEP_S3_SECRET_KEY: both keys or neither") from problem  # fmt: skip
     client.meta.events.register("needs-retry.s3.PutObject", _once_more)
     client.meta.events.register("needs-retry.s3.CopyObject", _not_again)
     return client

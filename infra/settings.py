@@ -3,8 +3,12 @@
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from errors import SpecError
+
+PREFIX = "UPKEEP_"
 
 
 class Settings(BaseSettings):
@@ -12,7 +16,7 @@ class Settings(BaseSettings):
     with its data under `home`."""
 
     # A refused value is not shown: pydantic would show it, and for some mistakes all the others, secrets as they came.
-    model_config = SettingsConfigDict(env_prefix="UPKEEP_", extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True)
 
     home: Path | None = None
     """Working files, caches, reports and the embedded store; default: `.upkeep` beside the spec."""
@@ -52,6 +56,18 @@ class Settings(BaseSettings):
 
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
+
+
+def read_settings() -> Settings:
+    """Raises SpecError, without any value, where a variable does not hold what it should."""
+    try:
+        return Settings()
+    except ValidationError as problem:
+        wrong = [f"{PREFIX}{error['loc'][0]}".upper() + f": {error['msg']}" for error in problem.errors()]
+    except SettingsError as problem:
+        named = next((name for name in Settings.model_fields if f'"{name}"' in str(problem)), "")
+        wrong = [f"{PREFIX}{named}".upper() + ": no JSON could be read from it"]
+    raise SpecError("; ".join(wrong) + ". Mend the environment variable, or unset it")
 
 
 QUIET = {

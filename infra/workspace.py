@@ -15,7 +15,7 @@ from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from infra.progress_artifact import unshown
 from infra.release_keys import read_release_keys
-from infra.settings import Settings
+from infra.settings import Settings, read_settings
 from infra.tidying import tidy
 from infra.unread import outlive_readers
 
@@ -50,7 +50,7 @@ class Signed(Protocol):
 @contextmanager
 def open_workspace(spec_path: Path, spec: Stored, *, dry_run: bool = False) -> Iterator[Workspace]:
     """With `dry_run`, nothing that is written outlives the context."""
-    settings = Settings()
+    settings = read_settings()
     with _opened(settings.home_for(spec_path), settings, model=spec.name) as workspace:
         protect(workspace, spec)
         if not dry_run:
@@ -63,14 +63,14 @@ def open_workspace(spec_path: Path, spec: Stored, *, dry_run: bool = False) -> I
 @contextmanager
 def open_job_workspace(job: str, home: Path) -> Iterator[Workspace]:
     """The store of the model that a job's address names, on a worker that has no spec yet: `protect` follows."""
-    settings = Settings()
+    settings = read_settings()
     with _opened((settings.home or home).resolve(), settings, model=model_of(job)) as workspace:
         yield workspace
 
 
 def protect(workspace: Workspace, spec: Stored) -> None:
     """From here on writes are encrypted, and signatures demanded, as the spec says; and hosted models have their keys."""
-    settings = Settings()
+    settings = read_settings()
     workspace.store.release_keys = read_release_keys(settings, required=spec.release.require_signature)
     workspace.store.api_keys = read_api_keys(settings)
     encrypt_writes(workspace.store.client, spec.storage)

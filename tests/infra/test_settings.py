@@ -1,0 +1,41 @@
+"""A setting that is wrong is told as such, by its name, and not as a bug."""
+
+from pathlib import Path
+
+import pytest
+
+from errors import SpecError
+from infra.object_store import connect
+from infra.settings import read_settings
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [("UPKEEP_CACHE_DAYS", "0"), ("UPKEEP_S3_SINGLE_WRITER", "maybe"), ("UPKEEP_API_KEYS", '{"https://api.example":')],
+)
+def test_a_variable_that_cannot_be_read_is_named_and_its_value_is_not_shown(
+    name: str, wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, wrong)
+    with pytest.raises(SpecError, match=f"^{name}: ") as caught:
+        read_settings()
+    assert wrong not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"endpoint_url": "localhost:8333"}, r"UPKEEP_S3_ENDPOINT_URL .*write http://host:port"),
+        ({"endpoint_url": "someone:secret-word@store:8333"}, r"UPKEEP_S3_ENDPOINT_URL .*write http://host:port"),
+        ({"endpoint_url": "http://my store:8333"}, "Invalid endpoint"),
+        ({"secret_key": None}, "missing: aws_secret_access_key.*both keys or neither"),
+        ({"region": "us east"}, "UPKEEP_S3_REGION"),
+    ],
+)
+def test_settings_of_which_no_client_can_be_made_are_told_with_the_way_out(
+    settings: dict[str, str | None], told: str, tmp_path: Path
+) -> None:
+    given = {"endpoint_url": "http://127.0.0.1:9", "region": "us-east-1", "access_key": "a", "secret_key": "b"}
+    with pytest.raises(SpecError, match=told) as caught:
+        connect(bucket="b", prefix="", cache=tmp_path, **{**given, **settings})  # type: ignore[arg-type]
+    assert "secret-word" not in str(caught.value)
