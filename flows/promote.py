@@ -83,10 +83,11 @@ def promote(
         current = newest_entry(spec.release.alias, store=work.store)
         if find_done(store=work.store):
             return require_alias(spec.release.alias, store=work.store)
-        version = version or given_before(store=work.store)
+        version = given_before(store=work.store) if version is None else version
         finished = finish_move(current, store=work.store)
         if answer == "reject":
-            return reject(spec, version or _waiting(current, work.store), why=why, force=force, store=work.store)
+            target = _waiting(current, work.store) if version is None else version
+            return reject(spec, target, why=why, force=force, store=work.store)
         if finished and version in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
         return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)
@@ -96,7 +97,7 @@ def _approve(
     spec: ModelSpec, current: AliasEntry, version: int | None, *, why: str, ratings: Path | None, force: bool,
     store: ObjectStore,
 ) -> Release:  # fmt: skip
-    target = version or _waiting(current, store)
+    target = _waiting(current, store) if version is None else version
     if not force:
         _refuse_stale(target, current, store)
     if target != current.version:

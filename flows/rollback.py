@@ -37,9 +37,9 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
             return require_alias(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
-        if to and to not in {entry.version for entry in read_log(spec.release.alias, store=work.store)}:
+        if to is not None and to not in {entry.version for entry in read_log(spec.release.alias, store=work.store)}:
             refuse_unapproved(to, store=work.store)
-        target = to or _version_before(current, work.store)
+        target = _version_before(current, work.store) if to is None else to
         return move_champion(spec, current, target, kind="rollback", why=why, store=work.store)
 
 

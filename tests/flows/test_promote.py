@@ -13,6 +13,7 @@ from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import BootstrapReport, Manifest, Measured, Outcome, Record, Release
 from models.spec import read_spec
+from tasks.registry.aliases import newest_entry
 from tasks.registry.versions import publish
 from tests.flows.conftest import Home
 from tests.flows.test_cli import upkeep
@@ -66,6 +67,18 @@ def test_the_newest_version_that_waits_is_promoted_and_the_history_says_so(regis
 def test_with_nothing_that_waits_promote_says_what_to_do_instead(registry: Registry) -> None:
     with pytest.raises(SpecError, match=r"no version waits.*upkeep rollback"):
         promote.fn(registry.spec)
+
+
+def test_a_version_that_cannot_be_is_not_taken_for_none_that_was_named(registry: Registry) -> None:
+    registry.publish(judged_against=1)
+    with pytest.raises(SpecError, match="version 0 does not exist"):
+        promote.fn(registry.spec, version=0)
+    promote.fn(registry.spec)
+    with pytest.raises(SpecError, match="version 0 does not exist"):
+        rollback.fn(registry.spec, to=0)
+    with pytest.raises(SpecError, match="nobody asked about version 0"):
+        promote.fn(registry.spec, version=0, answer="reject", why="no")
+    assert newest_entry("champion", store=registry.store).version == 2
 
 
 def test_a_version_that_was_judged_against_another_champion_needs_force(registry: Registry) -> None:
