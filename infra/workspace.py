@@ -1,5 +1,6 @@
 """Opens the store of one model: the bucket that the settings name, or Upkeep's own server on loopback."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ from infra.release_keys import read_release_keys
 from infra.settings import Settings, read_settings
 from infra.tidying import tidy
 from infra.unread import outlive_readers
+
+_JOB = re.compile(r"^s3://.*?models/([^/]+)/jobs/[^/]+/job\.json$")
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,13 @@ def protect(workspace: Workspace, spec: Stored) -> None:
     encrypt_writes(workspace.store.client, spec.storage)
 
 
-def model_of(uri: str) -> str:
-    """The name of the model that an object of the store belongs to."""
-    _, found, rest = uri.partition("/models/")
-    if not (uri.startswith("s3://") and found and "/" in rest):
-        raise StoreError(f"{uri!r} is no object of a model's store; it should look like "
-                         "s3://BUCKET/…models/NAME/jobs/…")  # fmt: skip
-    return rest.partition("/")[0]
+def model_of(job: str) -> str:
+    """The name of the model that a job's address belongs to, whatever stands before its part of the bucket."""
+    found = _JOB.search(job)
+    if found is None:
+        raise StoreError(f"{job!r} is no object of a model's store; it should look like "
+                         "s3://BUCKET/…models/NAME/jobs/…/job.json")  # fmt: skip
+    return found[1]
 
 
 @contextmanager

@@ -5,8 +5,10 @@ import pytest
 
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
 from infra import s3
+from infra.keys import Keys
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
+from infra.workspace import model_of
 from models.contracts import FileEntry
 
 
@@ -52,6 +54,15 @@ def test_an_overlay_reads_through_and_keeps_its_writes_to_itself(store: ObjectSt
         (tmp_path / "x.txt").write_text("x")
         assert dry.get_file(dry.put_blob("b", tmp_path / "x.txt")).read_text() == "x"
     assert store.list_keys("") == ["a/1"]
+
+
+@pytest.mark.parametrize("prefix", ["", "team/", "team", "models/", "prod/models/", "old/models/x/jobs/"])
+@pytest.mark.parametrize("name", ["sentiment", "models"])
+def test_a_job_s_address_names_its_model_whatever_prefix_the_store_has(prefix: str, name: str) -> None:
+    key = f"{prefix}models/{name}/{Keys().job('d' * 64)}"
+    assert model_of(f"s3://bucket/{key}") == name
+    with pytest.raises(StoreError, match="is no object of a model's store"):
+        model_of(f"s3://bucket/{prefix}sentiment/jobs/job.json")
 
 
 def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_calls_it(store: ObjectStore) -> None:
