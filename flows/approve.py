@@ -20,6 +20,7 @@ from tasks.registry.approvals import (
     keep_ratings,
     list_ratings,
     refusal,
+    require_asked_about,
 )
 from tasks.registry.versions import weights_of
 from tasks.scoring import score_rows
@@ -67,6 +68,7 @@ def require_approval(
             raise NotApproved(f"nobody was asked about version {version}, and release.approval wants an answer. If its "
                               "run was killed, `upkeep run SPEC` asks; otherwise --force promotes it without.")  # fmt: skip
         return why or "approved by a person"
+    require_asked_about(question, store=store)
     if ratings:
         _take_ratings(ratings, question, store)
     if force and question.answer and question.answer.verdict == "reject":
@@ -81,6 +83,8 @@ def refuse_unapproved(version: int, *, store: ObjectStore) -> None:
     if question and question.standing(now) is not Standing.APPROVED:
         raise NotApproved(f"version {version} was never champion, and {question.told(now)}; `upkeep promote SPEC "
                           f"--version {version}` is the way to it")  # fmt: skip
+    if question:
+        require_asked_about(question, store=store)
 
 
 def _answered(question: Question, says: Says, *, why: str, force: bool, store: ObjectStore) -> ApprovalAnswer:

@@ -14,7 +14,7 @@ from typing import Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import KeyTaken, MissingObject, NotApproved
+from errors import CorruptObject, KeyTaken, MissingObject, NotApproved
 from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
@@ -122,6 +122,16 @@ def give_answer(
             raise refusal(question, now, store=store) from None
         return first
     return answer
+
+
+def require_asked_about(question: Question, *, store: ObjectStore) -> None:
+    """A yes is to the manifest that people were asked about, and CorruptObject tells of another one in its place. Where
+    there is none, whoever reads the version says what became of it."""
+    key = store.keys.manifest(question.request.version)
+    with suppress(MissingObject):
+        if _sha256(store.get_bytes(key)) != question.request.manifest_sha256:
+            raise CorruptObject(f"{store.uri(key)} is not the one that people were asked about: it was changed since. Nothing "
+                                "was changed now. Restore it from a copy or an older object version.")  # fmt: skip
 
 
 def given_before(*, store: ObjectStore) -> int | None:

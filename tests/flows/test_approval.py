@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from errors import DataError, NotApproved, SpecError
+from errors import CorruptObject, DataError, NotApproved, SpecError
 from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history, read_status
 from flows.maintain import maintain
@@ -19,7 +19,9 @@ from flows.rollback import rollback
 from flows.waiting import describe_waiting, find_waiting
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, Outcome, RunReport
-from tasks.registry.approvals import find_question
+from tasks.registry.approvals import find_question, give_answer
+from tasks.registry.sealed import sealed
+from tasks.registry.versions import read_version
 from tests.flows.conftest import Home, moved
 from tests.flows.test_cli import upkeep
 from tests.flows.test_promote import Registry, promoted
@@ -91,6 +93,25 @@ def test_a_promotion_that_was_killed_after_the_answer_is_finished_by_asking_agai
 
 
 # --- no ---
+
+
+def test_a_yes_is_to_the_manifest_that_was_asked_about_and_to_no_other(registry: Asking, store: ObjectStore) -> None:
+    version = registry.ask()
+    manifest = read_version(version, store=store)
+    other = manifest.model_copy(update={"content_digest": "of other weights"})
+    store.put_bytes(store.keys.manifest(version), sealed(other))
+    with pytest.raises(CorruptObject, match="is not the one that people were asked about"):
+        promote.fn(registry.spec, version=version, why="reads well", force=True)
+    assert (registry.champion, registry.answer(version)) == (1, None)
+    store.put_bytes(store.keys.manifest(version), sealed(manifest))
+    give_answer.fn(find_question(version, store=store), "approve", why="", forced=False, rated=None, sheets=(),
+                   now=datetime.now(UTC), store=store)  # fmt: skip
+    store.put_bytes(store.keys.manifest(version), sealed(other))
+    for way in (promote.fn, rollback.fn):
+        named = {"to": version} if way is rollback.fn else {"version": version}
+        with pytest.raises(CorruptObject, match="is not the one that people were asked about"):
+            way(registry.spec, why="reads well", **named)
+    assert registry.champion == 1
 
 
 def test_a_no_keeps_a_version_from_becoming_champion_unless_it_is_forced(registry: Asking) -> None:
