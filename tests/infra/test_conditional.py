@@ -38,6 +38,14 @@ def test_a_store_that_ignores_the_condition_is_refused_with_the_reason(store: Ob
     assert not ignoring.exists("aliases/champion/1.json")
 
 
+def test_a_store_that_was_mended_is_served_by_the_machine_that_was_refused(store: ObjectStore, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not keep"):
+        unconditional(store, tmp_path, single=False).put_bytes("log/1", b"one", if_absent=True)
+    mended = ObjectStore(store.client, store.bucket, prefix=store.prefix, cache=tmp_path / "a" / "cache")
+    mended.put_bytes("log/1", b"one", if_absent=True)
+    assert mended.get_bytes("log/1") == b"one"
+
+
 def test_one_writer_is_served_under_a_lock_where_nobody_else_writes(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
