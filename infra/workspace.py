@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 
-from errors import StoreError
+from errors import SpecError, StoreError
 from infra.api_keys import read_api_keys
 from infra.encryption import Encrypted, encrypt_writes
 from infra.lasting import let_writes_last
@@ -92,6 +92,7 @@ def model_of(job: str) -> str:
 def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace]:
     from infra.local_store import BUCKET, held_in, local_store
 
+    _require_bucket(settings)
     outlive_readers()
     tidy(home, copies=timedelta(days=settings.cache_days))
     prefix, cache = f"{settings.s3_prefix}models/{model}/", home / "cache"
@@ -105,6 +106,19 @@ def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace
         )  # fmt: skip
         let_writes_last(store.client, held_in(home / "store"))
         yield Workspace(store, home, settings.gpu_pool, settings.gpu_from_rows)
+
+
+def _require_bucket(settings: Settings) -> None:
+    """Whoever names a server or its keys does not mean the embedded one: that keeps releases on this machine."""
+    given = {
+        "UPKEEP_S3_ENDPOINT_URL": settings.s3_endpoint_url,
+        "UPKEEP_S3_ACCESS_KEY": settings.s3_access_key,
+        "UPKEEP_S3_SECRET_KEY": settings.s3_secret_key,
+    }
+    for name in given:
+        if given[name] and not settings.s3_bucket:
+            raise SpecError(f"{name} is set, and UPKEEP_S3_BUCKET is not: name the bucket; or unset what is set of the store, "
+                            "for Upkeep's own on this machine")  # fmt: skip
 
 
 def _external(settings: Settings, prefix: str, cache: Path) -> ObjectStore:

@@ -7,6 +7,7 @@ import pytest
 from errors import SpecError
 from infra.object_store import connect
 from infra.settings import read_settings
+from infra.workspace import open_job_workspace
 
 
 @pytest.mark.parametrize(
@@ -20,6 +21,21 @@ def test_a_variable_that_cannot_be_read_is_named_and_its_value_is_not_shown(
     with pytest.raises(SpecError, match=f"^{name}: ") as caught:
         read_settings()
     assert wrong not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["UPKEEP_S3_ENDPOINT_URL", "UPKEEP_S3_ACCESS_KEY", "UPKEEP_S3_SECRET_KEY"])
+def test_settings_of_a_store_without_its_bucket_are_not_answered_by_the_embedded_one(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("UPKEEP_S3_BUCKET", raising=False)
+    monkeypatch.setenv(name, "https://store.example")
+    job = "s3://bucket/models/test/jobs/d/job.json"
+    with (
+        pytest.raises(SpecError, match=f"{name} is set, and UPKEEP_S3_BUCKET is not"),
+        open_job_workspace(job, tmp_path),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
