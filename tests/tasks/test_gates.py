@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from errors import UnmeasuredMetric
 from models.contracts import Comparison, Estimate, Latency, Percentiles, Scorecard, Verdict
-from models.gate_kinds import AtLeast, Better, LatencyWithin, NoCollapse, NotWorse, default_gates
+from models.gate_kinds import AtLeast, AtMost, Better, LatencyWithin, NoCollapse, NotWorse, default_gates
 from tasks.gates import judge
 
 
@@ -113,6 +113,18 @@ def test_slices_that_are_all_too_small_are_insufficient_evidence() -> None:
     assert verdict_of(card, NoCollapse()) is Verdict.INSUFFICIENT
 
 
+def test_slices_that_nobody_measured_fail_closed() -> None:
+    with pytest.raises(UnmeasuredMetric, match="no slice was measured"):
+        judge.fn(scorecard(*GOOD[:2]), gates=[NoCollapse()])
+    with pytest.raises(UnmeasuredMetric, match="macro_f1 per slice"):
+        judge.fn(scorecard(*GOOD), gates=[NoCollapse(metric="macro_f1")])
+
+
+def test_a_slice_collapses_only_where_its_loss_is_shown_and_is_beyond_the_tolerance() -> None:
+    for difference in (estimate(-0.06, -0.13, 0.01), estimate(-0.04, -0.05, -0.03)):
+        assert verdict_of(scorecard(*GOOD[:2], comparison("slice:a=b", difference)), NoCollapse()) is Verdict.BLESSED
+
+
 def test_a_slower_candidate_is_rejected() -> None:
     assert verdict_of(scorecard(*GOOD, factor=2.0), LatencyWithin(factor=1.5)) is Verdict.REJECTED
 
@@ -129,3 +141,24 @@ def test_better_is_blessed_exactly_when_the_whole_interval_clears_the_margin(
 ) -> None:
     card = scorecard(comparison("current", estimate(value, value - half, value + half)))
     assert (verdict_of(card, Better(margin=margin)) is Verdict.BLESSED) == (value - half > margin)
+
+
+@given(value=st.floats(-1, 1), half=st.floats(0.001, 0.5), tolerance=st.floats(0, 0.5))
+def test_not_worse_is_blessed_exactly_when_the_whole_interval_lies_within_the_tolerance(
+    value: float, half: float, tolerance: float
+) -> None:
+    low, high = value - half, value + half
+    verdict = verdict_of(scorecard(comparison("reference", estimate(value, low, high))), NotWorse(tolerance=tolerance))
+    assert (verdict is Verdict.BLESSED) == (low >= -tolerance)
+    assert (verdict is Verdict.REJECTED) == (high <= -tolerance)
+
+
+@given(value=st.floats(0, 1), half=st.floats(0.001, 0.5), limit=st.floats(0, 1))
+def test_a_ceiling_is_kept_exactly_when_the_whole_interval_of_the_candidate_keeps_it(
+    value: float, half: float, limit: float
+) -> None:
+    measured = comparison("current", estimate(0, -0.1, 0.1), metric="repetition")
+    card = scorecard(measured.model_copy(update={"candidate": estimate(value, value - half, value + half)}))
+    verdict = verdict_of(card, AtMost(metric="repetition", value=limit))
+    assert (verdict is Verdict.BLESSED) == (value + half <= limit)
+    assert (verdict is Verdict.REJECTED) == (value - half > limit)
