@@ -30,6 +30,11 @@ def test_an_example_that_is_not_there_is_refused_with_those_that_are(tmp_path: P
         read_life(tmp_path / "nothing" / "acts.yaml")
 
 
+def test_an_installed_package_says_that_the_examples_are_in_the_repository(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match=r"no part of the installed package.*repository"):
+        read_life(tmp_path / "site-packages" / "examples" / "sentiment" / "acts.yaml")
+
+
 def test_the_lines_that_a_day_s_spec_changes_are_told(tmp_path: Path) -> None:
     old, new = tmp_path / "spec.yaml", tmp_path / "newer.yaml"
     old.write_text("name: a\nmodel: first\nseed: 1\n")
