@@ -66,6 +66,13 @@ def test_a_significant_drop_that_is_too_small_is_held_and_so_is_a_large_one_that
     assert decided(monitored(drop=0.1, p=0.02), drift()).action is Action.HOLD
 
 
+def test_few_labels_prove_nothing_however_large_the_drop() -> None:
+    few = decided(monitored(drop=0.5, p=1e-12, labelled=49), drift())
+    assert (few.action, few.degraded, few.quality_alpha) == (Action.HOLD, False, 0.0)
+    assert "49 labelled rows are no evidence of quality (at least 50)" in said(few)
+    assert decided(monitored(drop=0.5, p=1e-12, labelled=50), drift()).action is Action.RETRAIN
+
+
 def test_drift_without_labels_asks_for_labels_with_the_strongest_signals() -> None:
     found = decided(UNLABELLED, drift("embeddings", "words", "characters", "confidence"))
     assert found.action is Action.ALERT
@@ -176,9 +183,10 @@ def test_used_up_retrainings_and_minutes_are_an_alert_with_both_reasons() -> Non
     assert decided(BAD, drift(), *history, max_retrains_a_month=3).action is Action.RETRAIN
 
 
-monitorings = st.builds(
-    monitored, drop=st.floats(-0.02, 0.9), p=st.floats(0, 1), labelled=st.integers(0, 500), rows=st.integers(1, 500)
-)
+monitorings = st.builds(  # a p-value that proves something is seldom drawn from 0 to 1
+    monitored, drop=st.floats(-0.02, 0.9), p=st.floats(0, 1) | st.just(1e-12), labelled=st.integers(0, 500),
+    rows=st.integers(1, 500),
+)  # fmt: skip
 drifts = st.lists(st.sampled_from(["embeddings", "words"]), unique=True).map(lambda names: drift(*names))
 histories = st.lists(
     st.builds(entry, st.floats(0, 29), outcome=st.sampled_from(Outcome), degraded=st.booleans(),
