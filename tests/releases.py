@@ -54,8 +54,10 @@ def released(
     )  # fmt: skip
 
 
-def moved(manifest: Manifest, expected: int | None, store: ObjectStore, run_id: str = "run-1") -> Release:
-    return move_alias.fn(manifest, alias="champion", expected=expected, run_id=run_id, why="test", store=store)
+def moved(
+    manifest: Manifest, expected: int | None, store: ObjectStore, run_id: str = "run-1", *, alias: str = "champion"
+) -> Release:
+    return move_alias.fn(manifest, alias=alias, expected=expected, run_id=run_id, why="test", store=store)
 
 
 def flip(store: ObjectStore, key: str, byte: int = -2) -> None:

@@ -24,7 +24,8 @@ def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: O
     """
     logs = {name: _Log(name, store) for name in list_aliases(store=store)}
     misfits = [misfit for log in logs.values() for misfit in log.misfits()]
-    misfits += _against_history(logs[alias].entries if alias in logs else [], history, store)
+    known = {entry.run_id for log in logs.values() for entry in log.entries}
+    misfits += _against_history(known, history, alias=alias, store=store)
     versions = list_versions(store=store)
     files = 0
     with bar("auditing", total=len(versions), unit="versions") as advance:
@@ -93,17 +94,17 @@ class _Log:
 
 
 def _against_history(
-    entries: list[AliasEntry], history: tuple[HistoryEntry, ...], store: ObjectStore
+    known: set[str], history: tuple[HistoryEntry, ...], *, alias: str, store: ObjectStore
 ) -> Iterator[Misfit]:
-    """The end of a log, or all of it, can be cut off without a trace in it; the history then knows a later champion."""
-    known = {entry.run_id for entry in entries}
+    """The end of a log, or all of it, can be deleted without a trace in it; the history then knows a later champion.
+    `known`: the runs that any log names, since the spec's alias may have had another name."""
     moving = {"bootstrapped", "promoted", "released", "rolled-back"}
     for run in reversed(history):
         if run.outcome in moving and run.run_id not in known:
             yield Misfit(
                 uri=store.uri(store.keys.finished(run.sequence)),
                 problem=f"run {run.run_id} made version {run.champion_version} champion, and no entry of the alias' log "
-                        "says so: one was deleted",
+                        f"says so: one of {alias!r} was deleted",
             )  # fmt: skip
 
 

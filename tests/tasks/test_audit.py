@@ -76,12 +76,18 @@ def test_a_log_whose_end_was_cut_off_is_noticed_by_the_history(registry: ObjectS
 
 
 def test_a_log_that_was_deleted_as_a_whole_is_noticed_by_the_history(registry: ObjectStore) -> None:
-    runs = tuple(entry(3, run_id=f"run-{n}", outcome=Outcome.RELEASED) for n in (3, 2, 1))
-    for key in registry.list_keys(registry.keys.alias("champion")):
+    runs = tuple(entry(n, run_id=f"run-{n}", outcome=Outcome.RELEASED) for n in (3, 2, 1))
+    for key in registry.list_keys(registry.keys.aliases):
         registry.delete(key)
-    found = audited(registry, history=runs).misfits
-    assert len(found) == 3
-    assert "run run-1 made version" in found[0].problem
+    found = audited(registry, history=runs)
+    assert found.entries == 0
+    assert ["no entry of the alias' log says so" in misfit.problem for misfit in found.misfits] == [True] * 3
+
+
+def test_a_run_that_moved_an_alias_of_another_name_fits(registry: ObjectStore) -> None:
+    moved(read_version(3, store=registry), None, registry, "run-4", alias="production")
+    runs = tuple(entry(n, run_id=f"run-{n}", outcome=Outcome.RELEASED) for n in (4, 3, 2, 1))
+    assert audited(registry, history=runs).misfits == ()
 
 
 def test_another_manifest_is_noticed_by_the_entry_that_names_it(registry: ObjectStore) -> None:
