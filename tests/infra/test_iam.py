@@ -52,10 +52,10 @@ def key_of(kind: str) -> str:
     return "versions/000001/manifest.json" if kind == "versions" else f"{kind}/x/y.json"
 
 
-def allows(role: str, action: str, key: str, *, if_absent: bool = False) -> bool:
+def allows(roles: str | list[str], action: str, key: str, *, if_absent: bool = False) -> bool:
     """What IAM would answer: something allows it and nothing denies it."""
     effects = set()
-    for statement in statements(role):
+    for statement in (statement for role in _listed(roles) for statement in statements(role)):
         actions, resources = (_listed(statement[name]) for name in ("Action", "Resource"))
         applies = action in actions and any(fnmatchcase(f"arn:aws:s3:::{BUCKET}/{MODEL}/{key}", r) for r in resources)
         if applies and not ("Null" in statement.get("Condition", {}) and if_absent):

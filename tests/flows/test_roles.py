@@ -1,0 +1,83 @@
+"""What runs ask of the store, held against the policies of infra/iam/ for those who run them (docs/access.md)."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.client import BaseClient
+
+from flows.bootstrap import bootstrap
+from flows.maintain import maintain
+from flows.monitor import monitor
+from flows.promote import promote
+from models.contracts import Outcome, RunReport
+from tests.flows.conftest import Home, moved
+from tests.infra.test_iam import MODEL, allows
+from tests.tiny import sentences
+
+ACTIONS = {
+    "PutObject": "s3:PutObject", "CopyObject": "s3:PutObject", "CreateMultipartUpload": "s3:PutObject",
+    "UploadPart": "s3:PutObject", "CompleteMultipartUpload": "s3:PutObject", "DeleteObject": "s3:DeleteObject",
+    "AbortMultipartUpload": "s3:AbortMultipartUpload", "ListParts": "s3:ListMultipartUploadParts",
+    "GetObject": "s3:GetObject", "HeadObject": "s3:GetObject",
+}  # fmt: skip
+TRAINER, BOTH, RELEASER = ["trainer"], ["trainer", "releaser"], ["releaser"]
+Asked = tuple[str, str, bool]
+"""Action, key below the model, whether only if absent."""
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
+    """All that is asked of objects of the model, by whoever asks."""
+    found: list[Asked] = []
+    ask = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def noted(self: Any, operation: str, given: dict[str, Any]) -> Any:
+        if operation in ACTIONS:
+            found.append((ACTIONS[operation], given["Key"].removeprefix(f"{MODEL}/"), "IfNoneMatch" in given))
+        else:
+            assert operation in {"ListObjectsV2", "ListMultipartUploads"}
+        return ask(self, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
+    return found
+
+
+def refused(asked: list[Asked], roles: list[str]) -> list[Asked]:
+    return [one for one in asked if not allows(roles, one[0], one[1], if_absent=one[2])]
+
+
+def test_a_run_that_may_train_needs_trainer_and_releaser_also_where_the_alias_is_left_to_somebody_else(
+    home: Home, asked: list[Asked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from flows import retrain
+
+    def on_a_worker(deployment: str, parameters: dict[str, Any], *, key: str) -> None:
+        before = len(asked)
+        retrain.retrain.fn(parameters["job"], tmp_path / "worker")
+        assert len(asked) > before
+        assert refused(asked[before:], TRAINER) == []
+        del asked[before:]
+
+    home.receive("day-0", sentences(600))
+    home.write_spec(release={"promote": False})
+    bootstrap(home.spec)
+    assert refused(asked, BOTH) == []
+    assert refused(asked, TRAINER) != []
+
+    asked.clear()
+    home.receive("day-1", moved(600, start=2000))
+    monitor(home.spec)
+    assert refused(asked, TRAINER) == []
+
+    asked.clear()
+    monkeypatch.setenv("UPKEEP_GPU_POOL", "a-pool")
+    monkeypatch.setattr(retrain, "run_on_pool", on_a_worker)
+    report = maintain(home.spec).report
+    assert isinstance(report, RunReport) and report.outcome is Outcome.PUBLISHED
+    assert refused(asked, BOTH) == []
+    assert {key.split("/")[0] for _, key, _ in refused(asked, TRAINER)} == {"claims", "versions"}
+
+    asked.clear()
+    promote(home.spec, why="read the report")
+    assert refused(asked, RELEASER) == []
