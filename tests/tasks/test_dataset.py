@@ -1,5 +1,7 @@
 """Rows never cross over between training and what is judged, whichever window they came with."""
 
+import itertools
+
 import pandas as pd
 import pytest
 
@@ -52,6 +54,20 @@ def test_replayed_rows_are_old_ones_and_none_is_in_twice(store: ObjectStore, old
     assert 0 < found.replayed_rows == sum(text not in fresh for text in train) <= 1.5 * found.new_rows
     sealed = {*read(found.test, store)["text"], *read(found.reference_test, store)["text"]}
     assert not sealed & {*train, *read(found.validation, store)["text"]}
+
+
+def test_a_row_that_nearly_repeats_a_sealed_one_does_not_train_whichever_window_sealed_that(
+    store: ObjectStore, old: Reference
+) -> None:
+    fresh = sentences(100, start=500)
+    sealed = [next(t for t in rows["text"] if split(t) is Split.TEST) for rows in (sentences(200), fresh)]
+    said = [next(t for n in itertools.count() if split(t := f"{text} n{n}") is Split.TRAIN) for text in sealed]
+    found = built(pd.concat([fresh, pd.DataFrame({"text": said, "label": "positive"})]), old, store)
+    assert not set(said) & set(read(found.train, store)["text"])
+    assert (found.leaks.exact, found.leaks.near) == (0, 2)
+    assert set(found.leaks.examples) == set(said)
+    assert {sealed[0]} <= set(read(found.reference_test, store)["text"])
+    assert {sealed[1]} <= set(read(found.test, store)["text"])
 
 
 def test_the_reference_keeps_the_newest_row_of_a_text_that_came_again(store: ObjectStore, old: Reference) -> None:
