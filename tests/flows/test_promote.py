@@ -8,10 +8,20 @@ import pytest
 from errors import CorruptObject, SpecError
 from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history, read_status
-from flows.promote import promote
+from flows.promote import promote, release_challenger
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport, Manifest, Measured, Outcome, Record, Release
+from models.contracts import (
+    Attempt,
+    Blessing,
+    BootstrapReport,
+    Manifest,
+    Measured,
+    Outcome,
+    Record,
+    Release,
+    Verdict,
+)
 from models.spec import read_spec
 from tasks.registry.aliases import newest_entry
 from tasks.registry.versions import publish
@@ -95,6 +105,17 @@ def test_a_version_whose_bytes_were_changed_is_not_promoted(registry: Registry, 
     flip(store, store.keys.version(2) + "model.safetensors")
     with pytest.raises(CorruptObject, match=r"versions/000002/model\.safetensors"):
         promote.fn(registry.spec)
+    assert read_status(registry.spec).champion.version == 1
+
+
+def test_a_version_whose_bytes_were_changed_is_not_released_by_its_own_run(
+    registry: Registry, store: ObjectStore
+) -> None:
+    challenger, spec = registry.publish(judged_against=1), read_spec(registry.spec)
+    attempt = Attempt.model_construct(blessing=Blessing(verdict=Verdict.BLESSED, gates=(), off=()))
+    flip(store, store.keys.version(2) + "model.safetensors")
+    with pytest.raises(CorruptObject, match=r"versions/000002/model\.safetensors"):
+        release_challenger(spec, registry.first.start, registry.first.release, attempt, challenger, store=store)
     assert read_status(registry.spec).champion.version == 1
 
 

@@ -57,6 +57,25 @@ def test_an_entry_that_was_rewritten_with_a_new_seal_breaks_the_chain_after_it(r
     assert "changed, deleted or put in between" in problem
 
 
+def test_an_entry_that_is_put_under_another_alias_is_pointed_at(registry: ObjectStore) -> None:
+    key = registry.keys.generation("production", 1)
+    registry.put_bytes(key, registry.get_bytes(registry.keys.generation("champion", 1)))
+    (misfit,) = audited(registry).misfits
+    assert registry.key_of(misfit.uri) == key
+    assert "generation 1 of alias 'champion': it was written elsewhere" in misfit.problem
+
+
+def test_a_newest_entry_that_was_rewritten_to_follow_another_version_is_pointed_at(registry: ObjectStore) -> None:
+    from models.contracts import AliasEntry
+
+    key = registry.keys.generation("champion", 3)
+    entry = unsealed(AliasEntry, registry.get_bytes(key), uri=key)
+    registry.put_bytes(key, sealed(entry.model_copy(update={"previous_version": 1})))
+    found, problem = first_problem(registry)
+    assert found == key
+    assert "follows version 1 as generation 3; before it is version 2 as generation 2" in problem
+
+
 def test_a_deleted_entry_breaks_the_chain(registry: ObjectStore) -> None:
     registry.delete(registry.keys.generation("champion", 2))
     assert first_problem(registry)[0] == registry.keys.generation("champion", 3)
@@ -104,6 +123,14 @@ def test_the_manifest_of_another_version_is_noticed_also_where_no_entry_names_it
     (misfit,) = audited(registry, deep=True).misfits
     assert registry.key_of(misfit.uri) == registry.keys.manifest(4)
     assert "the manifest is of 'test' version 2" in misfit.problem
+
+
+def test_a_version_that_an_entry_names_and_nobody_deleted_is_missed(registry: ObjectStore) -> None:
+    for key in registry.list_keys(registry.keys.version(1)):
+        registry.delete(key)
+    found, problem = first_problem(registry)
+    assert found == registry.keys.generation("champion", 1)
+    assert "names version 1, whose manifest is gone, and `upkeep gc` did not delete it" in problem
 
 
 def test_a_missing_a_shorter_and_a_strange_file_are_found_by_a_listing(registry: ObjectStore) -> None:
