@@ -61,6 +61,21 @@ def test_rows_that_came_since_a_run_broke_off_are_not_of_the_future_once_it_is_t
     assert report.observation.validation.kept.rows == 120
 
 
+def test_looks_test_at_no_more_than_the_year_affords(champion: Home) -> None:
+    champion.write_spec(policy={"min_rows": 20, "false_alarms_a_year": 0.002})
+    champion.receive("day-1", sentences(120, start=1000))
+    report = looked(champion)
+    assert report.observation is not None
+    assert report.observation.drift.alpha == pytest.approx(0.0005)  # half of a half: the purse that is full at first
+    champion.receive("day-2", sentences(120, start=2000))
+    report = looked(champion)
+    assert report.observation is not None
+    assert report.observation.drift.alpha < 1e-6  # moments later
+    first, second = reversed(read_all_history(champion.spec)[:2])
+    assert (first.drift_alpha, first.quality_alpha) == pytest.approx((0.0005, 0.0005))
+    assert max(second.drift_alpha, second.quality_alpha) < 1e-6
+
+
 @pytest.mark.slow
 def test_rows_that_are_too_few_to_judge_stay_unread_until_there_are_more(champion: Home) -> None:
     champion.receive("day-1a", sentences(10, start=1000))
