@@ -172,6 +172,16 @@ def test_two_that_collect_at_once_do_not_stumble_over_one_another(
     assert list_versions(store=registry) == [2, 5]
 
 
+def test_half_a_version_stays_however_old_while_the_run_that_may_finish_it_is_open(registry: ObjectStore) -> None:
+    registry.delete(registry.keys.manifest(4))
+    later = NOW + timedelta(days=40)
+    kept = collect(STRICT, under_way=True, now=later, apply=True, store=registry)
+    assert "half of version 4" not in {removal.what for removal in kept}
+    assert registry.exists(registry.keys.version(4) + "model.safetensors")
+    assert "half of version 4" in collected(registry, now=later)
+    assert not registry.exists(registry.keys.version(4) + "model.safetensors")
+
+
 def test_half_a_version_of_today_is_a_release_in_progress(registry: ObjectStore) -> None:
     registry.delete(registry.keys.manifest(4))
     assert "half of version 4" not in collected(registry)
