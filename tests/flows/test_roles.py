@@ -47,6 +47,7 @@ def refused(asked: list[Asked], roles: list[str]) -> list[Asked]:
     return [one for one in asked if not allows(roles, one[0], one[1], if_absent=one[2])]
 
 
+@pytest.mark.slow
 def test_a_run_that_may_train_needs_trainer_and_releaser_also_where_the_alias_is_left_to_somebody_else(
     home: Home, asked: list[Asked], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
