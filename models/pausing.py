@@ -19,6 +19,25 @@ class CapReached(Exception):
     """Leaves the Trainer's loops; never seen outside of models/training.py."""
 
 
+class _AllDone(Exception):
+    """Leaves them where a training that goes on has nothing left to do."""
+
+
+class _StopEarly(TrainerCallback):
+    """Counts in the log, which a checkpoint holds. The Trainer's own callback counts anew in each part of a training."""
+
+    def __init__(self, patience: int) -> None:
+        self.patience = patience
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        control.should_training_stop = control.should_training_stop or self.is_over(state.log_history)
+
+    def is_over(self, log: list[dict[str, float]]) -> bool:
+        """After so many evaluations without a better validation loss."""
+        losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+        return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
+
+
 class StopAtCap(TrainerCallback):
     def __init__(self, over: Callable[[], bool]) -> None:
         self.over = over
@@ -48,10 +67,14 @@ class PausableTrainer(Trainer):
         rows: Any = self.train_dataset
         return _EpochSampler(self, rows["length"], list(rows["labels"]) if self.draws_evenly else None)
 
-    def train_from(self, checkpoint: Path | None) -> None:
-        self.resumed_from = checkpoint
-        self.add_callback(_CatchUp(self))
-        self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    def train_from(self, checkpoint: Path | None, *, patience: int) -> None:
+        self.resumed_from, early = checkpoint, _StopEarly(patience)
+        self.add_callback(early)
+        self.add_callback(_CatchUp(self, early))
+        try:
+            self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        except _AllDone:
+            self._take_the_best()
 
     def pause(self) -> None:
         """Writes the checkpoint; one that was resumed from and not trained on since is there already."""
@@ -64,6 +87,12 @@ class PausableTrainer(Trainer):
         self._determine_best_metric(metrics=self._evaluate(None, None), trial=None)
         self._load_rng_state(str(self.resumed_from))
         self._write()
+
+    def _take_the_best(self) -> None:
+        """The state names it by where it lay when it was written, and folders are moved."""
+        best = Path(self.args.output_dir or "") / f"checkpoint-{self.state.best_global_step}"
+        self.state.best_model_checkpoint = str(best)
+        self._load_best_model()
 
     def _write(self) -> None:
         model: Any = self.model
@@ -91,14 +120,16 @@ class _EpochSampler(LengthGroupedSampler):
 
 
 class _CatchUp(TrainerCallback):
-    def __init__(self, trainer: PausableTrainer) -> None:
-        self.trainer = trainer
+    def __init__(self, trainer: PausableTrainer, early: _StopEarly) -> None:
+        self.trainer, self.early = trainer, early
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         step = state.global_step
         due = step and (step % state.eval_steps == 0 or step >= state.max_steps)
         if due and not any(entry["step"] == step and "eval_loss" in entry for entry in state.log_history):
             self.trainer.catch_up()
+        if step >= state.max_steps or self.early.is_over(state.log_history):
+            raise _AllDone  # the Trainer would do a step before it looks
 
 
 def _step_of(checkpoint: Path) -> int:

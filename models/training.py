@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from transformers import EarlyStoppingCallback, PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from errors import OverBudget
 from models import ranks
@@ -62,13 +62,12 @@ def fine_tune(
             model=adapted, args=_arguments(training, rows=len(lesson.train), work=work, seed=seed, bf16=fast),
             train_dataset=lesson.train, eval_dataset=lesson.validation, data_collator=lesson.collator,
             compute_metrics=lesson.metrics, compute_loss_func=_loss(lesson, training, adapted),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience=training.patience), _Progress(advance),
-                       StopAtCap(lambda: _is_over(meter, budget))],
+            callbacks=[_Progress(advance), StopAtCap(lambda: _is_over(meter, budget))],
         )  # fmt: skip
         trainer.draws_evenly = training.sampling == "balanced"
         trainer.remove_callback(PrinterCallback)
         try:
-            trainer.train_from(checkpoint)
+            trainer.train_from(checkpoint, patience=training.patience)
         except CapReached:
             trainer.pause()
             raise _over_budget(trainer, training, budget, work=work, minutes=meter.seconds / 60) from None

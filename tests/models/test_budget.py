@@ -37,10 +37,11 @@ class Patient:
     def __init__(self, folder: Path) -> None:
         self.base, self.work = tiny_model(folder / "base"), folder / "training-x"
         self.stops: list[Stopped] = []
+        self.training, self.validation = TRAINING, examples(40, 200)
 
     def train(self, budget: Budget, advance: Advance = lambda done: None) -> tuple[TextClassifier, Trained]:
         model = TextClassifier.load(self.base, KIND, new_head=True)
-        trained = model.fine_tune(examples(120), examples(40, 200), training=TRAINING, seed=1,
+        trained = model.fine_tune(examples(120), self.validation, training=self.training, seed=1,
                                   work=self.work, advance=advance, budget=budget)  # fmt: skip
         return model, trained
 
@@ -54,6 +55,15 @@ class Patient:
                     seconds *= 2  # too busy a machine for a step in that time
                 self.stops.append(problem.stopped)
                 spent = problem.stopped.minutes
+
+
+class Contrary(Patient):
+    """Whatever it learns, the validation rows say the opposite."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.training = TRAINING.model_copy(update={"patience": 3, "evaluations": 30})
+        self.validation = Examples(self.validation.texts, self.validation.labels[::-1])
 
 
 def same_weights(one: TextClassifier, other: TextClassifier) -> None:
@@ -94,6 +104,41 @@ def test_an_evaluation_over_the_cap_is_left_and_made_first_when_the_training_goe
     assert trained.cost.resumed_from_step == step
     assert [p.step for p in trained.curve if p.validation_loss is not None][:6] == list(range(EVERY, STEPS + 1, EVERY))
     same_weights(model, through.train(Budget())[0])
+
+
+@pytest.mark.parametrize("step", [20, 32])
+def test_patience_is_as_short_for_a_training_that_was_stopped_as_for_one_that_never_was(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every label of the validation rows is wrong, so that each evaluation is worse; at step 32 patience ends."""
+    through, parts = Contrary(tmp_path / "through"), Contrary(tmp_path / "parts")
+    whole, trained = through.train(Budget())
+    assert (trained.cost.steps, trained.cost.stopped) == (32, "early: no better validation loss")
+    steps: list[int] = []
+
+    def hours_pass(done: int) -> None:
+        steps.append(done)
+        if len(steps) == step:
+            monkeypatch.setattr(Meter, "seconds", 7200.0)
+
+    with pytest.raises(OverBudget, match=f"at step {step} "):
+        parts.train(Budget(cap=60, limit=LIMIT), hours_pass)
+    monkeypatch.undo()
+    model, found = parts.train(Budget())
+    assert (found.cost.steps, found.cost.stopped) == (32, "early: no better validation loss")
+    same_weights(model, whole)
+
+
+@pytest.mark.parametrize("contrary", [True, False])
+def test_a_training_killed_after_its_last_step_trains_no_further(contrary: bool, tmp_path: Path) -> None:
+    """Two epochs and a half: the Trainer would go on with the epoch that was begun."""
+    patient = (Contrary if contrary else Patient)(tmp_path)
+    patient.training = patient.training.model_copy(update={} if contrary else {"epochs": 2.5})
+    whole, trained = patient.train(Budget())
+    patient.work = patient.work.rename(tmp_path / "moved")
+    model, again = patient.train(Budget())
+    assert (again.cost.steps, again.curve) == (trained.cost.steps, trained.curve)
+    same_weights(model, whole)
 
 
 def test_a_training_killed_again_and_again_uses_no_more_than_its_cap(tmp_path: Path) -> None:
