@@ -4,6 +4,7 @@ The cap is looked at after each step and each batch of an evaluation. A checkpoi
 in the middle of an evaluation, that evaluation is owed, and made first when the training goes on.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -33,8 +34,9 @@ class _StopEarly(TrainerCallback):
         control.should_training_stop = control.should_training_stop or self.is_over(state.log_history)
 
     def is_over(self, log: list[dict[str, float]]) -> bool:
-        """After so many evaluations without a better validation loss."""
+        """After so many evaluations without a better validation loss; one that is no number is never better."""
         losses = [entry["eval_loss"] for entry in log if "eval_loss" in entry]
+        losses = [math.inf if math.isnan(loss) else loss for loss in losses]
         return bool(losses) and len(losses) - 1 - losses.index(min(losses)) >= self.patience
 
 
@@ -90,6 +92,8 @@ class PausableTrainer(Trainer):
 
     def _take_the_best(self) -> None:
         """The state names it by where it lay when it was written, and folders are moved."""
+        if self.state.best_global_step is None:
+            return
         best = Path(self.args.output_dir or "") / f"checkpoint-{self.state.best_global_step}"
         self.state.best_model_checkpoint = str(best)
         self._load_best_model()

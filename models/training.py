@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
-from errors import OverBudget
+from errors import ModelError, OverBudget
 from models import ranks
 from models.adapter import UNLIMITED, Advance, Trained
 from models.balancing import BalancedDecisions, BalancedLoss, balanced_loss
@@ -72,6 +72,7 @@ def fine_tune(
             trainer.pause()
             raise _over_budget(trainer, training, budget, work=work, minutes=meter.seconds / 60) from None
         cost = _cost(trainer, meter.seconds, cpu_seconds=time.process_time() - cpu_began, resumed_from=checkpoint)
+    _require_a_best(trainer, training)
     plain = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # or it would go on in bf16
     merged = plain.merge_and_unload() if training.method == "lora" else plain
     return merged, Trained(cost, _curve(trainer.state.log_history), recipe)
@@ -82,6 +83,14 @@ def _loss(lesson: Lesson, training: Training, model: Any) -> BalancedLoss | Bala
     if not training.is_balanced:
         return None
     return balanced_loss(training, list(lesson.train["labels"]), outputs=model.config.num_labels)
+
+
+def _require_a_best(trainer: PausableTrainer, training: Training) -> None:
+    """Weights that are no numbers answer something all the same, and may measure well."""
+    if trainer.state.best_global_step is None:
+        raise ModelError(f"the training diverged: no validation loss was a number, with training.learning_rate = "
+                         f"{training.learning_rate:g}. Write a smaller one; if that does not help, look at the weights that "
+                         "it began with")  # fmt: skip
 
 
 def _cost(trainer: PausableTrainer, seconds: float, *, cpu_seconds: float, resumed_from: Path | None) -> Cost:

@@ -115,6 +115,16 @@ def test_a_folder_with_a_pickle_instead_of_safetensors_is_refused(tmp_path: Path
         load(folder)
 
 
+def test_a_training_whose_loss_is_no_number_makes_no_candidate(tmp_path: Path) -> None:
+    """Weights that are no numbers answer the first label to everything, and where that is frequent measure well."""
+    for _ in ("at once", "from its last checkpoint"):
+        model = load(tiny_model(tmp_path / "base"), new_head=True)
+        torch.nn.init.constant_(model.model.classifier.weight, 3e38)
+        with pytest.raises(ModelError, match=r"no validation loss was a number.*training\.learning_rate = 0\.9"):
+            model.fine_tune(examples(64), examples(16, 64), training=training(learning_rate=0.9), seed=1,
+                            work=tmp_path / "work", advance=ignore)  # fmt: skip
+
+
 def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
