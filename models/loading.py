@@ -47,7 +47,17 @@ def load_parts(auto: Any, folder: Path, kind: ModelKind, *, wanted: str, **optio
 
 def longest(model: Any, kind: ModelKind) -> int:
     """Tokens after which a text is cut: the spec's, or fewer where the model has no more positions."""
-    return min(kind.max_tokens, getattr(model.config, "max_position_embeddings", None) or kind.max_tokens)
+    return min(kind.max_tokens, positions_of(model) or kind.max_tokens)
+
+
+def positions_of(model: Any) -> int | None:
+    """So many tokens at most have a place in the model; None where any number has. RoBERTa and its kin count places from
+    the one behind their pad token's, and so have fewer than their configuration says."""
+    tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
+    counted = [table.num_embeddings - table.padding_idx - 1 for table in tables
+               if getattr(table, "padding_idx", None) is not None]  # fmt: skip
+    told = getattr(model.config, "max_position_embeddings", None) or 0  # XLNet's is -1
+    return min([*counted, *([told] if told > 0 else [])], default=None)
 
 
 def token_batches(lengths: Sequence[int], *, tokens: int = TOKENS_PER_BATCH) -> Iterator[list[int]]:

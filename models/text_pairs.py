@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from errors import ModelError
 from models.adapter import Advance
 from models.contracts import ModelKind
-from models.loading import PROBED_FROM, load_parts, read_config, token_batches
+from models.loading import PROBED_FROM, load_parts, positions_of, read_config, token_batches
 from models.threads import choose_threads
 
 LONGEST = 4096
@@ -31,8 +31,8 @@ class TextPairs:
         self.model, self.tokenizer = load_parts(AutoModelForSequenceClassification, folder, kind, wanted=wanted)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = self.model.to(self.device).eval()
-        positions = getattr(self.model.config, "max_position_embeddings", None) or LONGEST
-        self.max_tokens = min(LONGEST, int(positions), int(min(self.tokenizer.model_max_length, LONGEST)))
+        told = int(min(self.tokenizer.model_max_length, LONGEST))
+        self.max_tokens = min(told, positions_of(self.model) or told)
 
     @torch.inference_mode()
     def logits(self, firsts: Sequence[str], seconds: Sequence[str], *, advance: Advance) -> NDArray[np.float32]:

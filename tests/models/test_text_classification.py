@@ -158,6 +158,31 @@ SIZES = {
 }
 
 
+@pytest.mark.parametrize(
+    ("kind", "sizes", "tokens"),
+    [
+        ("roberta", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
+        ("xlm-roberta", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
+        ("mpnet", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
+        ("bert", {**SIZES["bert"], "max_position_embeddings": 64}, 64),
+        ("xlnet", {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}, 1024),
+    ],
+)
+def test_a_text_is_cut_where_the_model_has_no_more_positions(
+    kind: str, sizes: dict[str, int], tokens: int, tmp_path: Path
+) -> None:
+    """RoBERTa's configuration says 514, and it has room for 512."""
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    folder = tiny_model(tmp_path)
+    config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, **sizes)
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
+    model = TextClassifier.load(folder, KIND.model_copy(update={"max_tokens": 1024}), new_head=False)
+    whole, longer = (model.predict(["film " * words], advance=ignore).numbers for words in (tokens, 2000))
+    assert np.allclose(whole, longer, atol=1e-6)
+    assert model.max_tokens == tokens
+
+
 @pytest.mark.parametrize("kind", SIZES)
 def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architecture(kind: str) -> None:
     import torch

@@ -132,6 +132,23 @@ def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_pat
     assert len(model.predict(["film " * 500], labels=["gut"], advance=ignore).texts or ()) == 1
 
 
+def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
+    from transformers import BertConfig, EncoderDecoderConfig, EncoderDecoderModel
+
+    folder = tiny_writer(tmp_path, "t5")
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+             "vocab_size": len(AutoTokenizer.from_pretrained(folder))}  # fmt: skip
+    reads, writes = BertConfig(**sizes, max_position_embeddings=24), BertConfig(**sizes, max_position_embeddings=8)
+    config = EncoderDecoderConfig.from_encoder_decoder_configs(reads, writes)
+    config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = 0, 2, 0
+    EncoderDecoderModel(config=config).save_pretrained(folder)
+    model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
+    longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
+    with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
+        adapter_for("translation").load(folder, longer, new_head=False)
+
+
 def test_a_tokenizer_that_grew_is_refused_with_the_way_out(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(folder)
