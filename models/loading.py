@@ -29,17 +29,21 @@ def read_config(folder: Path, kind: ModelKind) -> Any:
         raise ModelError(f"{folder}/config.json is no transformers configuration: {problem}") from problem
 
 
-def load_parts(auto: Any, folder: Path, kind: ModelKind, *, wanted: str, **options: Any) -> tuple[Any, Any]:
+def load_parts(
+    auto: Any, folder: Path, kind: ModelKind, *, wanted: str, new_head: bool = False, **options: Any
+) -> tuple[Any, Any]:  # fmt: skip
     """The model, in float32, and its tokenizer with a pad token. `wanted` says in words what the folder should hold."""
     import torch
 
     try:
-        model = auto.from_pretrained(
-            folder, dtype=torch.float32, trust_remote_code=bool(kind.code), use_safetensors=True, **options
-        )
+        model, told = auto.from_pretrained(
+            folder, dtype=torch.float32, trust_remote_code=bool(kind.code), use_safetensors=True,
+            output_loading_info=True, **options,
+        )  # fmt: skip
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(kind.code))
     except (OSError, ValueError, RuntimeError) as problem:
         raise ModelError(f"{folder} cannot be loaded as {wanted}: {problem}") from problem
+    _refuse_noise(model, told, folder, new_head=new_head)
     _give_pad_token(model, tokenizer)
     _require_room(model, tokenizer, folder)
     return model, tokenizer
@@ -79,6 +83,22 @@ def _require_weights(folder: Path) -> None:
             f"{folder} holds no *.safetensors weights (found: {found}). Upkeep never loads pickles: convert the "
             "model once with `save_pretrained`."
         )
+
+
+def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: bool) -> None:
+    """transformers fills what the files lack with seeded noise and goes on. That is what a new head begins with, and the
+    pooler of an encoder that was trained without one."""
+    base = f"{model.base_model_prefix}."
+    lacking = sorted(name for name in {name for name, _ in model.named_parameters()} & set(told["missing_keys"])
+                     if not new_head or (name.startswith(base) and "pooler" not in name))  # fmt: skip
+    if not lacking:
+        return
+    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
+    strange = sorted(told["unexpected_keys"])
+    held = f" (it holds {strange[0]}, for which the model has no place)" if strange else ""
+    raise ModelError(f"{folder} has no weights for {', '.join(lacking[:3])}{more}{held}: they would be noise. Save the whole "
+                     "model once with `save_pretrained`; where only a classifier's head is missing, drop `model.adopt` to train "
+                     "one")  # fmt: skip
 
 
 def _give_pad_token(model: Any, tokenizer: Any) -> None:

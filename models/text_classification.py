@@ -41,7 +41,7 @@ class TextClassifier:
         names = dict(enumerate(kind.labels))
         problem = {"problem_type": SEVERAL} if kind.truth == "labels" else {}
         model, tokenizer = load_parts(
-            AutoModelForSequenceClassification, folder, kind, wanted="a sequence classifier", id2label=names,
+            AutoModelForSequenceClassification, folder, kind, wanted="a sequence classifier", new_head=new_head, id2label=names,
             label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
             ignore_mismatched_sizes=new_head or learned < len(kind.labels), **problem,
         )  # fmt: skip

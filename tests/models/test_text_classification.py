@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.torch import load_file, save_file
 
 from errors import ModelError
 from models.adapter import Examples
@@ -123,6 +124,34 @@ def test_a_training_whose_loss_is_no_number_makes_no_candidate(tmp_path: Path) -
         with pytest.raises(ModelError, match=r"no validation loss was a number.*training\.learning_rate = 0\.9"):
             model.fine_tune(examples(64), examples(16, 64), training=training(learning_rate=0.9), seed=1,
                             work=tmp_path / "work", advance=ignore)  # fmt: skip
+
+
+def test_a_head_that_transformers_would_make_up_is_adopted_by_nobody(tmp_path: Path) -> None:
+    from transformers import AutoModel
+
+    folder = tiny_model(tmp_path)
+    AutoModel.from_pretrained(folder).save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"no weights for classifier\.bias, classifier\.weight.*drop `model.adopt`"):
+        load(folder)
+    assert load(folder, new_head=True).predict(["good film"], advance=ignore).numbers.shape == (1, 2)
+
+
+def test_weights_whose_names_fit_no_part_of_the_model_are_refused_also_where_the_head_is_new(tmp_path: Path) -> None:
+    """As torch.compile and DDP leave them; transformers would train on from noise."""
+    folder = tiny_model(tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    save_file({f"_orig_mod.{name}": given for name, given in weights.items()}, folder / "model.safetensors")
+    with pytest.raises(ModelError, match=r"no weights for bert\.embeddings.*it holds _orig_mod\.bert"):
+        load(folder, new_head=True)
+
+
+def test_a_pooler_is_made_anew_where_the_source_was_trained_without_one(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    save_file({name: given for name, given in weights.items() if "pooler" not in name}, folder / "model.safetensors")
+    load(folder, new_head=True)
+    with pytest.raises(ModelError, match=r"no weights for bert\.pooler"):
+        load(folder)
 
 
 def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from errors import ModelError
@@ -147,6 +147,20 @@ def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: P
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
         adapter_for("translation").load(folder, longer, new_head=False)
+
+
+@pytest.mark.parametrize(("kind", "made", "name"), [(TEXTS, "gpt2", "transformer.h.0.attn.c_attn.weight"),
+                                                    (TRANSLATION, "t5", "decoder.final_layer_norm.weight")])  # fmt: skip
+def test_a_source_without_a_part_of_its_weights_is_refused(
+    kind: ModelKind, made: str, name: str, tmp_path: Path
+) -> None:
+    """transformers would fill them with noise and say nothing."""
+    file = tiny_writer(tmp_path, made) / "model.safetensors"
+    weights = load_file(file)
+    weights.pop(name)
+    save_file(weights, file)
+    with pytest.raises(ModelError, match=f"no weights for {name}"):
+        adapter_for(kind.task).load(tmp_path, kind, new_head=True)
 
 
 def test_a_tokenizer_that_grew_is_refused_with_the_way_out(tmp_path: Path) -> None:
