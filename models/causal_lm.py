@@ -135,12 +135,12 @@ class CausalLM:
 
     def _prompt(self, text: str, *, room: int) -> Ids:
         """A text that is too long is cut at its end; what the template says around it stays."""
-        whole = self._asked(text)
-        if len(whole) <= room:
-            return whole
-        around = len(self._asked(""))
-        _, cut = self._cut(text, max(1, room - around))
-        return self._asked(cut)[:room]
+        whole, around = self._asked(text), len(self._asked(""))
+        most = max(1, (room - around) // self.asked.prompt.count("{text}"))
+        while len(whole) > room and most > 0:
+            whole = self._asked(self._cut(text, most)[1])
+            most -= max(1, len(whole) - room)  # half a character that was cut is read again as more tokens than it was
+        return whole[:room]
 
     def _asked(self, text: str) -> Ids:
         words = self.asked.ask(text)

@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file, save_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from tokenizers import Tokenizer
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.models import BPE
+from tokenizers.pre_tokenizers import ByteLevel
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
 
 from errors import ModelError
 from models.adapter import Examples, adapter_for
@@ -130,6 +134,25 @@ def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_pat
     assert (words[1], words[-1], len(row.ids)) == ("bad", "good", 20)
     assert row.size == len("gut " * 10) - 1
     assert len(model.predict(["film " * 500], labels=["gut"], advance=ignore).texts or ()) == 1
+
+
+@pytest.mark.parametrize("prompt", ["bad {text} good", "{text} bad {text} good"])
+def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was_cut_to(
+    prompt: str, tmp_path: Path
+) -> None:
+    """Half of a Chinese character, of which a byte-level tokenizer makes three tokens, becomes one that is three."""
+    alphabet = ByteLevel.alphabet()
+    backend = Tokenizer(BPE({letter: i for i, letter in enumerate(sorted(alphabet))}, []))
+    backend.pre_tokenizer, backend.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+    folder = tiny_writer(tmp_path)
+    PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="!", bos_token="!").save_pretrained(folder)
+    kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt), "max_tokens": 64})
+    model = adapter_for("causal-lm").load(folder, kind, new_head=False)
+    for room in range(40, 50):
+        given = model._prompt("好看的电影" * 20, room=room)  # type: ignore[attr-defined]
+        said = model.tokenizer.decode(given)  # type: ignore[attr-defined]
+        assert said.endswith(" good") and "好" in said
+        assert room - 10 < len(given) <= room
 
 
 def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
