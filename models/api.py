@@ -46,9 +46,9 @@ class Api:
     """One server, for several threads. Whoever is told to wait makes all wait. `section` of the spec names it."""
 
     def __init__(self, url: str, hosted: Hosted, key: str | None, *, section: str = "model.hosted") -> None:
-        self.url, self._key, self.section = url, key, section
+        self.url, self._key, self.section = url, _carried(key, url), section
         self.timeout, self.retries = hosted.timeout, hosted.retries
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
         limits = httpx.Limits(max_connections=hosted.at_once, max_keepalive_connections=hosted.at_once)
         self._client = httpx.Client(headers=headers, timeout=hosted.timeout, limits=limits)
         self._stopped, self._not_before = threading.Event(), 0.0
@@ -112,21 +112,30 @@ class Api:
             if isinstance(body, dict):
                 return Reply(body, ms)
             return Reply(ms=ms, problem=f"{status}, and what came is no JSON object", again=True)
-        problem = f"{status} {response.reason_phrase}{self._told(body)}"
+        problem = f"{status} {response.reason_phrase}{self.told(body)}"
         if status in _WAYS_OUT:
             raise self.failed(path, problem, _WAYS_OUT[status].format(section=self.section))
         again = status in AGAIN or status >= 500
         wait = max(FIRST_WAIT if status == 429 else 0.0, _retry_after(response)) if again else 0.0
         return Reply(ms=ms, problem=problem, again=again, wait=wait)
 
-    def _told(self, body: Any) -> str:
-        """The server's own words: they may repeat what it was sent."""
+    def told(self, body: Any) -> str:
+        """The server's own words, in brackets: they may repeat what it was sent, and be cut within it."""
         error = body.get("error", body.get("detail")) if isinstance(body, dict) else None
         words = error.get("message") if isinstance(error, dict) else error
-        return self._unkeyed(f" ({words[:TOLD_CHARS]})") if isinstance(words, str) and words else ""
+        return f" ({self._unkeyed(words)[:TOLD_CHARS]})" if isinstance(words, str) and words else ""
 
     def _unkeyed(self, text: str) -> str:
         return text.replace(self._key, "***") if self._key else text
+
+
+def _carried(key: str | None, url: str) -> str | None:
+    """Without the end of line that a file's content has."""
+    key = key.strip() if key else None
+    if key and not (key.isascii() and key.isprintable()):
+        raise ModelError(f"{url}: its key (UPKEEP_API_KEY, or the one in UPKEEP_API_KEYS) holds a letter that no request can "
+                         "carry, such as a line break; set it anew")  # fmt: skip
+    return key or None
 
 
 class _TooSlow(Exception):

@@ -43,7 +43,7 @@ class Tuning:
         model = done.get("fine_tuned_model")
         if done.get("status") != "succeeded" or not isinstance(model, str) or not model:
             self.file.unlink()
-            raise self.api.failed(JOBS, f"job {job} ended as {done.get('status')!r}{_why(done)}", "Mend what it names and run "
+            raise self.api.failed(JOBS, f"job {job} ended as {done.get('status')!r}{self.api.told(done)}", "Mend what it names and run "
                                   "again: another job is then begun")  # fmt: skip
         cost = Cost(seconds=seconds, cpu_seconds=0, peak_memory_mb=0, device=self.api.url, steps=0,
                     epochs=_epochs(self.training), stopped=f"job {job} of the API succeeded", resumed_from_step=0)  # fmt: skip
@@ -106,9 +106,3 @@ def _id(body: Mapping[str, Any], path: str, api: Api) -> str:
             path, "what came has no id", "It may not offer fine-tuning: write model.hosted.fine_tunes: false"
         )
     return found
-
-
-def _why(job: Mapping[str, Any]) -> str:
-    error = job.get("error")
-    told = error.get("message") if isinstance(error, dict) else None
-    return f" ({told[:200]})" if isinstance(told, str) else ""

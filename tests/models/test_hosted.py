@@ -15,11 +15,12 @@ from errors import ModelError, OverBudget, SpecError
 from infra.api_keys import ApiKeys
 from models import hosted_tuning
 from models.adapter import Examples
+from models.api import TOLD_CHARS, Api
 from models.contracts import Budget, ModelKind
 from models.generation import Generation
 from models.hashed_words import WIDTH, hashed_words
 from models.hosted import HostedModel, pin
-from models.hosting import HOSTED_FILE, read_pinned
+from models.hosting import HOSTED_FILE, Hosted, read_pinned
 from models.outputs import columns_of
 from models.recipe import Training
 from models.spec import ModelSpec, parse_spec
@@ -29,6 +30,7 @@ SPEC: dict[str, Any] = {
     "name": "m", "task": "translation", "model": {"hosted": {"url": "https://api.example.com/v1", "model": "a-2026"}},
     "data": {"sources": ["d.csv"]}, "columns": {"text": "text", "label": "label"},
 }  # fmt: skip
+SPEC_HOSTED = Hosted(url="https://api.example.com/v1", model="a-2026")
 KEYS = ApiKeys(SecretStr(KEY))
 
 
@@ -218,6 +220,26 @@ def test_what_would_fail_for_every_row_is_told_when_the_version_is_loaded(
         load(kind_at(server.url), tmp_path)
     whole = "".join(traceback.format_exception(caught.value))
     assert f"{server.url}/chat/completions: {status}" in whole and KEY not in whole
+    assert len(server.asked) == 1
+
+
+def test_a_key_is_struck_out_also_where_a_servers_words_are_cut_within_it() -> None:
+    api = Api("https://api.example/v1", SPEC_HOSTED, KEY)
+    for room in range(len(KEY)):
+        assert KEY[:4] not in api.told({"error": {"message": "x" * (TOLD_CHARS - room) + KEY}})
+
+
+def test_a_key_that_no_request_can_carry_is_told_at_once_and_one_from_a_file_ends_where_its_line_does(
+    serve: Serve, tmp_path: Path
+) -> None:
+    server = serve(echo)
+    kind = kind_at(server.url)
+    HostedModel.load(pin(kind, tmp_path / "one"), kind, new_head=False, keys=ApiKeys(SecretStr(f"{KEY}\n")))
+    assert server.asked[0].headers["Authorization"] == f"Bearer {KEY}"
+    for wrong in (f"{KEY}\n{KEY}", f"{KEY}é"):
+        with pytest.raises(ModelError, match=r"UPKEEP_API_KEY.*no request can carry") as caught:
+            HostedModel.load(pin(kind, tmp_path / "two"), kind, new_head=False, keys=ApiKeys(SecretStr(wrong)))
+        assert KEY not in "".join(traceback.format_exception(caught.value))
     assert len(server.asked) == 1
 
 
