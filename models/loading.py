@@ -64,6 +64,12 @@ def positions_of(model: Any) -> int | None:
     return min([*counted, *([told] if told > 0 else [])], default=None)
 
 
+def pad_behind(tokenizer: Any, model: Any) -> None:
+    """Where places are counted, from the first token on, what is padded before it moves a text by its neighbours' length."""
+    if positions_of(model):
+        tokenizer.padding_side = "right"
+
+
 def token_batches(lengths: Sequence[int], *, tokens: int = TOKENS_PER_BATCH) -> Iterator[list[int]]:
     """Row numbers, longest first, so many at a time that a padded batch stays within the token budget."""
     batch: list[int] = []

@@ -11,7 +11,7 @@ from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq
 from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
-from models.loading import PROBED_FROM, load_parts, longest, positions_of, read_config, token_batches
+from models.loading import PROBED_FROM, load_parts, longest, pad_behind, positions_of, read_config, token_batches
 from models.recipe import Training
 from models.threads import choose_threads
 from models.writing import IGNORED, logit_tokens, token_losses, write
@@ -25,6 +25,7 @@ class Seq2Seq:
         self.model, self.tokenizer = model.to(self.device), tokenizer
         self.asked, self.new_tokens = kind.generation, kind.generation.max_new_tokens or 0
         self.max_tokens = longest(model.get_encoder(), kind)
+        pad_behind(tokenizer, model.get_encoder())
         room = positions_of(model.get_decoder())
         if room is not None and self.new_tokens > room:
             raise ModelError(f"generation.max_new_tokens = {self.new_tokens}, and the decoder has {room} positions; write "

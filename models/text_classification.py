@@ -14,7 +14,7 @@ from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.label_sets import membership
-from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
+from models.loading import PROBED_FROM, load_parts, longest, pad_behind, read_config, token_batches
 from models.recipe import Training
 from models.threads import choose_threads
 
@@ -31,6 +31,7 @@ class TextClassifier:
         self.model, self.tokenizer = model.to(self.device), tokenizer
         self.labels, self.learned, self.max_tokens = kind.labels, learned, longest(model, kind)
         self.several = kind.truth == "labels"
+        pad_behind(tokenizer, model)
 
     @classmethod
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:

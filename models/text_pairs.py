@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from errors import ModelError
 from models.adapter import Advance
 from models.contracts import ModelKind
-from models.loading import PROBED_FROM, load_parts, positions_of, read_config, token_batches
+from models.loading import PROBED_FROM, load_parts, pad_behind, positions_of, read_config, token_batches
 from models.threads import choose_threads
 
 LONGEST = 4096
@@ -31,6 +31,7 @@ class TextPairs:
         self.model, self.tokenizer = load_parts(AutoModelForSequenceClassification, folder, kind, wanted=wanted)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = self.model.to(self.device).eval()
+        pad_behind(self.tokenizer, self.model)
         told = int(min(self.tokenizer.model_max_length, LONGEST))
         self.max_tokens = min(told, positions_of(self.model) or told)
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
+from transformers import AutoTokenizer
 
 from errors import ModelError
 from models.adapter import Examples
@@ -70,6 +71,18 @@ def test_outputs_come_in_the_order_of_the_texts_whatever_their_lengths(tmp_path:
     alone = np.concatenate([model.predict([text], advance=ignore).numbers for text in texts])
     assert np.allclose(together.numbers, alone, atol=1e-5)
     assert together.embeddings.shape == (4, 16)
+
+
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_no_answer_depends_on_its_neighbours_where_the_tokenizer_pads_at_the_beginning(
+    kind: str, tmp_path: Path
+) -> None:
+    """As that of a decoder does that has generated in batches; places are then counted from the padding."""
+    folder = tiny_model(tmp_path, kind)
+    AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)
+    model, texts = load(folder), ["good", "the film was very very good and the plot was dull"]
+    alone = np.concatenate([model.predict([text], advance=ignore).numbers for text in texts])
+    assert np.allclose(model.predict(texts, advance=ignore).numbers, alone, atol=1e-6)
 
 
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
