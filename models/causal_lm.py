@@ -47,10 +47,12 @@ class CausalLM:
         self.model, self.tokenizer, self.kind = model.to(self.device), tokenizer, kind
         self.asked, self.new_tokens = kind.generation, kind.generation.max_new_tokens or 0
         self.max_tokens = longest(model, kind)
-        if self.new_tokens >= self.max_tokens:
+        around = len(self._asked("")) if kind.truth == "answer" else 0
+        if around + self.new_tokens >= self.max_tokens:
             raise ModelError(
-                f"generation.max_new_tokens = {self.new_tokens} leaves no room for a text: the model (model.max_tokens) has "
-                f"{self.max_tokens} positions in all; write less"
+                f"generation.max_new_tokens = {self.new_tokens} leaves no room for a text: the prompt takes {around} tokens, "
+                f"and the model (model.max_tokens) has {self.max_tokens} positions in all; write less, or a shorter prompt, or a "
+                "larger model.max_tokens where the model has it"
             )
 
     @classmethod

@@ -215,6 +215,19 @@ def test_chat_without_a_template_and_a_text_without_room_are_refused(tmp_path: P
         adapter_for("causal-lm").load(folder, long, new_head=False)
 
 
+def test_a_prompt_that_leaves_no_room_for_a_text_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    """Every row would be asked the same, the beginning of the prompt."""
+    folder = tiny_writer(tmp_path)
+    for words, fits in ((24, True), (25, False)):
+        prompt = f"{'good ' * words}{{text}}"
+        kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt)})
+        if fits:
+            adapter_for("causal-lm").load(folder, kind, new_head=False)
+            continue
+        with pytest.raises(ModelError, match=r"no room for a text.*the prompt takes 26 tokens.*32 positions"):
+            adapter_for("causal-lm").load(folder, kind, new_head=False)
+
+
 def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(folder)
