@@ -14,6 +14,7 @@ from models.plain_files import refuse_unsafe
 TOKENS_PER_BATCH = 4096
 PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
+ADAPTER = "adapter_config.json"
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()  # Upkeep shows its own
 
@@ -21,6 +22,7 @@ transformers_logging.disable_progress_bar()  # Upkeep shows its own
 def read_config(folder: Path, kind: ModelKind) -> Any:
     """After a look at every file: nothing unsafe is loaded. Seeds what loading draws, such as a new head."""
     _require_weights(folder)
+    _refuse_adapter(folder)
     refuse_unsafe(folder, code=kind.code)
     set_seed(kind.seed)
     try:
@@ -89,6 +91,14 @@ def _require_weights(folder: Path) -> None:
             f"{folder} holds no *.safetensors weights (found: {found}). Upkeep never loads pickles: convert the "
             "model once with `save_pretrained`."
         )
+
+
+def _refuse_adapter(folder: Path) -> None:
+    """It is a difference to another model; transformers applies it where it finds it, and then saves it without the rest."""
+    if (folder / ADAPTER).exists():
+        raise ModelError(f"{folder} holds an adapter ({ADAPTER}), and a version is a model as a whole. Merge it once: "
+                         "`PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(new)`, with the tokenizer "
+                         "beside it; or take the adapter's files out of the source")  # fmt: skip
 
 
 def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: bool) -> None:

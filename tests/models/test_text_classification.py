@@ -167,6 +167,20 @@ def test_a_pooler_is_made_anew_where_the_source_was_trained_without_one(tmp_path
         load(folder)
 
 
+@pytest.mark.parametrize("whole", [False, True])
+def test_an_adapter_is_refused_with_the_lines_that_merge_it(whole: bool, tmp_path: Path) -> None:
+    """Beside whole weights transformers applies it, and saving the trained model would write the adapter alone."""
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForSequenceClassification
+
+    base = tiny_model(tmp_path / "base")
+    folder = base if whole else tmp_path / "adapter"
+    config = LoraConfig(task_type="SEQ_CLS", r=2, target_modules=["query"])
+    get_peft_model(AutoModelForSequenceClassification.from_pretrained(base), config).save_pretrained(folder)
+    with pytest.raises(ModelError, match=r"adapter_config\.json.*merge_and_unload"):
+        load(folder, new_head=True)
+
+
 def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
