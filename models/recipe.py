@@ -37,7 +37,8 @@ class Training(Part):
     sampling: Literal["natural", "balanced"] = Field("natural", description="balanced: each class is drawn equally often an "
                                                      "epoch; only of a classifier.")  # fmt: skip
     min_rows: int = Field(50, ge=2, description="Fewer new labelled training rows are not trained on.")
-    threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as are fastest at the time.")
+    threads: int | None = Field(None, ge=1, description="CPU threads; null: as many as are fastest at the time, "
+                                "and the last bits of the weights with them.")  # fmt: skip
     processes: int = Field(1, ge=1, le=64, description="That share each batch, on one machine; with GPUs, one GPU each. "
                            "Data-parallel (DDP): each holds the whole model.")  # fmt: skip
     lora: Lora | None = Field(None, description="Only with method: lora.")
