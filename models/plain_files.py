@@ -10,7 +10,7 @@ from typing import Any
 from errors import UnsafeModel
 from models.pickles import danger_in
 
-MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.jinja")
+MODEL_FILES = ("*.safetensors", "*.json", "*.txt", "*.model", "*.spm", "*.codes", "*.jinja")
 PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".h5", ".hdf5", ".keras"}
 ARCHIVES = {".zip", ".tar", ".tgz", ".gz", ".bz2", ".xz", ".7z", ".zst", ".rar", ".nemo", ".mar"}
 CONVERT = (

@@ -51,3 +51,16 @@ def test_a_source_of_safetensors_and_text_is_taken(folder: Path, store: ObjectSt
     (folder / "README.md").write_text("mine")
     weights = import_source.fn(ModelSource(source=uploaded(folder, store)), base="", store=store)
     assert {file.path for file in weights.files} == {path.name for path in folder.iterdir()} - {"README.md"}
+
+
+@pytest.mark.parametrize("place", ["folder", "prefix"])
+def test_the_tokenizers_files_of_marian_and_phobert_come_along(
+    place: str, folder: Path, store: ObjectStore
+) -> None:  # fmt: skip
+    """Without them a translation model would be refused once it has been copied, since its tokenizer was left behind."""
+    names = {"source.spm", "target.spm", "bpe.codes"}
+    for name in names:
+        (folder / name).write_bytes(b"\n\x0e\n\x05<unk>")
+    source = str(folder) if place == "folder" else uploaded(folder, store)
+    weights = import_source.fn(ModelSource(source=source), base="", store=store)
+    assert names <= {file.path for file in weights.files}
