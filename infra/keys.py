@@ -1,8 +1,25 @@
 """Where things are in a model's part of the bucket: every key is built here."""
 
+import re
+from collections.abc import Iterable
+
 NEWEST_FIRST = 9_999_999_999
 MANIFEST, SIGNATURE = "manifest.json", "model.sig"
 """Beside a version's files: what they are, and who says so."""
+
+
+_NUMBERED = re.compile(r"[a-z]+/(\d+)[-./]")
+
+
+def version_of(key: str) -> int | None:
+    """That a claim, a tombstone, or what lies under a version or its approval is about. None of what others put there: a
+    console's marker of a folder, a file manager's notes."""
+    found = _NUMBERED.match(key)
+    return int(found[1]) if found else None
+
+
+def versions_of(keys: Iterable[str]) -> set[int]:
+    return {version for version in map(version_of, keys) if version is not None}
 
 
 class Keys:

@@ -7,6 +7,7 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -97,10 +98,12 @@ class ObjectStore(StoredFiles):
         return True
 
     def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]:
-        """Keys below a prefix, relative to the model, in lexical order."""
+        """Keys below a prefix, relative to the model, in lexical order; without the markers of folders (`…/`) that consoles
+        and mounts put there."""
         with translated(self.uri(prefix)):
-            items = list_items(self.client, self.bucket, self.prefix + prefix, limit=limit)
-            return [item["Key"].removeprefix(self.prefix) for item in items]
+            items = list_items(self.client, self.bucket, self.prefix + prefix)
+            keys = (item["Key"].removeprefix(self.prefix) for item in items if not item["Key"].endswith("/"))
+            return list(islice(keys, limit))
 
     def delete(self, key: str) -> None:
         with translated(self.uri(key)):

@@ -109,13 +109,10 @@ def read_whole(ask: Callable[[], A], use: Callable[[A], T]) -> T:
     return use(ask())
 
 
-def list_items(client: Any, bucket: str, prefix: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
+def list_items(client: Any, bucket: str, prefix: str) -> Iterator[dict[str, Any]]:
     """What is below a prefix, in lexical order. An empty answer is not taken for an empty prefix: `upkeep gc` would
     delete every version, had it found no alias that names one."""
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, PaginationConfig={"MaxItems": limit}
-    )
-    for page in pages:
+    for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         if "IsTruncated" not in page:
             raise StoreError(f"s3://{bucket}/{prefix}: the store's listing has no content, not even that it is empty. "
                              "Nothing was done; run again, and look at what stands between here and the store.")  # fmt: skip

@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 from errors import CorruptObject, MissingObject
+from infra.keys import versions_of
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, Misfit, Ratings, Record
 from tasks.registry.moving import is_entombed
@@ -16,7 +17,7 @@ R = TypeVar("R", bound=Record)
 def check_approvals(champions: Collection[int], *, store: ObjectStore) -> list[Misfit]:
     """Seals, whether each record is about what it says it is about, whether an answer came in time, and whether there
     is one to each version that became champion."""
-    asked = sorted({int(key.split("/")[1]) for key in store.list_keys(store.keys.approvals)})
+    asked = sorted(versions_of(store.list_keys(store.keys.approvals)))
     return [misfit for v in asked for misfit in _Asked(v, store).misfits(was_champion=v in champions)]
 
 

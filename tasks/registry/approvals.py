@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, MissingObject, NotApproved
 from infra.flow_run import is_started_again, this_flow_run
+from infra.keys import versions_of
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
 from models.part import parse_period
@@ -94,7 +95,7 @@ def find_question(version: int, *, store: ObjectStore) -> Question | None:
 
 def list_questions(*, store: ObjectStore) -> dict[int, Question]:
     """Version -> what was asked about it."""
-    asked = sorted({int(key.split("/")[1]) for key in store.list_keys(store.keys.approvals)})
+    asked = sorted(versions_of(store.list_keys(store.keys.approvals)))
     found = {version: find_question(version, store=store) for version in asked}
     return {version: question for version, question in found.items() if question}
 

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from errors import MissingObject, SpecError, StoreError
+from infra.keys import versions_of
 from infra.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -93,8 +94,7 @@ def is_entombed(version: int, *, store: ObjectStore) -> bool:
 
 def entombed(*, store: ObjectStore) -> set[int]:
     """Versions that `upkeep gc` deleted, or began to delete."""
-    stones = store.list_keys(store.keys.tombstones)
-    return {int(stone.removeprefix(store.keys.tombstones).partition("-")[0]) for stone in stones}
+    return versions_of(store.list_keys(store.keys.tombstones))
 
 
 def exhume(version: int, *, now: datetime, store: ObjectStore) -> bool:

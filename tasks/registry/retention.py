@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from errors import MissingObject, SpecError
+from infra.keys import version_of
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
@@ -137,8 +138,12 @@ def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, s
     """Files of versions without a manifest: a deletion that died, which is finished at once; or a publication."""
     whole, buried = set(list_versions(store=store)), entombed(store=store)
     for prefix, (size, modified) in _folders(store.keys.versions, store).items():
-        version = int(prefix.split("/")[1])
-        if version in whole or (version not in buried and (under_way or now - modified < retention.age)):
+        version = version_of(prefix)
+        if (
+            version is None
+            or version in whole
+            or (version not in buried and (under_way or now - modified < retention.age))
+        ):
             continue
         if apply:
             for key in store.list_keys(prefix):
@@ -198,6 +203,8 @@ def _folders(prefix: str, store: ObjectStore) -> dict[str, tuple[int, datetime]]
     found: dict[str, tuple[int, datetime]] = {}
     for listed in store.list_objects(store.uri(prefix)):
         folder = "/".join(store.key_of(listed.uri).split("/")[:2]) + "/"
+        if folder.endswith("//"):  # a console's marker of the whole
+            continue
         size, modified = found.get(folder, (0, listed.modified))
         found[folder] = (size + listed.bytes, max(modified, listed.modified))
     return found

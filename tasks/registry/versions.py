@@ -7,7 +7,6 @@ none: a version without a manifest does not exist.
 import hashlib
 import json
 from datetime import datetime
-from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -15,6 +14,7 @@ from prefect.cache_policies import NO_CACHE
 from errors import CorruptObject, KeyTaken, MissingObject, SpecError, StoreError
 from infra.copying import Duplicate
 from infra.files import Stored
+from infra.keys import versions_of
 from infra.object_store import ObjectStore
 from models.card import model_card
 from models.contracts import (
@@ -96,12 +96,13 @@ def _put_files(
 def _claim(token: str, store: ObjectStore) -> int:
     """The number that this content holds in this run: its own claim where it has one, else the next free one. Where
     `upkeep gc` began to delete what it was given to, that number is lost, and it gets another."""
-    taken = store.list_keys(store.keys.claims)
-    for key in reversed(taken[-TRIES:]):
-        if store.get_bytes(key) == _claimed_by(token) and not is_entombed(_number(key), store=store):
-            return _number(key)
-    number = _number(taken[-1]) + 1 if taken else 1
-    for version in range(number, number + TRIES):
+    taken = sorted(versions_of(store.list_keys(store.keys.claims)))
+    for version in reversed(taken[-TRIES:]):
+        claim = store.get_bytes(store.keys.claim(version))
+        if claim == _claimed_by(token) and not is_entombed(version, store=store):
+            return version
+    following = taken[-1] + 1 if taken else 1
+    for version in range(following, following + TRIES):
         try:
             store.put_bytes(store.keys.claim(version), _claimed_by(token), if_absent=True)
         except KeyTaken:
@@ -112,10 +113,6 @@ def _claim(token: str, store: ObjectStore) -> int:
 
 def _claimed_by(token: str) -> bytes:
     return json.dumps({"token": token}).encode()
-
-
-def _number(claim_key: str) -> int:
-    return int(Path(claim_key).stem)
 
 
 def read_version(version: int, *, store: ObjectStore) -> Manifest:
@@ -141,7 +138,7 @@ def read_evidence(manifest: Manifest, *, store: ObjectStore) -> Evidence:
 def list_versions(*, store: ObjectStore) -> list[int]:
     """The versions that are whole."""
     keys = store.list_keys(store.keys.versions)
-    return [int(key.split("/")[1]) for key in keys if key.endswith("/manifest.json") and key.count("/") == 2]
+    return sorted(versions_of(key for key in keys if key.endswith("/manifest.json") and key.count("/") == 2))
 
 
 def weights_of(manifest: Manifest, *, store: ObjectStore) -> Weights:

@@ -151,6 +151,24 @@ def test_what_the_log_or_a_yes_began_to_name_since_gc_looked_stays(
     assert not registry.list_keys(registry.keys.tombstones_of(4))
 
 
+def test_what_a_console_or_a_file_manager_put_between_our_objects_is_no_version_and_no_entry(
+    registry: ObjectStore, candidate: Candidate
+) -> None:
+    """Mounts (s3fs) and consoles mark folders by empty objects; a marker sorts before the newest entry of a log."""
+    keys, stray = registry.keys, (b"", b"notes")
+    for folder in (keys.claims, keys.versions, keys.approvals, keys.tombstones, keys.aliases, keys.candidates):
+        for name, data in zip(("", ".DS_Store"), stray, strict=True):
+            registry.put_bytes(folder + name, data)
+    registry.put_bytes(keys.alias("champion"), b"")
+    champion = read_alias("champion", store=registry)
+    assert champion is not None
+    assert champion.version == 2
+    assert released(candidate, registry, "run-6").version == 6
+    assert list_versions(store=registry) == [1, 2, 3, 4, 5, 6]
+    assert collected(registry) == {"version 1", "version 3", "version 4", "version 5"}
+    assert audit((), alias="champion", deep=True, store=registry).misfits == ()
+
+
 def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
     registry.delete(registry.keys.manifest(4))
     found = collected(registry, now=NOW + timedelta(days=60))
