@@ -70,14 +70,18 @@ def describe_waiting(found: Waiting) -> list[str]:
 
 
 def _side_by_side(sample: SideBySide) -> str:
-    flat = " ".join(sample.text.split())
-    text = flat if len(flat) <= SHOWN_CHARACTERS else flat[: SHOWN_CHARACTERS - 1] + "…"
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    truth = f"label {sample.label}" if sample.label else "no label"
+    truth = f"label {_shown(sample.label)}" if sample.label else "no label"
     champion = _sure(sample.champion, sample.champion_confidence)
     candidate = _sure(sample.candidate, sample.candidate_confidence)
-    return f"   {'≠' if sample.differs else '='} champion {champion}, candidate {candidate}, {truth}: {printable}"
+    return f"   {'≠' if sample.differs else '='} champion {champion}, candidate {candidate}, {truth}: {_shown(sample.text)}"
 
 
 def _sure(answer: str, confidence: float | None) -> str:
-    return answer if confidence is None else f"{answer} {confidence:.0%}"
+    return _shown(answer) if confidence is None else f"{_shown(answer)} {confidence:.0%}"
+
+
+def _shown(text: str) -> str:
+    """In one line, and without what a terminal would obey: the model wrote it, or whoever wrote to the model."""
+    flat = " ".join(text.split())
+    short = flat if len(flat) <= SHOWN_CHARACTERS else flat[: SHOWN_CHARACTERS - 1] + "…"
+    return "".join(c if c.isprintable() else "?" for c in short)

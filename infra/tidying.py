@@ -1,6 +1,7 @@
 """What nobody uses any more leaves the machine: copies of stored files, and what processes that died had begun."""
 
 import fcntl
+import itertools
 import logging
 import os
 import secrets
@@ -25,13 +26,16 @@ def tidy(home: Path, *, copies: timedelta) -> None:
     """Of a workspace's folder: copies that nobody used for so long, drafts of dead processes, and old checkpoints."""
     cache, work = home / "cache", home / "work"
     copied = [path for path in (*_in(cache), *_in(cache / "folders")) if path.name not in KEPT]
-    going = [path for path in copied if _is_older(path, copies)]
-    going += [path for path in _in(work / "drafts") if _is_left(path)]
-    going += [path for path in _in(work) if path.name.startswith("training-") and _is_older(path, TRAININGS)]
-    for path in going:
-        _remove(path)
-    if going:
-        LOG.info("tidied up: %d copies, drafts and checkpoints that nobody uses any more", len(going))
+    trainings = [path for path in _in(work) if path.name.startswith("training-")]
+    # Each is looked at right before it goes: the one before may have taken minutes, and somebody use it by now.
+    going = itertools.chain(
+        (path for path in copied if _is_older(path, copies)),
+        (path for path in _in(work / "drafts") if _is_left(path)),
+        (path for path in trainings if _is_older(path, TRAININGS)),
+    )
+    gone = sum(_remove(path) for path in going)
+    if gone:
+        LOG.info("tidied up: %d copies, drafts and checkpoints that nobody uses any more", gone)
 
 
 def touch_copy(path: Path) -> bool:
@@ -87,9 +91,9 @@ def _is_left(folder: Path) -> bool:
     return True
 
 
-def _remove(path: Path) -> None:
-    """A folder first loses its name, so that nobody takes half of it for the whole. What cannot be removed, another
-    user's for one, is no reason for a run to fail."""
+def _remove(path: Path) -> bool:
+    """Whether it is gone. A folder first loses its name, so that nobody takes half of it for the whole. What cannot be removed,
+    another user's for one, is no reason for a run to fail."""
     try:
         if path.is_dir():
             path = path.rename(path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.gone"))
@@ -97,6 +101,8 @@ def _remove(path: Path) -> None:
         else:
             path.unlink(missing_ok=True)
     except FileNotFoundError:  # another process was faster
-        return
+        return False
     except OSError as problem:
         LOG.warning("%s is used by nobody any more, and stays: %s", path, problem)
+        return False
+    return True

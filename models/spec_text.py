@@ -132,7 +132,7 @@ def write_reference() -> str:
     schema = json_schema()
     intro = ("Written by `python -m models.spec_text docs` from `models/spec.py`; do not edit. Unknown fields are "
              "refused. Paths are relative to the spec. Periods are `90m`, `12h`, `7d` or `2w`. For an editor that "
-             "completes and checks: `spec.schema.json`, which `upkeep init` writes beside a new spec.")  # fmt: skip
+             "completes and checks: `spec.schema.json`, which `upkeep init` writes beside a new spec as `upkeep.schema.json`.")  # fmt: skip
     lines = ["# The spec", "", *textwrap.wrap(intro, _WIDTH), "", *_tables("", ModelSpec, schema)]
     lines += ["## gates", "", "A list; a release needs every gate. `kind` says which gate it is.", ""]
     for gate in GATE_KINDS:

@@ -82,7 +82,7 @@ def read_alias(alias: str, *, store: ObjectStore) -> Release | None:
 def require_alias(alias: str, *, store: ObjectStore) -> Release:
     found = read_alias(alias, store=store)
     if found is None:
-        raise _no_champion(alias)
+        raise _no_champion(alias, store)
     return found
 
 
@@ -90,11 +90,14 @@ def newest_entry(alias: str, *, store: ObjectStore) -> AliasEntry:
     """What an alias says now, whatever became of the version that it names."""
     for entry in read_log(alias, store=store, limit=1):
         return entry
-    raise _no_champion(alias)
+    raise _no_champion(alias, store)
 
 
-def _no_champion(alias: str) -> NoChampion:
-    return NoChampion(f"alias {alias!r} names no version yet: nothing was released. Run `upkeep bootstrap SPEC`.")
+def _no_champion(alias: str, store: ObjectStore) -> NoChampion:
+    others = ", ".join(list_aliases(store=store))
+    way_out = (f"This model's versions are named by {others}: write that as release.alias, or give the spec another name to begin "
+               "anew." if others else "Run `upkeep bootstrap SPEC`.")  # fmt: skip
+    return NoChampion(f"alias {alias!r} names no version yet: nothing was released. {way_out}")
 
 
 def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[AliasEntry]:

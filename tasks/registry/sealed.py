@@ -9,7 +9,9 @@ import hashlib
 import json
 from typing import Any, TypeVar
 
-from errors import CorruptObject
+from pydantic import ValidationError
+
+from errors import CorruptObject, StoreError
 from models.contracts import Record
 
 R = TypeVar("R", bound=Record)
@@ -17,8 +19,16 @@ SEAL = "sha256_of_the_rest"
 
 
 def sealed(record: Record) -> bytes:
-    """The record as JSON, with its seal as the last field."""
-    fields = json.loads(record.model_dump_json())
+    """The record as JSON, with its seal as the last field. StoreError where it could not be read back, as with a number that is
+    none: written, it would be a champion that nobody can load."""
+    written = record.model_dump_json()
+    try:
+        type(record).model_validate_json(written)
+    except ValidationError as problem:
+        place, why = problem.errors()[0]["loc"], problem.errors()[0]["msg"]
+        raise StoreError(f"a {type(record).__name__} was not stored, since nobody could read it back: {'.'.join(map(str, place))}: "
+                         f"{why}. This is a bug of Upkeep; please report it.") from problem  # fmt: skip
+    fields = json.loads(written)
     return _text({**fields, SEAL: _digest(fields)})
 
 

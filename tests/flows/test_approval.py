@@ -224,11 +224,13 @@ def test_the_command_and_the_form_end_the_same(registry: Asking, store: ObjectSt
 def test_what_waits_is_shown_also_where_a_model_does_not_say_how_sure_it_is(
     registry: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    unsure = sample(0).model_copy(update={"champion_confidence": None, "candidate_confidence": None})
+    unsure = sample(0).model_copy(
+        update={"champion": "nega\x1b[2Jtive", "champion_confidence": None, "candidate_confidence": None}
+    )  # fmt: skip
     monkeypatch.setattr("tests.questions.sample", lambda number: unsure)
     registry.ask()
     (found,) = find_waiting(registry.spec)
-    assert "   ≠ champion negative, candidate positive, label positive: =film 0" in describe_waiting(found)
+    assert "   ≠ champion nega?[2Jtive, candidate positive, label positive: =film 0" in describe_waiting(found)
 
 
 # --- ratings ---

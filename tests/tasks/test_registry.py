@@ -8,6 +8,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Candidate, Manifest
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
+from tasks.registry.sealed import sealed
 from tasks.registry.versions import list_versions, read_version
 from tests.releases import moved, released, stored_candidate
 
@@ -63,6 +64,25 @@ def test_the_manifest_of_another_version_is_not_taken_for_the_one_that_was_asked
     store.put_bytes(store.keys.manifest(2), store.get_bytes(store.keys.manifest(1)))
     with pytest.raises(CorruptObject, match=r"000002/manifest\.json is of 'test' version 1.*copied there"):
         read_version(2, store=store)
+
+
+def test_a_spec_whose_alias_was_renamed_is_told_which_one_there_is(candidate: Candidate, store: ObjectStore) -> None:
+    with pytest.raises(NoChampion, match="Run `upkeep bootstrap SPEC`"):
+        require_alias("champion", store=store)
+    moved(released(candidate, store), None, store)
+    with pytest.raises(
+        NoChampion, match=r"'production' names no version yet.*named by champion: write that as release.alias"
+    ):
+        require_alias("production", store=store)
+
+
+def test_a_manifest_that_nobody_could_read_back_is_not_written(candidate: Candidate, store: ObjectStore) -> None:
+    """JSON has no word for NaN; the alias would move to a version that nobody can load."""
+    manifest = released(candidate, store)
+    measured = manifest.measured[0]
+    nan = measured.model_copy(update={"estimate": measured.estimate.model_copy(update={"value": float("nan")})})
+    with pytest.raises(StoreError, match=r"a Manifest was not stored.*measured\.0"):
+        sealed(manifest.model_copy(update={"measured": (nan,)}))
 
 
 def test_of_many_promoters_of_one_generation_exactly_one_wins(candidate: Candidate, store: ObjectStore) -> None:
