@@ -13,6 +13,8 @@ DUPLICATES = {EXACT, NEAR}
 UNKNOWN_LABEL = "unknown label"
 SUPERSEDED = "label corrected since"
 """Of no harm, however many: a corrected label is read before the one that it corrects."""
+JOINED = "label given to an earlier row"
+"""Of no harm either: the text came first, and its label later."""
 
 
 class Rejected(Exception):
@@ -47,7 +49,7 @@ class Tally:
 
 def refuse_too_many(tally: Tally, policy: Validation, *, read: int, rejects: Table) -> None:
     reasons = tally.reasons()
-    broken = [r for r in reasons if r.reason not in DUPLICATES | {SUPERSEDED}]
+    broken = [r for r in reasons if r.reason not in DUPLICATES | {SUPERSEDED, JOINED}]
     repeated = [r for r in reasons if r.reason in DUPLICATES]
     nothing_left = sum(r.rows for r in reasons) == read
     for found, what, limit, name in (

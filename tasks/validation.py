@@ -3,9 +3,7 @@
 Nothing is dropped in silence: every row that was read ends up kept or quarantined, with its reason.
 """
 
-import math
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -23,11 +21,13 @@ from models.label_sets import UnknownLabel, read_labels
 from models.part import parse_period
 from models.rows import ITSELF, META, SLICE, content_digest, kept_schema, quarantine_schema
 from models.sections import Columns, Validation
+from tasks.cells import known, number
+from tasks.late_labels import late_labels
 from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
 from tasks.metrics.timestamps import parse_timestamp
 from tasks.tables import TableWriter, open_table
-from tasks.tally import EXACT, NEAR, SUPERSEDED, UNKNOWN_LABEL, Rejected, Tally, refuse_too_many
+from tasks.tally import EXACT, JOINED, NEAR, SUPERSEDED, UNKNOWN_LABEL, Rejected, Tally, refuse_too_many
 
 NEAR_ROWS = 200_000
 BATCH = 2048
@@ -47,6 +47,7 @@ def validate_rows(
     # Rows that came back labelled repeat rows of an earlier window, and must not cost this one the rows that say
     # the same: they are held against each other alone. Near duplicates were removed before they were sent out.
     sieves = {True: _Sieve(kind, policy, now, None), False: _Sieve(kind, policy, now, near)}
+    sieves[False].late = late_labels(store.get_file(window.table), sieves[False].label)
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         good, bad = Path(folder, "kept.parquet"), Path(folder, "quarantine.parquet")
         with (
@@ -90,18 +91,21 @@ class _Sieve:
     seen: Seen = field(default_factory=Seen)
     """content -> (source:line, label) of the row that was kept."""
     places: dict[int, str] = field(default_factory=dict)
+    late: dict[str, str] = field(default_factory=dict)
+    """content -> label that a later row says."""
 
     def sift(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The kept row. Raises Rejected."""
         text = self._text(raw)
+        content = content_digest(text)
         row = {
-            **{name: _known(value) for name, value in raw.items() if name.startswith((SLICE, META))},
+            **{name: known(value) for name, value in raw.items() if name.startswith((SLICE, META))},
             **{name: raw[name] for name in ("row", "source", "line")},
-            "id": _known(raw["id"]), "prediction": _known(raw["prediction"]),
-            "text": text, "label": self._label(raw["label"]),
-            "score": _number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
-            "latency": _number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
-            "timestamp": self._timestamp(raw["timestamp"]), "content": content_digest(text),
+            "id": known(raw["id"]), "prediction": known(raw["prediction"]),
+            "text": text, "label": self.label(raw["label"]) or self.late.get(content),
+            "score": number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
+            "latency": number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
+            "timestamp": self._timestamp(raw["timestamp"]), "content": content,
             "chosen": raw.get("chosen"),
         }  # fmt: skip
         self._refuse_repetition(row)
@@ -121,7 +125,8 @@ class _Sieve:
             raise Rejected("over-long text", f"{len(text)} characters; validation.max_chars is {self.policy.max_chars}")
         return text
 
-    def _label(self, value: str | None) -> str | None:
+    def label(self, value: str | None) -> str | None:
+        """As it is written in the spec; None where the cell says none. Raises Rejected."""
         label, labels = (value or "").strip(), self.kind.labels
         if self.kind.truth == "text":
             return ITSELF
@@ -168,7 +173,11 @@ class _Sieve:
     def _refuse_repetition(self, row: dict[str, Any]) -> None:
         place, label = f"{row['source']}:{row['line']}", row["label"]
         if row["content"] in self.seen:
-            raise Rejected(SUPERSEDED if row["chosen"] else EXACT, self._repeats(row["content"], label, "repeats"))
+            reason = SUPERSEDED if row["chosen"] else EXACT
+            if label is not None and self.late.get(row["content"]) == label:
+                del self.late[row["content"]]  # once: what says so again is a repetition
+                reason = JOINED
+            raise Rejected(reason, self._repeats(row["content"], label, "repeats"))
         if self.near and row["row"] < NEAR_ROWS:
             match = self.near.find_or_add(row["row"], row["text"])
             if match is not None:
@@ -180,25 +189,6 @@ class _Sieve:
         place, first = self.seen[content]
         conflict = f", with another label: {first!r} there, {label!r} here" if first != label else ""
         return f"{verb} {place}{conflict}"
-
-
-def _known(value: str | None) -> str | None:
-    """CSV has no other way to say that a value is not known than a blank cell."""
-    return value if (value or "").strip() else None
-
-
-def _number(value: str | None, name: str, fits: Callable[[float], bool], range_: str) -> float | None:
-    if not (value or "").strip():
-        return None
-    try:
-        number = float(str(value))
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise Rejected(f"{name} is no number", f"{str(value)[:80]!r}")
-    if not fits(number):
-        raise Rejected(f"{name} out of range", f"{number:g} is not {range_}")
-    return number
 
 
 def _earliest(policy: Validation) -> datetime | None:

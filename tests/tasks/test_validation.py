@@ -123,6 +123,39 @@ def test_duplicates_that_disagree_on_the_label_say_so(store: ObjectStore) -> Non
     assert "with another label: 'pos' there, 'neg' here" in report.reasons[0].example
 
 
+def test_a_label_that_comes_behind_its_text_is_given_to_it_and_nothing_that_was_served_is_lost(
+    store: ObjectStore,
+) -> None:
+    served = {"text": "a film", "prediction": "pos", "score": "0.9"}
+    strict = Validation(max_bad_share=0, max_duplicate_share=0)
+    report = validate(store, served, {"text": "another"}, {"text": "a film", "label": "neg"}, policy=strict)
+    film, other = read(store, report.kept)
+    assert (film["label"], film["prediction"], film["score"], other["label"]) == ("neg", "pos", 0.9, None)
+    assert report.labelled == 1
+    (reason,) = report.reasons
+    assert reason.reason == "label given to an earlier row"
+    assert "a.csv:4: repeats a.csv:2" in reason.example
+
+
+def test_of_several_late_labels_the_first_that_the_spec_knows_counts_and_the_others_are_repetitions(
+    store: ObjectStore,
+) -> None:
+    late = [{"text": "a film", "label": label} for label in ("strange", "pos", "neg", "pos")]
+    report = validate(store, {"text": "a film"}, *late)
+    (row,) = read(store, report.kept)
+    assert row["label"] == "pos"
+    assert {r.reason: r.rows for r in report.reasons} == {
+        "exact duplicate": 2, "label given to an earlier row": 1, "unknown label": 1}  # fmt: skip
+
+
+def test_a_late_label_stands_alone_where_the_row_before_it_cannot_be_kept(store: ObjectStore) -> None:
+    report = validate(
+        store, {"text": "a film", "score": "high"}, {"text": "a film", "label": "pos"}, {"text": "a film"}
+    )
+    (row,) = read(store, report.kept)
+    assert (row["label"], row["line"]) == ("pos", 3)
+
+
 def test_near_duplicates_are_found_above_the_threshold_only(store: ObjectStore) -> None:
     half = " ".join(LONG.split()[:30]) + " " + " ".join(f"other{i}" for i in range(30))
     report = validate(store, {"text": LONG}, {"text": half}, {"text": LONG + " more"})
