@@ -127,6 +127,9 @@ class TextClassifier:
         mask = batch["attention_mask"].unsqueeze(-1).to(hidden[-1].dtype)
         embedding = (hidden[-1] * mask).sum(1) / mask.sum(1).clamp(min=1)
         logits = output.logits.float()
+        if not torch.isfinite(logits).all():  # they would count as the first label
+            raise ModelError("the model answers a text with what is no number (NaN or infinity): its weights are damaged or far too "
+                             "large. Nothing was measured; roll back, or begin with other weights")  # fmt: skip
         logits[:, self.learned :] = -torch.inf
         probabilities = logits.sigmoid() if self.several else logits.softmax(-1)
         return probabilities.cpu().numpy(), embedding.float().cpu().numpy()

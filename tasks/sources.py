@@ -1,5 +1,6 @@
 """Finds the files behind a spec's sources and reads each from where the last run stopped."""
 
+import errno
 import glob
 import gzip
 import os
@@ -14,7 +15,7 @@ from typing import Literal
 
 import pyarrow as pa
 
-from errors import DataError
+from errors import DataError, FullDisk
 from infra.object_store import ObjectStore
 from models.contracts import SourcePosition
 from models.sections import Data
@@ -28,6 +29,7 @@ _FORMATS: dict[str, Format] = {
 }  # fmt: skip
 
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 QUIET = timedelta(minutes=1)
 """A file that changed within this time may be in the middle of being written."""
 TICK = timedelta(seconds=2)
@@ -140,6 +142,9 @@ def local_copy(source: SourceFile, *, folder: Path, store: ObjectStore) -> Itera
         raise DataError(f"{source.uri} is no readable Parquet file ({error}); write it anew, or drop it from "
                         "data.sources") from error  # fmt: skip
     except OSError as error:
+        if error.errno in NO_ROOM:
+            raise FullDisk(f"no room below {folder} for the rows of {source.uri}: {error}. Make room, or set TMPDIR to a larger disk; "
+                           "run again, what was finished is not done twice") from error  # fmt: skip
         raise DataError(f"{source.uri} cannot be read: {error}") from error
     finally:
         fetched.unlink(missing_ok=True)

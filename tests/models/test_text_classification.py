@@ -129,6 +129,16 @@ def test_a_folder_with_a_pickle_instead_of_safetensors_is_refused(tmp_path: Path
         load(folder)
 
 
+@pytest.mark.parametrize("broken", [float("nan"), float("inf")])
+def test_a_model_that_answers_with_no_number_is_not_measured_as_if_it_said_its_first_label(
+    broken: float, tmp_path: Path
+) -> None:
+    model = load(tiny_model(tmp_path), new_head=True)
+    torch.nn.init.constant_(model.model.classifier.bias, broken)
+    with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
+        model.predict(["film"], advance=ignore)
+
+
 def test_a_training_whose_loss_is_no_number_makes_no_candidate(tmp_path: Path) -> None:
     """Weights that are no numbers answer the first label to everything, and where that is frequent measure well."""
     for _ in ("at once", "from its last checkpoint"):

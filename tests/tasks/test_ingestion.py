@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from errors import DataError
+from errors import DataError, FullDisk
 from models.contracts import Cursor
 from models.sections import Columns, Data, Windowing
 from tasks.ingestion import ingest_window
@@ -281,6 +281,16 @@ def test_windows_by_count_wait_until_they_are_full_and_lose_nothing(reader: Read
 
 def dated(*moments: str) -> str:
     return "text,at\n" + "".join(f"t{i},{moment}\n" for i, moment in enumerate(moments))
+
+
+def test_a_full_disk_is_not_blamed_on_the_source(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a fault that is planted: /dev/full is what a disk without room says."""
+    reader.write("a.csv", b"text,label\none film,pos\n")
+    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
+    with full, monkeypatch.context() as patched:
+        patched.setattr("tasks.ingestion.TableWriter.add", lambda *_: full.write(b"x"))
+        with pytest.raises(FullDisk, match=r"no room below .* for the rows of a\.csv.*set TMPDIR"):
+            reader.rows("a.csv")
 
 
 def test_windows_by_time_end_at_the_period(reader: Reader) -> None:
