@@ -114,7 +114,8 @@ class Api:
             return Reply(ms=ms, problem=f"{status}, and what came is no JSON object", again=True)
         problem = f"{status} {response.reason_phrase}{self.told(body)}"
         if status in _WAYS_OUT:
-            raise self.failed(path, problem, _WAYS_OUT[status].format(section=self.section))
+            told = self.failed(path, problem, _WAYS_OUT[status].format(section=self.section))
+            raise NotThere(str(told)) if status in {404, 410} else told
         again = status in AGAIN or status >= 500
         wait = max(FIRST_WAIT if status == 429 else 0.0, _retry_after(response)) if again else 0.0
         return Reply(ms=ms, problem=problem, again=again, wait=wait)
@@ -136,6 +137,10 @@ def _carried(key: str | None, url: str) -> str | None:
         raise ModelError(f"{url}: its key (UPKEEP_API_KEY, or the one in UPKEEP_API_KEYS) holds a letter that no request can "
                          "carry, such as a line break; set it anew")  # fmt: skip
     return key or None
+
+
+class NotThere(ModelError):
+    """404 or 410."""
 
 
 class _TooSlow(Exception):

@@ -11,7 +11,7 @@ from typing import Any
 
 from errors import OverBudget
 from models.adapter import Advance, Examples, Trained
-from models.api import Api
+from models.api import Api, NotThere
 from models.contracts import Budget, Cost, Stopped
 from models.hosting import Pinned
 from models.metering import Meter
@@ -19,6 +19,8 @@ from models.recipe import Training
 
 FILES, JOBS = "/files", "/fine_tuning/jobs"
 POLL_SECONDS = 20.0
+NEW_SECONDS = 600.0
+"""So young a job that is not found may not be known everywhere yet; another one would be paid for."""
 THOUSANDTHS = 1000
 """What the bar of a training counts."""
 
@@ -57,7 +59,9 @@ class Tuning:
         wanted = {"model": self.begun.model, **files, "seed": self.seed, "suffix": "upkeep",
                   "hyperparameters": {"n_epochs": _epochs(self.training)}}  # fmt: skip
         job = _id(self._asked("POST", JOBS, only_once=True, json=wanted), JOBS, self.api)
-        self.file.write_text(json.dumps({"id": job}), encoding="utf-8")
+        written = self.file.with_suffix(".part")
+        written.write_text(json.dumps({"id": job}), encoding="utf-8")
+        written.replace(self.file)
         return job
 
     def _upload(self, name: str, examples: Examples) -> str:
@@ -74,7 +78,15 @@ class Tuning:
 
     def _await(self, job: str, meter: Meter) -> Mapping[str, Any]:
         while True:
-            found = self._asked("GET", f"{JOBS}/{job}")
+            try:
+                found = self._asked("GET", f"{JOBS}/{job}")
+            except NotThere:
+                if time.time() - self.file.stat().st_mtime < NEW_SECONDS:
+                    raise
+                self.file.unlink()
+                raise self.api.failed(
+                    JOBS, f"job {job} is not there any more", "Run again: another job is then begun"
+                ) from None
             if found.get("status") in {"succeeded", "failed", "cancelled"}:
                 return found
             if self.budget.cap is not None and meter.seconds >= 60 * self.budget.cap:

@@ -1,6 +1,7 @@
 """A model behind an API that fails in every way that servers do."""
 
 import math
+import os
 import threading
 import time
 import traceback
@@ -381,6 +382,24 @@ def test_a_job_that_failed_is_told_and_the_next_run_begins_another(serve: Serve,
         tuned(model, tmp_path / "work")
     tuner.states = [{"status": "succeeded", "fine_tuned_model": "ft:a:3"}]
     assert tuned(model, tmp_path / "work") == "ft:a:3" and tuner.jobs == 2
+
+
+def test_a_job_that_the_api_forgot_is_told_and_the_next_run_begins_another_unless_it_is_new(
+    serve: Serve, tmp_path: Path
+) -> None:
+    tuner, job = Tuner({"status": "running"}), tmp_path / "work" / "job.json"
+    forgot = serve(lambda asked: Answer(404) if "/jobs/" in asked.path else tuner(asked))
+    model = load(kind_at(forgot.url, fine_tunes=True), tmp_path)
+    with pytest.raises(ModelError, match="404"):
+        tuned(model, tmp_path / "work")
+    assert job.exists()
+    os.utime(job, (0, 0))
+    with pytest.raises(ModelError, match=r"job job-1 is not there any more. Run again: another job is then begun"):
+        tuned(model, tmp_path / "work")
+    assert not job.exists()
+    with pytest.raises(ModelError, match="404"):
+        tuned(model, tmp_path / "work")
+    assert tuner.jobs == 2
 
 
 def test_a_job_is_not_begun_twice_when_the_answer_to_its_beginning_is_lost(serve: Serve, tmp_path: Path) -> None:
