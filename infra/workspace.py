@@ -114,6 +114,7 @@ def _require_bucket(settings: Settings) -> None:
         "UPKEEP_S3_ENDPOINT_URL": settings.s3_endpoint_url,
         "UPKEEP_S3_ACCESS_KEY": settings.s3_access_key,
         "UPKEEP_S3_SECRET_KEY": settings.s3_secret_key,
+        "UPKEEP_S3_DATA": settings.s3_data,
     }
     for name in given:
         if given[name] and not settings.s3_bucket:

@@ -23,7 +23,9 @@ def test_a_variable_that_cannot_be_read_is_named_and_its_value_is_not_shown(
     assert wrong not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["UPKEEP_S3_ENDPOINT_URL", "UPKEEP_S3_ACCESS_KEY", "UPKEEP_S3_SECRET_KEY"])
+@pytest.mark.parametrize(
+    "name", ["UPKEEP_S3_ENDPOINT_URL", "UPKEEP_S3_ACCESS_KEY", "UPKEEP_S3_SECRET_KEY", "UPKEEP_S3_DATA"]
+)
 def test_settings_of_a_store_without_its_bucket_are_not_answered_by_the_embedded_one(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
