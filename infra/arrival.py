@@ -35,8 +35,7 @@ class Arrival:
             self._journal.truncate(0)
         self._data = self.part.open("r+b" if self.resumed else "w+b", buffering=0)
         with self._room():
-            if size:
-                os.posix_fallocate(self._data.fileno(), 0, size)  # a disk that is too small is found out now
+            _take_room(self._data.fileno(), size)
         if not self.resumed:
             self._write_line(header)
 
@@ -111,6 +110,14 @@ class Arrival:
         """Lets go of the files; what has arrived stays for the next process unless it was discarded."""
         self._data.close()
         self._journal.close()
+
+
+def _take_room(file: int, size: int) -> None:
+    """A disk that is too small is found out now; but not by macOS, which only counts the bytes."""
+    if size and hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(file, 0, size)
+    else:
+        os.ftruncate(file, size)
 
 
 def _locked(target: Path) -> tuple[Path, IO[str]]:

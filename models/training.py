@@ -7,6 +7,7 @@ is measured by `python -m benchmarks.recipe`: docs/performance.md.
 
 import json
 import resource
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -187,7 +188,8 @@ def _curve(log: list[dict[str, float]]) -> tuple[CurvePoint, ...]:
 def _peak_memory_mb() -> float:
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    unit = 1 << (20 if sys.platform == "darwin" else 10)  # macOS counts bytes, Linux KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _device_name() -> str:
