@@ -24,6 +24,7 @@ def name_by_settings(server: Server, patch: pytest.MonkeyPatch, **more: object) 
         patch.setenv(f"UPKEEP_S3_{name}", str(value))
 
 
+@pytest.mark.slow
 def test_a_worker_forces_what_it_writes_to_the_disk_of_composes_store(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,6 +42,7 @@ def test_a_worker_forces_what_it_writes_to_the_disk_of_composes_store(
     assert data / lasting.NAMES in forced
 
 
+@pytest.mark.slow
 def test_a_stop_is_clean_and_after_a_kill_the_store_mends_its_indexes_and_has_what_it_had(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
