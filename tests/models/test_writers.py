@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenize
 
 from errors import ModelError
 from models.adapter import Examples, adapter_for
+from models.causal_lm import CausalLM
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TOKENS, columns_of
@@ -147,10 +148,10 @@ def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was
     folder = tiny_writer(tmp_path)
     PreTrainedTokenizerFast(tokenizer_object=backend, eos_token="!", bos_token="!").save_pretrained(folder)
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt), "max_tokens": 64})
-    model = adapter_for("causal-lm").load(folder, kind, new_head=False)
+    model = CausalLM.load(folder, kind, new_head=False)
     for room in range(40, 50):
-        given = model._prompt("好看的电影" * 20, room=room)  # type: ignore[attr-defined]
-        said = model.tokenizer.decode(given)  # type: ignore[attr-defined]
+        given = model._prompt("好看的电影" * 20, room=room)
+        said = model.tokenizer.decode(given)
         assert said.endswith(" good") and "好" in said
         assert room - 10 < len(given) <= room
 

@@ -286,8 +286,7 @@ def dated(*moments: str) -> str:
 def test_a_full_disk_is_not_blamed_on_the_source(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only a fault that is planted: /dev/full is what a disk without room says."""
     reader.write("a.csv", b"text,label\none film,pos\n")
-    full = open("/dev/full", "wb", buffering=0)  # noqa: SIM115
-    with full, monkeypatch.context() as patched:
+    with open("/dev/full", "wb", buffering=0) as full, monkeypatch.context() as patched:
         patched.setattr("tasks.ingestion.TableWriter.add", lambda *_: full.write(b"x"))
         with pytest.raises(FullDisk, match=r"no room below .* for the rows of a\.csv.*set TMPDIR"):
             reader.rows("a.csv")
