@@ -9,6 +9,7 @@ import pytest
 
 from errors import SpecError, StoreError
 from infra import lasting
+from infra.local_store import FORCE
 from infra.workspace import open_workspace
 from tests.infra.specs import spec_with
 from tests.registry.composed import INFRA, SERVICES, STORE, composed_store
@@ -84,6 +85,10 @@ def test_whoever_writes_to_composes_store_sees_its_files_and_is_the_user_that_ma
     (uid,) = re.findall(r"useradd .*--uid (\d+) upkeep", (INFRA / "docker/Dockerfile").read_text())
     assert STORE["user"] == f"{uid}:{uid}"
     assert STORE["environment"]["READY"] in STORE["healthcheck"]["test"]
+
+
+def test_composes_store_is_told_to_force_what_the_embedded_one_is_told_to() -> None:
+    assert FORCE.splitlines()[0] in (INFRA / "docker/store.sh").read_text()
 
 
 def test_composes_store_is_closed_as_the_embedded_one_is() -> None:
