@@ -97,12 +97,12 @@ class _Sieve:
     def sift(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The kept row. Raises Rejected."""
         text = self._text(raw)
-        content = content_digest(text)
+        content, label = content_digest(text), self.label(raw["label"])
         row = {
             **{name: known(value) for name, value in raw.items() if name.startswith((SLICE, META))},
             **{name: raw[name] for name in ("row", "source", "line")},
             "id": known(raw["id"]), "prediction": known(raw["prediction"]),
-            "text": text, "label": self.label(raw["label"]) or self.late.get(content),
+            "text": text, "label": self.late.get(content) if label is None else label,
             "score": number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
             "latency": number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
             "timestamp": self._timestamp(raw["timestamp"]), "content": content,

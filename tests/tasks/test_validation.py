@@ -15,7 +15,7 @@ import tasks.validation
 from errors import SpecError, TooManyBadRows
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, ModelKind, Table, ValidationReport, Window
-from models.rows import raw_schema
+from models.rows import ITSELF, raw_schema
 from models.sections import Columns, Data, Validation, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.similarity import NearDuplicates
@@ -154,6 +154,16 @@ def test_a_late_label_stands_alone_where_the_row_before_it_cannot_be_kept(store:
     )
     (row,) = read(store, report.kept)
     assert (row["label"], row["line"]) == ("pos", 3)
+
+
+def test_a_text_that_a_model_is_to_learn_to_write_is_its_own_label(store: ObjectStore) -> None:
+    report: ValidationReport = validate_rows.fn(
+        window_of(store, [{"text": "a film"}, {"text": "a book", "label": "pos"}, {"text": "a film"}]), columns=COLUMNS,
+        kind=kind_of(()).model_copy(update={"task": "causal-lm", "truth": "text"}), policy=LENIENT, now=NOW, store=store,
+    )  # fmt: skip
+    assert [row["label"] for row in read(store, report.kept)] == [ITSELF, ITSELF]
+    assert report.labelled == 2
+    assert [(r.reason, r.rows) for r in report.reasons] == [("exact duplicate", 1)]
 
 
 def test_near_duplicates_are_found_above_the_threshold_only(store: ObjectStore) -> None:
