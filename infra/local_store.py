@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from errors import StoreError
-from infra.local_server import DATA, ENDPOINT, LOG, USERS, Endpoint, weed
+from infra.local_server import DATA, ENDPOINT, LOG, USERS, Endpoint
+from infra.seaweed import weed
 
 BUCKET = "upkeep"
 START_SECONDS, STARTS, TOLD_SECONDS = 60, 3, 10

@@ -78,13 +78,6 @@ class StoredFiles(ABC):
         """Copies inside the store, all at once, without sending the bytes again."""
         copy_files(self.client, files, memory=self._uploads)
 
-    def copy(self, source_key: str, target_key: str) -> None:
-        source = self.uri(source_key)
-        bucket, key = split_uri(source)
-        with translated(source):
-            size = self.client.head_object(Bucket=bucket, Key=key)["ContentLength"]
-        self.copy_files([Duplicate(source, self.uri(target_key), size)])
-
     # --- out of the store ---
 
     def get_file(self, located: Located) -> Path:

@@ -17,6 +17,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Outcome, RunReport
 from tasks.registry.sealed import sealed
 from tasks.registry.versions import read_version
+from tests.copies import copy
 from tests.flows.conftest import Home
 from tests.tiny import sentences
 
@@ -78,7 +79,7 @@ def test_without_its_signature_a_champion_is_not_loaded_until_it_is_signed_again
 def test_an_unsigned_version_is_not_rolled_back_to(signed: Home, store: ObjectStore) -> None:
     for key in store.list_keys(store.keys.version(1)):
         if not key.endswith("model.sig"):
-            store.copy(key, key.replace("000001", "000002"))
+            copy(store, key, key.replace("000001", "000002"))
     forged = read_version(1, store=store).model_copy(update={"version": 2})
     store.put_bytes(store.keys.manifest(2), sealed(forged))
     with pytest.raises(UnsignedRelease, match="version 2 is not signed"):

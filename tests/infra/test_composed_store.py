@@ -92,8 +92,8 @@ def test_composes_store_is_told_to_force_what_the_embedded_one_is_told_to() -> N
 
 
 def test_composes_store_is_closed_as_the_embedded_one_is() -> None:
-    from infra.local_server import PORTS, _command
+    from infra.seaweed import PORTS, command
 
-    embedded = {flag.partition("=")[0]: flag for flag in _command(INFRA, dict.fromkeys(PORTS, 1))[2:]}
+    embedded = {flag.partition("=")[0]: flag for flag in command(INFRA, dict.fromkeys(PORTS, 1))[2:]}
     of_its_place = {"-dir", "-ip", "-ip.bind", *(f"-{name}.port" for name in PORTS)}
     assert {flag for name, flag in embedded.items() if name not in of_its_place} <= set(STORE["command"])

@@ -11,6 +11,7 @@ from infra.overlay import overlay
 from infra.settings import Settings
 from infra.workspace import open_workspace
 from models.sections import Storage
+from tests.copies import copy
 from tests.infra.specs import spec_with
 
 LARGE = (16 << 20) + 1
@@ -23,7 +24,7 @@ def write_in_every_way(store: ObjectStore, folder: Path) -> list[str]:
     (folder / "large").write_bytes(b"x" * LARGE)
     for name in ("small", "large"):
         store.put_file(name, folder / name)
-        store.copy(name, f"copy-of-{name}")
+        copy(store, name, f"copy-of-{name}")
     store.put_blob("kind", folder / "small")
     return store.list_keys("")
 

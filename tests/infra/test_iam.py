@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import StoreError
 from infra.keys import Keys
-from infra.local_server import PORTS, _command, _free_ports, _stop
 from infra.object_store import ObjectStore, connect
+from infra.seaweed import PORTS, command, free_ports
 from tasks.registry.aliases import read_alias
 from tasks.registry.blobs import Kept
 from tasks.registry.checks import pull
@@ -128,7 +128,7 @@ def test_a_reader_sees_releases_and_no_rows_of_data() -> None:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """SeaweedFS with one identity a role, under the very files of infra/iam/ but for the one condition it lacks."""
-    folder, ports = tmp_path_factory.mktemp("weed"), _free_ports(len(PORTS))
+    folder, ports = tmp_path_factory.mktemp("weed"), free_ports(len(PORTS))
     policies = [{"name": r, "document": {"Version": "2012-10-17", "Statement": _known_to_seaweed(r)}} for r in ROLES]
     identities = [{"name": r, "credentials": [{"accessKey": r, "secretKey": f"{r}-secret"}], "actions": [],
                    "policyNames": [r]} for r in ROLES]  # fmt: skip
@@ -140,14 +140,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     (folder / "s3.json").write_text(json.dumps({"identities": [admin, *identities]}))
     flags = [f"-s3.config={folder / 's3.json'}", f"-s3.iam.config={folder / 'iam.json'}"]
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*_command(folder / "data", ports), *flags], stdout=log, stderr=log,
+        process = subprocess.Popen([*command(folder / "data", ports), *flags], stdout=log, stderr=log,
                                    env={**os.environ, "GOMEMLIMIT": "400MiB"})  # fmt: skip
     try:
         url = f"http://127.0.0.1:{ports['s3']}"
         _wait_for(url, folder)
         yield url
     finally:
-        _stop(process)
+        process.kill()  # asked to end, it takes twenty seconds
+        process.wait()
 
 
 def _known_to_seaweed(role: str) -> list[dict[str, Any]]:

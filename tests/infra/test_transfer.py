@@ -186,7 +186,7 @@ def test_amazon_copies_a_large_file_in_parts_side_by_side(
 
 def test_a_copy_of_nothing_is_an_error(any_store: ObjectStore) -> None:
     with pytest.raises(MissingObject):
-        any_store.copy("nothing", "copy")
+        any_store.copy_files([Duplicate(any_store.uri("nothing"), any_store.uri("copy"), 1)])
 
 
 # --- memory ---

@@ -9,6 +9,7 @@ import pytest
 
 from errors import CorruptObject, StoreError
 from infra import copying, s3
+from infra.copying import Duplicate
 from infra.files import Stored
 from infra.object_store import ObjectStore
 from infra.transfer import PART
@@ -81,7 +82,7 @@ def test_what_the_store_does_not_copy_in_time_is_copied_in_parts(
     with proxy(address["endpoint_url"]) as (state, url):
         behind = opened(address, endpoint_url=url)
         state.plan = plan
-        behind.copy("k", "copy")
+        behind.copy_files([Duplicate(behind.uri("k"), behind.uri("copy"), SIZE)])
         assert state.faults == tries
     assert sha256(opened(address).get_file(Stored(behind.uri("copy"), stored.sha256, SIZE))) == stored.sha256
     assert uploads_under_way(behind) == []

