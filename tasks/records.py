@@ -106,7 +106,8 @@ class Lines:
         while len(part) == LONGEST_LINE and not part.endswith(b"\n"):
             part = self._file.readline(LONGEST_LINE)
             self._offset += len(part)
-        self.left_open = bool(data) and not part.endswith(b"\n") and self._growing()
+        # Once left it stays so: lines that were handed back end here again.
+        self.left_open = self.left_open or (bool(data) and not part.endswith(b"\n") and self._growing())
         if not data or self.left_open:
             self.ended = True
             raise StopIteration

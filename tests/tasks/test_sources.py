@@ -109,6 +109,17 @@ def test_a_stray_quote_does_not_hold_back_the_rows_behind_it(reader: Reader) -> 
     assert len(reader.rows("b.csv")) == 10_000
 
 
+def test_a_last_line_without_an_end_is_not_forgotten_because_of_a_stray_quote_before_it(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = f"s3://{reader.store.bucket}/logs/a.csv"  # written once, and never again
+    put(reader, "a.csv", 'text,label\n"never closed,1\nafter,1\nlast,1')
+    window = reader.window(source)
+    assert (window.rows, window.unfinished) == (2, (source,))
+    monkeypatch.setattr(sources, "QUIET", timedelta(0))
+    assert reader.texts(source) == ["last"]
+
+
 def test_an_open_cell_with_a_carriage_return_waits_for_its_end(reader: Reader) -> None:
     reader.write("a.csv", 'text,label\none,1\n"two\n\rlines\n')
     window = reader.window("a.csv")
