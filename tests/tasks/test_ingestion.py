@@ -344,7 +344,13 @@ def test_timestamps_are_iso_8601_or_unix_seconds(text: str, hour: int | None) ->
     assert parse_timestamp(text) == expected
 
 
-@pytest.mark.parametrize(("text", "day"), [("20240501", "2024-05-01"), ("20240230", None), ("20241301", "1970-08-23")])
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("20240501", "2024-05-01"), ("20240501.0", "2024-05-01"), ("2024", "2024-01-01"), ("2024.0", "2024-01-01"),
+        ("20240230", None), ("20241301", "1970-08-23"), ("2024.5", "1970-01-01"),
+    ],
+)  # fmt: skip
 def test_a_date_without_dashes_is_no_second_of_1970(text: str, day: str | None) -> None:
     moment = parse_timestamp(text)
     assert (moment and moment.date().isoformat()) == day
