@@ -54,10 +54,9 @@ def membership(kept: Sequence[str], labels: Sequence[str]) -> "NDArray[np.bool_]
 
 def _listed(cell: str) -> list[str]:
     try:
-        parts = json.loads(cell)
-    except ValueError:
+        return [part if isinstance(part, str) else json.dumps(part) for part in json.loads(cell)]
+    except (ValueError, RecursionError):
         raise UnknownLabel(cell) from None
-    return [part if isinstance(part, str) else json.dumps(part) for part in parts]
 
 
 def least_sure(probabilities: "NDArray[np.floating]") -> "NDArray[np.float64]":

@@ -166,7 +166,10 @@ def _row_of(document: dict[str, Any], roles: Roles, line: Line, content: str) ->
     text = document.get(roles["text"])
     if text is not None and not isinstance(text, str):
         return broken(line.number, line.end, f"text is {_kind(text)}, not a string", content)
-    values = {role: _string(document.get(column), role) for role, column in roles.items()}
+    try:
+        values = {role: _string(document.get(column), role) for role, column in roles.items()}
+    except RecursionError as error:  # one level less than what cannot be read
+        return broken(line.number, line.end, f"no valid JSON: {error}", content)
     return checked(line.number, line.end, values, content)
 
 

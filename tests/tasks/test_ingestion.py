@@ -105,6 +105,14 @@ def test_a_line_longer_than_memory_allows_is_a_problem_and_not_a_crash(reader: R
     assert [r["text"] for r in rows] == ["before", None, "after"] and len(rows[1]["raw"]) <= 10_000
 
 
+def test_json_that_nests_too_deep_costs_one_row_at_whatever_depth(reader: Reader) -> None:
+    deep = [f'{{"text": "deep", "label": {"[" * depth}{"]" * depth}}}\n' for depth in range(900, 1100)]
+    reader.write("a.jsonl", "".join([*deep, *lines({"text": "end"})]))
+    rows = reader.rows("a.jsonl")
+    assert len(rows) == len(deep) + 1 and rows[-1]["text"] == "end"
+    assert {str(row["problem"])[:13] for row in rows} == {"None", "no valid JSON"}
+
+
 def test_parquet_types_become_strings(reader: Reader) -> None:
     at = datetime(2024, 5, 1, 12, tzinfo=UTC)
     columns = Columns(text="text", label="y", timestamp="at", score="s", slices=("tag",))
