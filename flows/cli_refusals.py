@@ -3,8 +3,9 @@
 import errno
 import sys
 
-from errors import PoolError, SpecError, UpkeepError
+from errors import FullDisk, PoolError, SpecError, UpkeepError
 
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR}
 AWAY = ("Failed to reach API", "Timed out while attempting to connect to ephemeral Prefect API server")
 
@@ -16,6 +17,9 @@ def as_refusal(problem: Exception) -> UpkeepError | None:
     if isinstance(problem, OSError) and problem.filename and problem.errno in CLOSED:
         return SpecError(f"{problem.filename}: {problem.strerror}. Upkeep needs to read or write there: give this user the "
                          "right to, or name another place (its own files lie where UPKEEP_HOME says)")  # fmt: skip
+    if isinstance(problem, OSError) and problem.errno in NO_ROOM:
+        return FullDisk(f"{problem.filename or 'a temporary file'}: no room is left on the disk. Make room, or name another place (TMPDIR "
+                        "for temporary files, UPKEEP_HOME for Upkeep's own); run again, what was finished is not done twice")  # fmt: skip
     if _is_unanswered(problem):
         return PoolError(f"Prefect's server does not answer ({problem}). Is it running, and PREFECT_API_URL right? Where that "
                          "is unset, a run starts a server of its own")  # fmt: skip

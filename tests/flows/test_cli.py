@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 from flows.cli import app
 from flows.cli_refusals import as_refusal
 from models.contracts import BootstrapReport, Ended, Outcome, RunReport
+from models.rows import raw_schema
 from models.yaml12 import load_yaml
+from tasks.tables import TableWriter
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tasks.reports import report_of
 from tests.tiny import sentences
@@ -64,6 +66,14 @@ def test_a_place_that_is_closed_to_the_user_is_told_without_a_traceback_and_with
     assert denied is not None and denied.exit_code == 2
     assert as_refusal(FileNotFoundError(2, "No such file", "/gone")) is None  # a bug
     assert as_refusal(RuntimeError("anything")) is None
+
+
+def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> None:
+    """The rows of a small window are written when all are read: no source is being read any more."""
+    with pytest.raises(OSError, match="No space left") as full, TableWriter(Path("/dev/full"), raw_schema(())) as table:
+        table.add({"text": "x" * 100_000})
+    told = as_refusal(full.value)
+    assert told is not None and told.exit_code == 6 and "TMPDIR" in str(told)
 
 
 def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anything(tmp_path: Path) -> None:
