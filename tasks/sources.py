@@ -21,7 +21,7 @@ from models.contracts import SourcePosition
 from models.sections import Data
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
-from tasks.records import Growing, RawRow, Roles, Start, open_bytes, survey
+from tasks.records import SURROGATE, Growing, RawRow, Roles, Start, open_bytes, printable, survey
 
 Format = Literal["csv", "jsonl", "parquet"]
 _FORMATS: dict[str, Format] = {
@@ -90,6 +90,8 @@ def _files(pattern: str, data: Data, folder: str, now: datetime) -> list[SourceF
 def _local(path: Path, uri: str, data: Data, now: datetime) -> SourceFile:
     """Besides size and time, the inode and the time of its last change tell a file from one that was put in its place
     with the time of the old one."""
+    if SURROGATE.search(uri):
+        raise DataError(f"data.sources: the name of {printable(uri)} is not UTF-8; rename the file")
     seen = path.stat()
     settled = max(seen.st_mtime, seen.st_ctime) < (now - TICK).timestamp()
     state = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}" if settled else None

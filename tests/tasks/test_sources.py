@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from errors import DataError
 from infra.object_store import ObjectStore
 from models.sections import Windowing
 from tasks import sources
@@ -28,6 +29,13 @@ def test_signs_of_a_pattern_in_the_name_of_the_specs_own_folder_are_a_name(reade
     assert reader.texts("*.csv") == ["one"]
     reader.write("b.csv", "text,label\ntwo,1\n")
     assert reader.texts(f"{glob.escape(str(reader.base))}/[b].csv") == ["two"]
+
+
+def test_a_file_whose_name_is_not_utf8_is_named_as_well_as_can_be(reader: Reader) -> None:
+    path = os.fsencode(reader.base) + "/电影.csv".encode("gbk")  # as an archive from an old Windows unpacks
+    Path(os.fsdecode(path)).write_text("text,label\none,1\n")
+    with pytest.raises(DataError, match=r"the name of \\xb5\\xe7.*\.csv is not UTF-8; rename"):
+        reader.rows("*.csv")
 
 
 # --- a file that is being written ---
