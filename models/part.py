@@ -9,14 +9,17 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _PERIOD = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|h|d|w)$")
+LONGEST = timedelta(days=365_000)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def parse_period(text: str) -> timedelta:
-    """'90m', '12h', '7d', '2w' as a timedelta; ValueError otherwise."""
+    """'90m', '12h', '7d', '2w' as a timedelta; ValueError otherwise, and for one that no date can be moved by."""
     match = _PERIOD.match(text.strip())
     if not match:
         raise ValueError(f"{text!r} is no period; write a number and a unit: 90m, 12h, 7d or 2w")
+    if float(match[1]) > LONGEST / timedelta(**{_UNITS[match[2]]: 1}):
+        raise ValueError(f"{text!r} is longer than a thousand years")
     return timedelta(**{_UNITS[match[2]]: float(match[1])})
 
 

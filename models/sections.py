@@ -94,8 +94,8 @@ class Windowing(Part):
         if given != wanted:
             need = ", ".join(sorted(wanted)) or "neither rows nor period"
             raise ValueError(f"by: {self.by} takes {need}; given: {', '.join(sorted(given)) or 'nothing'}")
-        if self.period:
-            parse_period(self.period)
+        if self.period and not parse_period(self.period):
+            raise ValueError(f"period: {self.period} is no time at all; no row would lie in it")
         return self
 
 

@@ -89,6 +89,8 @@ def test_a_refused_value_is_shown() -> None:
         ({"columns": {"text": "t", "label": "t"}}, "given two roles"),
         ({"window": {"by": "count"}}, "by: count takes rows; given: nothing"),
         ({"window": {"by": "all", "rows": 5}}, "given: rows"),
+        ({"window": {"by": "time", "period": "0d"}}, "period: 0d is no time at all"),
+        ({"policy": {"cooldown": "999999999w"}}, "'999999999w' is longer than a thousand years"),
         ({"window": {"by": "time", "period": "1d"}}, "needs columns.timestamp"),
         ({"policy": {"k": 3, "n": 2}}, "can never be reached"),
         ({"policy": {"cooldown": "soon"}}, "'soon' is no period"),
