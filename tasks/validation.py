@@ -97,18 +97,18 @@ class _Sieve:
     def sift(self, raw: dict[str, Any]) -> dict[str, Any]:
         """The kept row. Raises Rejected."""
         text = self._text(raw)
-        content, label = content_digest(text), self.label(raw["label"])
+        content, said = content_digest(text), self.label(raw["label"])
         row = {
             **{name: known(value) for name, value in raw.items() if name.startswith((SLICE, META))},
             **{name: raw[name] for name in ("row", "source", "line")},
             "id": known(raw["id"]), "prediction": known(raw["prediction"]),
-            "text": text, "label": self.late.get(content) if label is None else label,
+            "text": text, "label": self.late.get(content) if said is None else said,
             "score": number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
             "latency": number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
             "timestamp": self._timestamp(raw["timestamp"]), "content": content,
             "chosen": raw.get("chosen"),
         }  # fmt: skip
-        self._refuse_repetition(row)
+        self._refuse_repetition(row, said)
         return row
 
     def _text(self, raw: dict[str, Any]) -> str:
@@ -170,24 +170,27 @@ class _Sieve:
             raise Rejected("timestamp in the future", f"{moment.isoformat()} is more than {self.policy.future} ahead")
         return moment
 
-    def _refuse_repetition(self, row: dict[str, Any]) -> None:
-        place, label = f"{row['source']}:{row['line']}", row["label"]
+    def _refuse_repetition(self, row: dict[str, Any], said: str | None) -> None:
+        """`said`: the label of the row's own."""
         if row["content"] in self.seen:
             reason = SUPERSEDED if row["chosen"] else EXACT
-            if label is not None and self.late.get(row["content"]) == label:
+            if said is not None and self.late.get(row["content"]) == said:
                 del self.late[row["content"]]  # once: what says so again is a repetition
                 reason = JOINED
-            raise Rejected(reason, self._repeats(row["content"], label, "repeats"))
+            raise Rejected(reason, self._repeats(row["content"], said, "repeats"))
         if self.near and row["row"] < NEAR_ROWS:
             match = self.near.find_or_add(row["row"], row["text"])
             if match is not None:
-                raise Rejected(NEAR, self._repeats(self.places[match], label, "nearly repeats"))
+                raise Rejected(NEAR, self._repeats(self.places[match], said, "nearly repeats"))
             self.places[row["row"]] = row["content"]
-        self.seen[row["content"]] = (place, label)
+        if said is not None:
+            self.late.pop(row["content"], None)  # it needs none
+        self.seen[row["content"]] = (f"{row['source']}:{row['line']}", row["label"])
 
     def _repeats(self, content: str, label: str | None, verb: str) -> str:
         place, first = self.seen[content]
-        conflict = f", with another label: {first!r} there, {label!r} here" if first != label else ""
+        differs = label is not None and first != label
+        conflict = f", with another label: {first!r} there, {label!r} here" if differs else ""
         return f"{verb} {place}{conflict}"
 
 

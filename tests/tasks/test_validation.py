@@ -148,6 +148,16 @@ def test_of_several_late_labels_the_first_that_the_spec_knows_counts_and_the_oth
         "exact duplicate": 2, "label given to an earlier row": 1, "unknown label": 1}  # fmt: skip
 
 
+def test_no_row_is_told_to_have_given_a_label_that_it_does_not_have_or_that_nobody_needed(store: ObjectStore) -> None:
+    rows: list[Row] = [
+        {"text": "a film"}, {"text": "A film"}, {"text": "a film", "label": "pos"}, {"text": "a film"},
+        {"text": "a book", "label": "strange"}, {"text": "a book", "label": "pos"}, {"text": "a book", "label": "pos"},
+    ]  # fmt: skip
+    told = {row["line"]: row["reason"] for row in read(store, validate(store, *rows).quarantined)}
+    assert told[4] == "label given to an earlier row: repeats a.csv:2"
+    assert [told[line] for line in (3, 5, 8)] == [f"exact duplicate: repeats a.csv:{line}" for line in (2, 2, 7)]
+
+
 def test_a_late_label_stands_alone_where_the_row_before_it_cannot_be_kept(store: ObjectStore) -> None:
     report = validate(
         store, {"text": "a film", "score": "high"}, {"text": "a film", "label": "pos"}, {"text": "a film"}
