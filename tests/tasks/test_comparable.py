@@ -38,6 +38,15 @@ def test_where_rows_repeat_what_trained_only_those_of_the_held_out_part_are_comp
     assert trained_texts(held, training=TRAINING, most=7, store=store) == trained[:7]
 
 
+def test_a_handful_of_rows_that_all_repeat_what_trained_is_looked_at_and_not_refused(store: ObjectStore) -> None:
+    reference = sentences(300)
+    trained = [split_of(content_digest(t), **SHARES) is Split.TRAIN for t in reference["text"]]
+    held = Reference(table=kept_table(reference, store), newest_origin="w")
+    found = comparable_rows(kept_table(reference[trained][:3], store), held, training=TRAINING, store=store)
+    assert found.rows.tolist() == [0, 1, 2]
+    assert "100% of the rows repeat texts" in found.note and "no others" in found.note
+
+
 def test_an_empty_window_has_no_rows_to_compare(store: ObjectStore) -> None:
     held = Reference(table=kept_table(sentences(20), store), newest_origin="w")
     nothing = kept_table(sentences(3).iloc[:0], store)
