@@ -29,6 +29,8 @@ _FORMATS: dict[str, Format] = {
 }  # fmt: skip
 
 
+UNCOMMITTED = {"_temporary", "_delta_log", "_spark_metadata"}
+"""Folders of what a writer has not committed yet, and of a table's log."""
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 QUIET = timedelta(minutes=1)
 """A file that changed within this time may be in the middle of being written."""
@@ -69,9 +71,10 @@ def find_files(data: Data, *, base: str, now: datetime, store: ObjectStore) -> l
 def _objects(prefix: str, data: Data, store: ObjectStore) -> list[SourceFile]:
     found = []
     for listed in store.list_objects(prefix):
-        # Writers leave markers such as _SUCCESS beside their data.
-        is_marker = listed.uri != prefix and listed.uri.rpartition("/")[2].startswith(("_", "."))
-        if not is_marker and not listed.uri.endswith("/"):
+        # Writers leave markers such as _SUCCESS beside their data, and keep folders of their own there.
+        *folders, name = listed.uri[len(prefix) :].split("/")[0 if prefix.endswith("/") else 1 :] or [""]
+        is_theirs = name.startswith(("_", ".")) or any(f in UNCOMMITTED or f.startswith(".") for f in folders)
+        if not is_theirs and not listed.uri.endswith("/"):
             state = f"{listed.etag} {listed.bytes} {listed.modified.isoformat()}" if listed.etag else None
             found.append(SourceFile(listed.uri, None, _format_of(listed.uri, data), listed.modified, state))
     return found

@@ -256,6 +256,15 @@ def test_objects_below_a_prefix_are_read_and_continued(reader: Reader) -> None:
     assert reader.texts(source) == ["more", "replaced"]
 
 
+def test_what_a_writer_has_not_committed_and_a_tables_log_are_no_rows(reader: Reader) -> None:
+    put(reader, "_day/_of/a.csv", "text,label\none,1\n")
+    for name in ("_temporary/0/task-1/a.csv", "_delta_log/00000.json", ".hidden/a.csv"):
+        put(reader, f"_day/{name}", "text,label\nhalf,1\n")
+    for prefix in ("logs/_day/", "logs/_day", "logs/_d", "logs/_day/_of/a.csv"):
+        reader.cursor = Cursor()
+        assert reader.texts(f"s3://{reader.store.bucket}/{prefix}") == ["one"]
+
+
 def test_an_empty_file_has_no_rows_yet(reader: Reader) -> None:
     reader.write("a.jsonl", "")
     reader.write("b.csv", "text,label\n")
