@@ -130,6 +130,9 @@ def _refuse_second(spec: ModelSpec, store: ObjectStore) -> None:
 
 
 def _require_labels(spec: ModelSpec, window: Window, labelled: int) -> None:
+    if window.waiting:
+        raise DataError(f"a first champion is made of the first window, which is not full yet (window.by: {spec.window.by}, "
+                        f"{spec.window.rows or spec.window.period}). Wait for more rows, or write by: all until there is a champion")  # fmt: skip
     if labelled < spec.training.min_rows:
         raise DataError(
             f"a first champion needs labelled rows: {labelled} of {window.rows} rows have a usable label in column "

@@ -114,6 +114,13 @@ def test_too_many_bad_rows_change_nothing_and_the_mended_file_is_read_by_the_nex
     assert outcome(champion) is Outcome.HELD
 
 
+def test_a_first_window_that_is_not_full_is_told_as_such_and_not_as_rows_without_labels(home: Home) -> None:
+    home.write_spec(window={"by": "count", "rows": 1000})
+    home.receive("day-0", sentences(120))
+    with pytest.raises(DataError, match=r"not full yet \(window.by: count, 1000\).*by: all until there is a champion"):
+        bootstrap(home.spec)
+
+
 def test_a_second_bootstrap_is_refused(champion: Home) -> None:
     with pytest.raises(SpecError, match="has a champion already"):
         bootstrap(champion.spec)
