@@ -6,6 +6,7 @@ kernel frees it even after kill -9), then stops the server. Two commands at the 
 
 import fcntl
 import json
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from infra.seaweed import weed
 BUCKET = "upkeep"
 START_SECONDS, STARTS, TOLD_SECONDS = 60, 3, 10
 FORCE = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nexit\n"
+FORCES = re.compile(r'"fsync": *true')
+"""How many spaces it writes there hangs on the bytes of its program, and so on the platform."""
 
 
 @contextmanager
@@ -110,4 +113,4 @@ def _forces(endpoint: Endpoint) -> bool:
         told = subprocess.run(command, input=FORCE, capture_output=True, text=True, timeout=TOLD_SECONDS)
     except subprocess.TimeoutExpired:
         return False
-    return told.returncode == 0 and '"fsync":  true' in told.stdout
+    return told.returncode == 0 and FORCES.search(told.stdout) is not None
