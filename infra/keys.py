@@ -8,6 +8,10 @@ MANIFEST, SIGNATURE = "manifest.json", "model.sig"
 """Beside a version's files: what they are, and who says so."""
 
 
+NAMED = re.compile(r".+", re.DOTALL)
+"""What every object is but the markers of folders (`…/`) that consoles and mounts put there."""
+RECORD = re.compile(r"[^.].*\.jsonl?")
+"""What a record is. A file manager's notes (.DS_Store, Thumbs.db), which it puts wherever somebody looks, are none."""
 _NUMBERED = re.compile(r"[a-z]+/(\d+)[-./]")
 
 

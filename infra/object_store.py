@@ -4,6 +4,7 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 (a version's number, an alias' next generation, the end of a run) is written with `if_absent`.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -15,6 +16,7 @@ from errors import KeyTaken, MissingObject, StoreError
 from infra.api_keys import ApiKeys
 from infra.conditional import keeps_conditions, refusal
 from infra.hashing import Hashes
+from infra.keys import NAMED
 from infra.release_keys import ReleaseKeys
 from infra.s3 import Listed, list_items, open_client, read_object, read_whole, split_uri, translated
 from infra.single_writer import SingleWriter
@@ -97,13 +99,12 @@ class ObjectStore(StoredFiles):
             return False
         return True
 
-    def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]:
-        """Keys below a prefix, relative to the model, in lexical order; without the markers of folders (`…/`) that consoles
-        and mounts put there."""
+    def list_keys(self, prefix: str, *, limit: int | None = None, named: re.Pattern[str] = NAMED) -> list[str]:
+        """Keys below a prefix whose last part is so `named`, relative to the model, in lexical order."""
         with translated(self.uri(prefix)):
             items = list_items(self.client, self.bucket, self.prefix + prefix)
-            keys = (item["Key"].removeprefix(self.prefix) for item in items if not item["Key"].endswith("/"))
-            return list(islice(keys, limit))
+            keys = (item["Key"].removeprefix(self.prefix) for item in items)
+            return list(islice((key for key in keys if named.fullmatch(key.rpartition("/")[2])), limit))
 
     def delete(self, key: str) -> None:
         with translated(self.uri(key)):

@@ -1,5 +1,6 @@
 """The store of a dry run: reads fall through to the real one, writes stay in a temporary folder."""
 
+import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from tempfile import TemporaryDirectory
 from errors import KeyTaken
 from infra.copying import Duplicate
 from infra.files import Located, Stored, verify
+from infra.keys import NAMED
 from infra.object_store import ObjectStore
 from infra.sending import Outgoing
 
@@ -39,9 +41,9 @@ class OverlayStore(ObjectStore):
     def exists(self, key: str) -> bool:
         return (self.written / key).is_file() or self.below.exists(key)
 
-    def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]:
+    def list_keys(self, prefix: str, *, limit: int | None = None, named: re.Pattern[str] = NAMED) -> list[str]:
         own = {str(p.relative_to(self.written)) for p in self.written.rglob("*") if p.is_file()}
-        below = set(self.below.list_keys(prefix, limit=limit))
+        below = set(self.below.list_keys(prefix, limit=limit, named=named))
         return sorted({key for key in own if key.startswith(prefix)} | below)[:limit]
 
     def delete(self, key: str) -> None:

@@ -1,6 +1,7 @@
 """The files of an object store: sent, fetched and copied in parallel, verified, and gone on with after an interruption."""
 
 import itertools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from infra.copying import Duplicate, copy_files
 from infra.fetching import Incoming, fetch_files
 from infra.files import CHUNK, Entry, Located, Stored, draft_of, folder_digest, force_to_disk, sha256_of_chunks
 from infra.hashing import Hashes
-from infra.keys import Keys
+from infra.keys import NAMED, Keys
 from infra.s3 import read_object, split_uri, translated
 from infra.sending import Outgoing, send_files
 from infra.tidying import draft, touch_copy
@@ -31,7 +32,7 @@ class StoredFiles(ABC):
     def uri(self, key: str) -> str: ...
 
     @abstractmethod
-    def list_keys(self, prefix: str, *, limit: int | None = None) -> list[str]: ...
+    def list_keys(self, prefix: str, *, limit: int | None = None, named: re.Pattern[str] = NAMED) -> list[str]: ...
 
     @property
     def work(self) -> Path:

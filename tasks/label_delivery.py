@@ -18,6 +18,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
@@ -79,7 +80,7 @@ def join_returned_labels(
 def _delivered(cursor: Cursor, adapted: Cursor, store: ObjectStore) -> list[Delivery]:
     """The newest first: where a label was corrected, the first row that validation meets is the right one."""
     read, used = ({position.uri for position in found.positions} for found in (cursor, adapted))
-    uris = {store.uri(key): key for key in store.list_keys(store.keys.labels)}
+    uris = {store.uri(key): key for key in store.list_keys(store.keys.labels, named=RECORD)}
     return [Delivery(uri, store.get_bytes(key), uri in read) for uri, key in uris.items() if uri not in used]
 
 

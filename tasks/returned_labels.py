@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import DataError, KeyTaken, StoreError
+from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from models.contracts import BatchProgress, Cursor, LabelCount, LabelRequest, LabelsTaken
 from models.label_sets import BETWEEN, UnknownLabel, read_labels
@@ -102,7 +103,7 @@ def take_labels(
 def read_requests(store: ObjectStore) -> dict[str, Asked]:
     """content -> the row as it was sent out; a text that was sent out twice belongs to its newest batch."""
     found: dict[str, Asked] = {}
-    for key in store.list_keys(store.keys.requests):
+    for key in store.list_keys(store.keys.requests, named=RECORD):
         request = LabelRequest.model_validate_json(store.get_bytes(key))
         run_id = key.removeprefix(store.keys.requests).removesuffix(".json")
         found |= {row["content"]: Asked(row, run_id) for row in read_batch(store.get_file(request.jsonl))}
@@ -112,7 +113,7 @@ def read_requests(store: ObjectStore) -> dict[str, Asked]:
 def _known(cursor: Cursor, store: ObjectStore) -> dict[str, Known]:
     read = {position.uri for position in cursor.positions}
     found: dict[str, Known] = {}
-    for key in store.list_keys(store.keys.labels):  # the newest first
+    for key in store.list_keys(store.keys.labels, named=RECORD):  # the newest first
         was_read = store.uri(key) in read
         for line in store.get_bytes(key).decode().splitlines():
             row = json.loads(line)
@@ -131,7 +132,7 @@ def _row(asked: Asked, label: str, known: Known | None) -> dict[str, Any]:
 
 
 def _stored(rows: list[dict[str, Any]], store: ObjectStore) -> str:
-    key = store.keys.returned(1 + len(store.list_keys(store.keys.labels)))
+    key = store.keys.returned(1 + len(store.list_keys(store.keys.labels, named=RECORD)))
     # Line separators other than \n would end a line for `splitlines`: JSON escapes what is not ASCII.
     data = "".join(json.dumps(row) + "\n" for row in rows).encode()
     try:

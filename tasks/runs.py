@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, StoreError, UnmeasuredMetric
 from infra.flow_run import is_started_again, this_flow_run
+from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from models.contracts import (
     AliasEntry,
@@ -156,7 +157,7 @@ def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | 
 
 def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
     """Finished runs, newest first."""
-    keys = store.list_keys(store.keys.history, limit=limit)
+    keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
     return tuple(HistoryEntry.model_validate_json(store.get_bytes(key)) for key in keys)
 
 

@@ -13,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, MissingObject, NoChampion, StoreError
+from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Manifest, Release
 from tasks.registry.moving import announced
@@ -102,11 +103,17 @@ def _no_champion(alias: str, store: ObjectStore) -> NoChampion:
 
 def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[AliasEntry]:
     """Every generation of an alias, newest first."""
-    return [_read(key, store) for key in store.list_keys(store.keys.alias(alias), limit=limit)]
+    return [_read(key, store) for key in list_entries(alias, store=store, limit=limit)]
+
+
+def list_entries(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[str]:
+    """Their keys, newest first."""
+    return store.list_keys(store.keys.alias(alias), limit=limit, named=RECORD)
 
 
 def list_aliases(*, store: ObjectStore) -> list[str]:
-    return sorted({key.split("/")[1] for key in store.list_keys(store.keys.aliases)})
+    keys = store.list_keys(store.keys.aliases, named=RECORD)
+    return sorted({key.split("/")[1] for key in keys if key.count("/") == 2})
 
 
 def _read(key: str, store: ObjectStore) -> AliasEntry:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 from errors import CorruptObject, MissingObject
-from infra.keys import versions_of
+from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, Misfit, Ratings, Record
 from tasks.registry.moving import is_entombed
@@ -28,7 +28,9 @@ class _Asked:
         self.version, self.store, self.found = version, store, list[Misfit]()
         self.question, self.question_sha256 = self._read(ApprovalRequest, store.keys.question(version))
         self.answer, self.answer_sha256 = self._read(ApprovalAnswer, store.keys.answer(version))
-        self.sheets = {key: self._read(Ratings, key) for key in store.list_keys(store.keys.ratings(version))}
+        self.sheets = {
+            key: self._read(Ratings, key) for key in store.list_keys(store.keys.ratings(version), named=RECORD)
+        }
 
     def misfits(self, *, was_champion: bool) -> list[Misfit]:
         if was_champion and self.answer_sha256 is None:

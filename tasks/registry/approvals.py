@@ -16,7 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, MissingObject, NotApproved
 from infra.flow_run import is_started_again, this_flow_run
-from infra.keys import versions_of
+from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
 from models.part import parse_period
@@ -180,7 +180,7 @@ def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime
 
 def list_ratings(version: int, *, store: ObjectStore) -> dict[str, Ratings]:
     """SHA-256 of a stored sheet -> what it says."""
-    found = {key: store.get_bytes(key) for key in store.list_keys(store.keys.ratings(version))}
+    found = {key: store.get_bytes(key) for key in store.list_keys(store.keys.ratings(version), named=RECORD)}
     return {_sha256(data): unsealed(Ratings, data, uri=store.uri(key)) for key, data in found.items()}
 
 

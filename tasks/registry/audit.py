@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from errors import CorruptObject, MissingObject, UnsignedRelease
 from infra.files import Stored
-from infra.keys import MANIFEST, SIGNATURE
+from infra.keys import MANIFEST, RECORD, SIGNATURE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from models.contracts import AliasEntry, Audit, HistoryEntry, Manifest, Misfit
-from tasks.registry.aliases import list_aliases
+from tasks.registry.aliases import list_aliases, list_entries
 from tasks.registry.approval_checks import check_approvals
 from tasks.registry.moving import is_entombed
 from tasks.registry.sealed import unsealed
@@ -40,7 +40,7 @@ def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: O
     misfits += check_approvals(champions, store=store)
     entries = sum(len(log.keys) for log in logs.values())
     return Audit(entries=entries, versions=len(versions), files=files, deep=deep, misfits=tuple(misfits),
-                 approvals=len(store.list_keys(store.keys.approvals)))  # fmt: skip
+                 approvals=len(store.list_keys(store.keys.approvals, named=RECORD)))  # fmt: skip
 
 
 class _Log:
@@ -48,7 +48,7 @@ class _Log:
 
     def __init__(self, alias: str, store: ObjectStore) -> None:
         self.alias, self.store = alias, store
-        self.keys = list(reversed(store.list_keys(store.keys.alias(alias))))
+        self.keys = list(reversed(list_entries(alias, store=store)))
         self.entries: list[AliasEntry] = []
         """Those that could be read, oldest first; filled by `misfits`."""
 
@@ -123,9 +123,9 @@ def _manifest(version: int, store: ObjectStore) -> tuple[Manifest | None, list[M
 
 def _files(manifest: Manifest, *, deep: bool, store: ObjectStore) -> Iterator[Misfit]:
     prefix = store.keys.version(manifest.version)
-    sizes = {
-        store.key_of(found.uri).removeprefix(prefix): found.bytes for found in store.list_objects(store.uri(prefix))
-    }
+    # Without the markers of folders.
+    listed = [found for found in store.list_objects(store.uri(prefix)) if not found.uri.endswith("/")]
+    sizes = {store.key_of(found.uri).removeprefix(prefix): found.bytes for found in listed}
     for file in manifest.files:
         uri = store.uri(prefix + file.path)
         if file.path not in sizes:

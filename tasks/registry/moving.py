@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from errors import MissingObject, SpecError, StoreError
-from infra.keys import versions_of
+from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
 
 logger = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ def exhume(version: int, *, now: datetime, store: ObjectStore) -> bool:
 
 def forget(*, now: datetime, store: ObjectStore) -> None:
     """Deletes the announcements of processes that died."""
-    for move in store.list_keys(store.keys.moves):
+    for move in store.list_keys(store.keys.moves, named=RECORD):
         if not _is_recent(move, now, store):
             store.delete(move)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from errors import MissingObject, SpecError
-from infra.keys import version_of
+from infra.keys import RECORD, version_of
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
@@ -129,8 +129,7 @@ def _remove(version: int, retention: Retention, now: datetime, store: ObjectStor
         return because
     look.require_recent()
     store.delete(store.keys.manifest(version))
-    for key in store.list_keys(store.keys.version(version)):
-        store.delete(key)
+    _delete_all(store.keys.version(version), store)
     return None
 
 
@@ -146,8 +145,7 @@ def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, s
         ):
             continue
         if apply:
-            for key in store.list_keys(prefix):
-                store.delete(key)
+            _delete_all(prefix, store)
         because = "its deletion was not finished" if version in buried else "it has no manifest"
         yield Removal(what=f"half of version {version}", bytes=size, removed=True, because=because)
 
@@ -158,8 +156,7 @@ def _instruments(retention: Retention, now: datetime, apply: bool, store: Object
         if now - used < retention.age:
             continue
         if apply:
-            for key in store.list_keys(prefix):
-                store.delete(key)
+            _delete_all(prefix, store)
         because = f"no run measured with it for {retention.age.days} days"
         yield Removal(what=f"instrument {prefix.split('/')[1][:12]}", bytes=size, removed=True, because=because)
 
@@ -173,8 +170,9 @@ def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectS
     records = _records(store) if old else {}
     for prefix, size in old.items():
         if apply:  # the record first, or a later run would believe that these files are there
-            for key in (*records.get(prefix, ()), *store.list_keys(prefix)):
+            for key in records.get(prefix, ()):
                 store.delete(key)
+            _delete_all(prefix, store)
         yield Removal(
             what=f"candidate {prefix.split('/')[1][:12]}", bytes=size, removed=True, because="trained long ago"
         )
@@ -183,9 +181,8 @@ def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectS
 def _records(store: ObjectStore) -> dict[str, list[str]]:
     """Prefix of a candidate -> what says that its files are there: records of stages, results of jobs."""
     found: dict[str, list[str]] = {}
-    stages = [
-        key for stage in ("candidate", "adopt", "variants") for key in store.list_keys(f"{store.keys.stages}{stage}/")
-    ]
+    folders = [f"{store.keys.stages}{stage}/" for stage in ("candidate", "adopt", "variants")]
+    stages = [key for folder in folders for key in store.list_keys(folder, named=RECORD)]
     results = [key for key in store.list_keys(store.keys.jobs) if key.endswith(store.keys.result_name)]
     for key in (*stages, *results):
         try:
@@ -198,13 +195,20 @@ def _records(store: ObjectStore) -> dict[str, list[str]]:
     return found
 
 
+def _delete_all(prefix: str, store: ObjectStore) -> None:
+    """The markers of folders too, and last: a folder that holds something may not be deleted by every store."""
+    for listed in reversed([*store.list_objects(store.uri(prefix))]):
+        store.delete(store.key_of(listed.uri))
+
+
 def _folders(prefix: str, store: ObjectStore) -> dict[str, tuple[int, datetime]]:
     """Folder below a prefix -> its bytes, and when it was last written to."""
     found: dict[str, tuple[int, datetime]] = {}
     for listed in store.list_objects(store.uri(prefix)):
-        folder = "/".join(store.key_of(listed.uri).split("/")[:2]) + "/"
-        if folder.endswith("//"):  # a console's marker of the whole
+        _, name, *below = store.key_of(listed.uri).split("/")
+        if not below:  # a console's marker of the whole, a file manager's notes
             continue
+        folder = f"{prefix}{name}/"
         size, modified = found.get(folder, (0, listed.modified))
         found[folder] = (size + listed.bytes, max(modified, listed.modified))
     return found

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from errors import SpecError, StoreError
+from errors import NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import Candidate, Manifest, Removal
 from tasks.registry import moving, retention
-from tasks.registry.aliases import read_alias
+from tasks.registry.aliases import read_alias, require_alias
 from tasks.registry.approvals import find_question, give_answer
 from tasks.registry.audit import audit
 from tasks.registry.checks import verify_version
+from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import list_versions, read_version
+from tasks.returned_labels import read_requests
+from tasks.runs import read_history
 from tests.asleep import CLOCKS, asleep
 from tests.questions import asked
 from tests.releases import KIND, moved, released, stored_candidate
@@ -155,18 +158,33 @@ def test_what_a_console_or_a_file_manager_put_between_our_objects_is_no_version_
     registry: ObjectStore, candidate: Candidate
 ) -> None:
     """Mounts (s3fs) and consoles mark folders by empty objects; a marker sorts before the newest entry of a log."""
-    keys, stray = registry.keys, (b"", b"notes")
-    for folder in (keys.claims, keys.versions, keys.approvals, keys.tombstones, keys.aliases, keys.candidates):
-        for name, data in zip(("", ".DS_Store"), stray, strict=True):
+    keys, stray = registry.keys, (b"", b"notes", b"notes")
+    folders = (
+        keys.claims, keys.versions, keys.approvals, keys.tombstones, keys.aliases, keys.alias("champion"), keys.moves,
+        keys.candidates, keys.instruments, f"{keys.stages}candidate/", keys.jobs, keys.history, keys.labels, keys.requests,
+    )  # fmt: skip
+    for folder in folders:
+        for name, data in zip(("", ".DS_Store", "Thumbs.db"), stray, strict=True):
             registry.put_bytes(folder + name, data)
-    registry.put_bytes(keys.alias("champion"), b"")
+    for number in range(1, 6):
+        registry.put_bytes(keys.version(number), b"")
     champion = read_alias("champion", store=registry)
     assert champion is not None
     assert champion.version == 2
     assert released(candidate, registry, "run-6").version == 6
-    assert list_versions(store=registry) == [1, 2, 3, 4, 5, 6]
-    assert collected(registry) == {"version 1", "version 3", "version 4", "version 5"}
+    assert {line.version: line.aliases for line in describe_versions(now=NOW, store=registry)}[2] == ("champion",)
+    assert (read_history(store=registry), read_requests(registry)) == ((), {})
     assert audit((), alias="champion", deep=True, store=registry).misfits == ()
+    later, gone = NOW + timedelta(days=60), {"version 1", "version 3", "version 4", "version 5"}
+    assert {what for what in collected(registry, now=later) if not what.startswith("candidate")} == gone
+    assert collected(registry, now=later) == set()
+    assert audit((), alias="champion", deep=True, store=registry).misfits == ()
+
+
+def test_a_file_managers_notes_are_no_alias_that_a_spec_is_told_of(registry: ObjectStore) -> None:
+    registry.put_bytes(registry.keys.aliases + ".DS_Store", b"notes")
+    with pytest.raises(NoChampion, match="versions are named by champion: write that"):
+        require_alias("production", store=registry)
 
 
 def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
