@@ -7,7 +7,7 @@ number is never given out again.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,7 +16,7 @@ from infra.keys import RECORD, version_of
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
-from tasks.registry.approvals import Standing, list_questions
+from tasks.registry.approvals import Question, Standing, find_question, list_questions
 from tasks.registry.blobs import Kept, collect_blobs
 from tasks.registry.moving import Look, entomb, entombed, exhume, forget
 from tasks.registry.uploads import collect_uploads
@@ -60,7 +60,8 @@ def collect(
 def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
     versions = list_versions(store=store)
     newest = set(versions[-retention.versions :]) if retention.versions else set()
-    named = _kept(retention, now, store)
+    been = {entry.version for alias in list_aliases(store=store) for entry in read_log(alias, store=store)}
+    named = _awaited(list_questions(store=store), been, now) | _named(retention.entries, store)
     buried = entombed(store=store)
     for version in versions:
         try:
@@ -71,7 +72,7 @@ def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectSto
         because = named.get(version) or _worth_keeping(manifest, newest, retention, now)
         removed = not because
         if removed and apply:
-            because = _remove(version, retention, now, store) or ""
+            because = _remove(version, been, retention, now, store) or ""
             removed = not because
         elif because and version in buried:
             because += _kept_after_all(version, now, apply, store)
@@ -95,11 +96,6 @@ def _kept_after_all(version: int, now: datetime, apply: bool, store: ObjectStore
     return "; a gc had begun to delete it, which was taken back"
 
 
-def _kept(retention: Retention, now: datetime, store: ObjectStore) -> dict[int, str]:
-    """Version -> why it stays, however old it is."""
-    return _awaited(now, store) | _named(retention.entries, store)
-
-
 def _named(entries: int, store: ObjectStore) -> dict[int, str]:
     """Version -> which alias names it."""
     named: dict[int, str] = {}
@@ -109,22 +105,23 @@ def _named(entries: int, store: ObjectStore) -> dict[int, str]:
     return named
 
 
-def _awaited(now: datetime, store: ObjectStore) -> dict[int, str]:
-    """Version -> what it waits for: an answer, or to become champion after a yes."""
-    asked = {version: question.standing(now) for version, question in list_questions(store=store).items()}
-    champions = {entry.version for alias in list_aliases(store=store) for entry in read_log(alias, store=store)}
+def _awaited(questions: Mapping[int, Question], been: set[int], now: datetime) -> dict[int, str]:
+    """Version -> what it waits for: an answer, or to become champion after a yes. `been`: those that were champion."""
+    asked = {version: question.standing(now) for version, question in questions.items()}
     waiting = {version: "it waits for an answer" for version, standing in asked.items() if standing is Standing.WAITS}
-    agreed = {version for version, standing in asked.items() if standing is Standing.APPROVED} - champions
+    agreed = {version for version, standing in asked.items() if standing is Standing.APPROVED} - been
     return waiting | dict.fromkeys(agreed, "it was approved, and is not champion yet")
 
 
-def _remove(version: int, retention: Retention, now: datetime, store: ObjectStore) -> str | None:
-    """Deletes a version; or says why not, which may have come up since gc looked at all of them. Whoever may be moving an
-    alias to it either sees the tombstone, or is seen."""
+def _remove(version: int, been: set[int], retention: Retention, now: datetime, store: ObjectStore) -> str | None:
+    """Deletes a version; or says why not, which may have come up since gc looked at all of them: only that is looked up, since
+    the logs of years would be read once a version. Whoever may be moving an alias to it either sees the tombstone, or is seen."""
     look, tombstone = Look(), entomb(version, now=now, store=store)
     if tombstone is None:
         return "an alias is being moved to it"
-    if because := _kept(retention, now, store).get(version):
+    question = find_question(version, store=store)
+    kept = _awaited({version: question} if question else {}, been, now) | _named(retention.entries, store)
+    if because := kept.get(version):
         store.delete(tombstone)
         return because
     look.require_recent()

@@ -187,6 +187,25 @@ def test_a_file_managers_notes_are_no_alias_that_a_spec_is_told_of(registry: Obj
         require_alias("production", store=registry)
 
 
+def test_gc_reads_no_log_anew_for_each_version_that_it_deletes(store: ObjectStore, tmp_path: Path) -> None:
+    reads = [reads_of_a_gc_of(number, tmp_path, store) for number in (2, 3, 4)]
+    assert reads[2] - reads[1] == reads[1] - reads[0]
+
+
+def reads_of_a_gc_of(number: int, folder: Path, store: ObjectStore) -> int:
+    """Of a model with so many versions, each approved and champion, of which one stays."""
+    store.prefix = f"models/of-{number}/"
+    candidate = stored_candidate(store, folder / str(number))
+    for version in range(1, number + 1):
+        manifest = released(candidate, store, f"run-{version}", created_at=OLD)
+        approved_late(manifest, store)
+        moved(manifest, version - 1 or None, store, f"run-{version}")
+    reads: list[object] = []
+    store.client.meta.events.register("before-call.s3.GetObject", lambda **call: reads.append(call))
+    assert len(collected(store)) == number - 1
+    return len(reads)
+
+
 def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
     registry.delete(registry.keys.manifest(4))
     found = collected(registry, now=NOW + timedelta(days=60))
