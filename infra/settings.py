@@ -13,10 +13,12 @@ PREFIX = "UPKEEP_"
 
 class Settings(BaseSettings):
     """Environment variables with the prefix UPKEEP_. No bucket means: Upkeep's own S3 server on loopback,
-    with its data under `home`."""
+    with its data under `home`. A variable that holds nothing is unset."""
 
     # A refused value is not shown: pydantic would show it, and for some mistakes all the others, secrets as they came.
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", hide_input_in_errors=True)
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, extra="ignore", hide_input_in_errors=True
+    )
 
     home: Path | None = None
     """Working files, caches, reports and the embedded store; default: `.upkeep` beside the spec."""

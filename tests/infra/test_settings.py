@@ -6,7 +6,7 @@ import pytest
 
 from errors import SpecError
 from infra.object_store import connect
-from infra.settings import read_settings
+from infra.settings import Settings, read_settings
 from infra.workspace import open_job_workspace
 
 
@@ -21,6 +21,14 @@ def test_a_variable_that_cannot_be_read_is_named_and_its_value_is_not_shown(
     with pytest.raises(SpecError, match=f"^{name}: ") as caught:
         read_settings()
     assert wrong not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [f"UPKEEP_{field.upper()}" for field in Settings.model_fields])
+def test_a_variable_that_holds_nothing_is_unset(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a line `UPKEEP_API_KEYS=` of compose.env, or a template of which this machine needs no value, leaves it."""
+    unset = read_settings()
+    monkeypatch.setenv(name, "")
+    assert read_settings() == unset
 
 
 @pytest.mark.parametrize(
