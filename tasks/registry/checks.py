@@ -27,6 +27,9 @@ def verify_version(manifest: Manifest, *, kind: ModelKind, store: ObjectStore) -
 def pull(manifest: Manifest, target: Path, *, store: ObjectStore) -> None:
     """A verified copy of a version in a folder of one's own, which appears whole or not at all; one that was interrupted is
     gone on with."""
+    target = target.resolve()  # what a link names, and not the link
+    if target == Path.cwd() or target.is_mount():
+        raise SpecError(f"{target} is mounted, or where you are, and cannot appear whole; name a new folder in it")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise SpecError(f"{target} exists and is not an empty folder; name a new one, nothing is overwritten")
     require_signature(manifest, store=store)

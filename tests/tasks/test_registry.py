@@ -123,6 +123,29 @@ def test_an_unknown_version_is_refused_with_the_ones_that_exist(candidate: Candi
         read_version(7, store=store)
 
 
+def test_a_pull_to_where_a_link_leads_follows_it(candidate: Candidate, store: ObjectStore, tmp_path: Path) -> None:
+    manifest = released(candidate, store)
+    (tmp_path / "empty").mkdir()
+    for link, there in (("current", "empty"), ("next", "not-there-yet")):
+        (tmp_path / link).symlink_to(tmp_path / there)
+        pull(manifest, tmp_path / link, store=store)
+        assert (tmp_path / link).is_symlink()
+        assert (tmp_path / there / "config.json").is_file()
+
+
+def test_a_pull_to_where_one_is_or_to_a_mount_is_refused_before_it_loads_anything(
+    candidate: Candidate, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, here = released(candidate, store), tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    monkeypatch.setattr(Path, "is_mount", lambda path: path.name == "volume")
+    for folder in (Path(), here, tmp_path / "volume"):
+        with pytest.raises(SpecError, match="name a new folder in it"):
+            pull(manifest, folder, store=store)
+    assert not list(here.iterdir())
+
+
 def test_a_pull_never_overwrites_a_folder(candidate: Candidate, store: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note").write_text("keep me")
