@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from errors import MissingObject
 from infra.object_store import ObjectStore
+from infra.stored_records import parsed
 
 P = ParamSpec("P")
 R = TypeVar("R", bound=BaseModel)
@@ -35,7 +36,7 @@ def once(stage: str, *, besides: frozenset[str] = frozenset()) -> Callable[[Call
             record_type: type[R] = get_type_hints(function)["return"]
             began = time.perf_counter()
             try:
-                record = record_type.model_validate_json(store.get_used(key))
+                record = parsed(record_type, store.get_used(key), uri=store.uri(key))
                 store.timings.append((stage, time.perf_counter() - began, True))
             except MissingObject:
                 record = function(*args, **kwargs)

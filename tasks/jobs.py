@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from errors import MissingObject, PoolError
 from infra.object_store import ObjectStore
+from infra.stored_records import parsed
 from models.contracts import (
     Artifact,
     Budget,
@@ -45,7 +46,7 @@ def store_job(job: Record, *, store: ObjectStore) -> Artifact:
 
 
 def read_job(uri: str, kind: type[R], *, store: ObjectStore) -> R:
-    return kind.model_validate_json(store.get_bytes(store.key_of(uri)))
+    return parsed(kind, store.get_bytes(store.key_of(uri)), uri=uri)
 
 
 def store_result(job: Record, result: R, *, store: ObjectStore) -> R:
@@ -56,7 +57,8 @@ def store_result(job: Record, result: R, *, store: ObjectStore) -> R:
 def find_result(job: Record, kind: type[R], *, store: ObjectStore) -> R | None:
     """What came of a job; None while nothing has."""
     try:
-        return kind.model_validate_json(store.get_used(store.keys.result(job.digest)))
+        key = store.keys.result(job.digest)
+        return parsed(kind, store.get_used(key), uri=store.uri(key))
     except MissingObject:
         return None
 

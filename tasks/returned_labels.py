@@ -14,6 +14,7 @@ from typing import Any
 from errors import DataError, KeyTaken, StoreError
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
+from infra.stored_records import parsed
 from models.contracts import BatchProgress, Cursor, LabelCount, LabelRequest, LabelsTaken
 from models.label_sets import BETWEEN, UnknownLabel, read_labels
 from models.rows import TEACHING, Chosen, content_digest
@@ -104,7 +105,7 @@ def read_requests(store: ObjectStore) -> dict[str, Asked]:
     """content -> the row as it was sent out; a text that was sent out twice belongs to its newest batch."""
     found: dict[str, Asked] = {}
     for key in store.list_keys(store.keys.requests, named=RECORD):
-        request = LabelRequest.model_validate_json(store.get_bytes(key))
+        request = parsed(LabelRequest, store.get_bytes(key), uri=store.uri(key))
         run_id = key.removeprefix(store.keys.requests).removesuffix(".json")
         found |= {row["content"]: Asked(row, run_id) for row in read_batch(store.get_file(request.jsonl))}
     return found

@@ -18,6 +18,7 @@ from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, St
 from infra.flow_run import is_started_again, this_flow_run
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
+from infra.stored_records import parsed
 from models.contracts import (
     AliasEntry,
     Cursor,
@@ -78,7 +79,7 @@ def _released(start: RunStart, kind: str) -> RunStart:
 
 def _interrupted(store: ObjectStore) -> RunStart | None:
     try:
-        return RunStart.model_validate_json(store.get_bytes(store.keys.open_run))
+        return parsed(RunStart, store.get_bytes(store.keys.open_run), uri=store.uri(store.keys.open_run))
     except MissingObject:
         return None
 
@@ -103,7 +104,7 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     try:
         store.put_bytes(key, entry.model_dump_json(indent=1).encode(), if_absent=True)
     except KeyTaken as problem:
-        written = HistoryEntry.model_validate_json(store.get_bytes(key))
+        written = parsed(HistoryEntry, store.get_bytes(key), uri=store.uri(key))
         if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
             return written
         raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
@@ -158,7 +159,7 @@ def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | 
 def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
     """Finished runs, newest first."""
     keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
-    return tuple(HistoryEntry.model_validate_json(store.get_bytes(key)) for key in keys)
+    return tuple(parsed(HistoryEntry, store.get_bytes(key), uri=store.uri(key)) for key in keys)
 
 
 def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:
