@@ -77,6 +77,13 @@ def test_a_write_that_could_not_be_forced_is_an_error(store: Any, tmp_path: Path
         store.put_bytes("k", b"x")
 
 
+def test_what_a_disk_of_its_own_holds_for_root_alone_is_not_read(tmp_path: Path) -> None:
+    """Docker's user could not, and each write would be refused."""
+    for folder in (lasting.NAMES, "lost+found/#17"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert set(lasting._held_in(tmp_path)) == {tmp_path, tmp_path / lasting.NAMES}
+
+
 def test_whoever_writes_to_composes_store_sees_its_files_and_is_the_user_that_made_them() -> None:
     assert {"deploy", "worker-cpu", "worker-gpu"} <= set(WRITERS)
     for service in WRITERS.values():
