@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from errors import MissingObject, SpecError
+from errors import CorruptObject, MissingObject, SpecError
 from infra.keys import RECORD, version_of
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
@@ -186,6 +186,9 @@ def _records(store: ObjectStore) -> dict[str, list[str]]:
             record = json.loads(store.get_bytes(key))
         except MissingObject:  # deleted in the meantime
             continue
+        except ValueError as problem:
+            raise CorruptObject(f"{store.uri(key)} is no JSON ({problem}), so that nobody can tell which candidate it names, and "
+                                "none was deleted. Delete it: what it says is worked out anew.") from problem  # fmt: skip
         candidate = record.get("came_to", {}).get("candidate", {}) if key in results else record
         if prefix := candidate.get("prefix"):  # a scoring's result names none, nor a training that stopped at its cap
             found.setdefault(prefix, []).append(key)

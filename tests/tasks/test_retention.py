@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from errors import NoChampion, SpecError, StoreError
+from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import Candidate, Manifest, Removal
 from tasks.registry import moving, retention
@@ -204,6 +204,16 @@ def reads_of_a_gc_of(number: int, folder: Path, store: ObjectStore) -> int:
     store.client.meta.events.register("before-call.s3.GetObject", lambda **call: reads.append(call))
     assert len(collected(store)) == number - 1
     return len(reads)
+
+
+def test_a_record_of_a_stage_that_cannot_be_read_is_named_and_keeps_every_candidate(
+    registry: ObjectStore, candidate: Candidate
+) -> None:
+    key = registry.keys.stage("candidate", "d" * 64)
+    registry.put_bytes(key, b'{"prefix": "candi')
+    with pytest.raises(CorruptObject, match=rf"{registry.uri(key)} is no JSON"):
+        collected(registry, now=NOW + timedelta(days=60))
+    assert registry.list_keys(candidate.prefix)
 
 
 def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
