@@ -135,7 +135,7 @@ class _Reading:
     def read(self, files: list[SourceFile], table: TableWriter, folder: Path) -> None:
         with bar("reading", total=None, unit="rows") as advance:
             for source in files:
-                known = self.positions.get(source.uri)
+                known = self._known(source)
                 if known and known.state is not None and known.state == source.state:
                     continue
                 with local_copy(source, folder=folder, store=self.store) as path:
@@ -145,8 +145,11 @@ class _Reading:
                 if self.bounds.is_full:
                     return
 
+    def _known(self, source: SourceFile) -> SourcePosition | None:
+        return self.positions.get(source.uri) or self.positions.get(source.real)
+
     def _new_rows(self, source: SourceFile, path: Path) -> Iterator[RawRow]:
-        start = resume(source, path, self.roles, self.positions.get(source.uri))
+        start = resume(source, path, self.roles, self._known(source))
         end, taken, state = start.offset, 0, None
         rows = _Whole(read_rows(source, path, self.roles, start, growing=partial(source.is_growing, self.now)))
         for row in rows:

@@ -40,7 +40,7 @@ TICK = timedelta(seconds=2)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One file of a source. `uri` names it in the cursor: relative to the spec where it lies below it."""
+    """One file of a source. `uri` names it in the cursor: as it was found, relative to the spec where it lies below it."""
 
     uri: str
     path: Path | None
@@ -48,6 +48,8 @@ class SourceFile:
     changed_at: datetime
     state: str | None
     """See `SourcePosition.state`."""
+    real: str
+    """Its name past all links, by which Upkeep once kept the positions of linked files, too."""
 
     def is_growing(self, now: datetime) -> bool:
         """Whether it changed shortly before `now` or since; a local file is asked anew, as it may do so at any moment."""
@@ -57,14 +59,16 @@ class SourceFile:
 
 
 def find_files(data: Data, *, base: str, now: datetime, store: ObjectStore) -> list[SourceFile]:
-    """Every file once, in the order of the sources, by name within each. DataError where one matches nothing."""
+    """Every file once, in the order of the sources, by name within each: by its own, if that was found, else by that of a
+    link, which may point to another file tomorrow. DataError where a source matches nothing."""
     found: dict[str, SourceFile] = {}
     for pattern in data.sources:
         matches = _objects(pattern, data, store) if pattern.startswith("s3://") else _files(pattern, data, base, now)
         if not matches:
             raise DataError(f"data.sources: no file matches {pattern!r} (looked in {base}); check the path in the spec")
         for source in sorted(matches, key=lambda match: match.uri):
-            found.setdefault(source.uri, source)
+            if source.real not in found or source.real == source.uri:
+                found[source.real] = source
     return list(found.values())
 
 
@@ -76,7 +80,8 @@ def _objects(prefix: str, data: Data, store: ObjectStore) -> list[SourceFile]:
         is_theirs = name.startswith(("_", ".")) or any(f in UNCOMMITTED or f.startswith(".") for f in folders)
         if not is_theirs and not listed.uri.endswith("/"):
             state = f"{listed.etag} {listed.bytes} {listed.modified.isoformat()}" if listed.etag else None
-            found.append(SourceFile(listed.uri, None, _format_of(listed.uri, data), listed.modified, state))
+            found.append(SourceFile(listed.uri, None, _format_of(listed.uri, data), listed.modified, state,
+                                    real=listed.uri))  # fmt: skip
     return found
 
 
@@ -87,18 +92,20 @@ def _files(pattern: str, data: Data, folder: str, now: datetime) -> list[SourceF
         raise DataError(f"data.sources: {pattern!r} is a folder; write which files of it, such as {pattern}/*.csv")
     there = str(Path(glob.escape(folder)) / pattern)
     paths = [whole] if whole.exists() else [Path(p) for p in glob.glob(there, recursive=True)]
-    return [_local(path, _name(path, base), data, now) for path in paths if path.is_file()]
+    return [_local(path, base, data, now) for path in paths if path.is_file()]
 
 
-def _local(path: Path, uri: str, data: Data, now: datetime) -> SourceFile:
+def _local(path: Path, base: Path, data: Data, now: datetime) -> SourceFile:
     """Besides size and time, the inode and the time of its last change tell a file from one that was put in its place
     with the time of the old one."""
+    uri = _name(Path(os.path.abspath(path)), Path(os.path.abspath(base)))
     if SURROGATE.search(uri):
         raise DataError(f"data.sources: the name of {printable(uri)} is not UTF-8; rename the file")
     seen = path.stat()
     settled = max(seen.st_mtime, seen.st_ctime) < (now - TICK).timestamp()
     state = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}" if settled else None
-    return SourceFile(uri, path, _format_of(uri, data), _changed_at(seen), state)
+    real = _name(path.resolve(), base.resolve())
+    return SourceFile(uri, path, _format_of(uri, data), _changed_at(seen), state, real)
 
 
 def _changed_at(seen: os.stat_result) -> datetime:
@@ -106,7 +113,6 @@ def _changed_at(seen: os.stat_result) -> datetime:
 
 
 def _name(path: Path, base: Path) -> str:
-    path, base = path.resolve(), base.resolve()
     return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
 
 

@@ -265,6 +265,44 @@ def test_what_a_writer_has_not_committed_and_a_tables_log_are_no_rows(reader: Re
         assert reader.texts(f"s3://{reader.store.bucket}/{prefix}") == ["one"]
 
 
+def point(reader: Reader, link: str, target: str) -> None:
+    """As git-sync does: the link is replaced in one step."""
+    draft = reader.base / f"{link}.new"
+    draft.symlink_to(target)
+    draft.replace(reader.base / link)
+
+
+def test_a_link_that_is_pointed_to_a_newer_folder_goes_on_where_it_was(reader: Reader) -> None:
+    for folder, more in {"rev-1": "", "rev-2": "two,1\n"}.items():
+        reader.base.joinpath(folder).mkdir()
+        reader.write(f"{folder}/a.csv", f"text,label\none,1\n{more}")
+    point(reader, "current", "rev-1")
+    assert reader.texts("current/*.csv") == ["one"]
+    point(reader, "current", "rev-2")
+    assert reader.texts("current/*.csv") == ["two"]
+    assert [known.uri for known in reader.cursor.positions] == ["current/a.csv"]
+
+
+def test_a_linked_file_whose_position_bears_its_own_name_is_not_read_again(reader: Reader) -> None:
+    reader.write("day.csv", "text,label\none,1\n")
+    assert reader.texts("day.csv") == ["one"]
+    point(reader, "latest.csv", "day.csv")
+    reader.append("day.csv", "two,1\n")
+    assert reader.texts("latest.csv") == ["two"]
+
+
+def test_a_file_that_a_link_leads_to_as_well_is_read_once_by_its_own_name(reader: Reader) -> None:
+    reader.write("z.csv", "text,label\none,1\n")
+    point(reader, "a.csv", "z.csv")
+    assert [(row["text"], row["source"]) for row in reader.rows("*.csv")] == [("one", "z.csv")]
+
+
+def test_a_link_into_a_cache_whose_files_have_no_ending_says_the_format_itself(reader: Reader) -> None:
+    reader.write("5d41402abc", "text,label\none,1\n")
+    point(reader, "a.csv", "5d41402abc")
+    assert reader.texts("*.csv") == ["one"]
+
+
 def test_an_empty_file_has_no_rows_yet(reader: Reader) -> None:
     reader.write("a.jsonl", "")
     reader.write("b.csv", "text,label\n")
