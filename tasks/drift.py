@@ -5,6 +5,7 @@ but its chi-squared takes the reference's shares as exactly known, which a few h
 own verdict at its defaults is kept beside ours, with the reason where they differ.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,7 +27,7 @@ from tasks.evidently_report import shown, write_evidently
 from tasks.metrics.unlike import most_unlike
 from tasks.metrics.vocabulary import telling_words
 from tasks.sides import SAMPLE_ROWS, Side, load_side, sample
-from tasks.signals import CORRECTION, find_signals
+from tasks.signals import CORRECTION, find_signals, present
 
 WORDS, UNLIKE, TEXT_CHARS = 15, 10, 300
 
@@ -56,7 +57,8 @@ def detect_drift(
         signals=signals, alpha=alpha, correction=CORRECTION, reference_rows=baseline.rows.rows,
         current_rows=current.rows.rows,
         compared_rows=max(len(then), len(now)), words=moved.words, unlike=moved.unlike,
-        notes=_notes(max(baseline.rows.rows, len(comparable.rows)), kind, policy, alpha, comparable.note),
+        notes=_notes(max(baseline.rows.rows, len(comparable.rows)), kind, policy, alpha,
+                     (comparable.note, _not_yet_watched(then, now))),
         **_evidently(then, now, kind.labels, signals, store=store),
     )  # fmt: skip
 
@@ -69,10 +71,10 @@ def _refuse_empty(reference: int, current: int) -> None:
         )
 
 
-def _notes(largest: int, kind: ModelKind, policy: Drift, alpha: float, left_out: str) -> tuple[str, ...]:
-    """What a reader must know of how the numbers came about."""
+def _notes(largest: int, kind: ModelKind, policy: Drift, alpha: float, left_out: Sequence[str]) -> tuple[str, ...]:
+    """What a reader must know of how the numbers came about. `left_out`: sentences, or empty."""
     notes = {
-        left_out: bool(left_out),
+        **{sentence: bool(sentence) for sentence in left_out},
         f"tested at alpha = {alpha:.2g} and not drift.alpha = {policy.alpha:g}: so soon after the last run, "
         "policy.false_alarms_a_year affords no more": alpha < policy.alpha,
         "embeddings are of hashed words, since no embedding model is named: they see which words come in, not what they mean":
@@ -82,6 +84,18 @@ def _notes(largest: int, kind: ModelKind, policy: Drift, alpha: float, left_out:
         f"embeddings were compared on a seeded sample of {policy.max_rows} rows a side": largest > policy.max_rows,
     }  # fmt: skip
     return tuple(note for note, holds in notes.items() if holds)
+
+
+def _not_yet_watched(then: Side, now: Side) -> str:
+    held, come = (
+        {name for name, values in {**side.slices, **side.metadata}.items() if len(present(values))}
+        for side in (then, now)
+    )
+    new = sorted(come - held)
+    if not new:
+        return ""
+    return (f"not compared: {', '.join(new)}, since the rows that the champion was released on were kept without; the next "
+            "release keeps them with it")  # fmt: skip
 
 
 @dataclass(frozen=True)

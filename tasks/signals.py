@@ -120,8 +120,8 @@ def _labels(reference: Side, current: Side, names: tuple[str, ...], policy: Drif
 
 def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
     """Columns of numbers by Kolmogorov-Smirnov, all others as categories; rows without a value are left out."""
-    for name in reference.metadata:
-        then, now = (_present(side.metadata[name]) for side in (reference, current))
+    for name in _on_both(reference.metadata, current.metadata):
+        then, now = (present(side.metadata[name]) for side in (reference, current))
         if len(then) and len(now):
             numbers = [_as_numbers(values) for values in (then, now)]
             if numbers[0] is not None and numbers[1] is not None:
@@ -133,15 +133,20 @@ def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Questio
 
 def _slices(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
     """The model's view of each large enough slice: embeddings, and the last of its answers' numbers."""
-    for column in reference.slices:
+    for column in _on_both(reference.slices, current.slices):
         then, now = reference.slices[column], current.slices[column]
-        for value, _ in Counter(_present(now)).most_common(MAX_SLICES):
+        for value, _ in Counter(present(now)).most_common(MAX_SLICES):
             old, new = reference.where(then == value), current.where(now == value)
             if min(len(old), len(new)) >= policy.slice_rows:
                 of = f"{column}={value}"
                 yield _embeddings(f"embeddings, {of}", "slice", old, new, policy, SLICE_ROWS)
                 for name in list(reference.answers)[-1:]:
                     yield _distribution(f"{name}, {of}", "slice", old.answers[name], new.answers[name], policy)
+
+
+def _on_both(then: Mapping[str, object], now: Mapping[str, object]) -> list[str]:
+    """A spec may name a column, or leave one out, after its champion's baseline was kept."""
+    return [name for name in then if name in now]
 
 
 def _distribution(
@@ -182,7 +187,7 @@ def _some(values: "NDArray[np.floating]", most: int, rng: np.random.Generator) -
     return values if len(values) <= most else values[rng.choice(len(values), most, replace=False)]
 
 
-def _present(values: "NDArray[np.object_]") -> "NDArray[np.object_]":
+def present(values: "NDArray[np.object_]") -> "NDArray[np.object_]":
     """Without blanks: a reference may hold them that was kept before they became nulls."""
     return values[np.array([value is not None and str(value).strip() != "" for value in values], bool)]
 

@@ -102,6 +102,22 @@ def test_traffic_that_repeats_what_was_trained_on_is_compared_like_with_like(
     assert "repeat texts that the champion trained on" in " ".join(found.notes)
 
 
+@pytest.mark.parametrize("column", ["slice:shop", "meta:country"])
+def test_a_column_that_the_spec_names_no_more_or_only_now_is_not_compared(
+    column: str, store: ObjectStore, tmp_path: Path
+) -> None:
+    """The baseline was kept by the spec of the champion's release."""
+    then, now = sentences(120), sentences(100, start=500)
+    bare = detected(then, now, store, tmp_path)
+    dropped = detected(then.assign(**{column: "a"}), now, store, tmp_path)
+    assert [s.name for s in dropped.signals] == [s.name for s in bare.signals]
+    assert dropped.notes == bare.notes
+    for before in (then, then.assign(**{column: None})):
+        added = detected(before, now.assign(**{column: "a"}), store, tmp_path)
+        assert [s.name for s in added.signals] == [s.name for s in bare.signals]
+        assert f"not compared: {column.partition(':')[2]}, since" in " ".join(added.notes)
+
+
 @pytest.mark.parametrize("rows", [(0, 10), (10, 0)])
 def test_an_empty_side_is_refused_and_not_called_quiet(
     rows: tuple[int, int], store: ObjectStore, tmp_path: Path
