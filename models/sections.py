@@ -65,7 +65,8 @@ class Columns(Part):
     score: str | None = Field(None, description="The confidence that was served, 0 to 1.")
     latency: str | None = Field(None, description="Milliseconds that the request took.")
     slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own.")
-    metadata: tuple[str, ...] = Field((), description="Further columns, numbers or categories, watched for drift.")
+    metadata: tuple[str, ...] = Field((), description="Further columns, numbers or categories, watched for drift: "
+                                      "their values, and how many rows have none.")  # fmt: skip
 
     @property
     def extra(self) -> dict[str, str]:

@@ -119,9 +119,14 @@ def _labels(reference: Side, current: Side, names: tuple[str, ...], policy: Drif
 
 
 def _metadata(reference: Side, current: Side, policy: Drift) -> Iterator[Question]:
-    """Columns of numbers by Kolmogorov-Smirnov, all others as categories; rows without a value are left out."""
+    """Columns of numbers by Kolmogorov-Smirnov, all others as categories; and how many rows have a value, where some have
+    none: a source that gives one no more."""
     for name in _on_both(reference.metadata, current.metadata):
-        then, now = (present(side.metadata[name]) for side in (reference, current))
+        sides = reference.metadata[name], current.metadata[name]
+        then, now = map(present, sides)
+        if len(then) and not all(_has_value(values).all() for values in sides):
+            before, after = (_has_value(values).astype(np.int64) for values in sides)
+            yield _shares(f"rows without {name}", "metadata", before, after, ("without it", "with it"), policy)
         if len(then) and len(now):
             numbers = [_as_numbers(values) for values in (then, now)]
             if numbers[0] is not None and numbers[1] is not None:
@@ -188,8 +193,12 @@ def _some(values: "NDArray[np.floating]", most: int, rng: np.random.Generator) -
 
 
 def present(values: "NDArray[np.object_]") -> "NDArray[np.object_]":
-    """Without blanks: a reference may hold them that was kept before they became nulls."""
-    return values[np.array([value is not None and str(value).strip() != "" for value in values], bool)]
+    return values[_has_value(values)]
+
+
+def _has_value(values: "NDArray[np.object_]") -> "NDArray[np.bool_]":
+    """Blanks are none: a reference may hold them that was kept before they became nulls."""
+    return np.array([value is not None and str(value).strip() != "" for value in values], bool)
 
 
 def _as_numbers(values: "NDArray[np.object_]") -> "NDArray[np.float64] | None":

@@ -142,8 +142,23 @@ def test_numbers_with_a_blank_among_them_are_still_numbers() -> None:
         ages = (one.metadata["age"] + 6.0 * moved).astype(str).astype(object)
         ages[7] = blank  # a CSV's, of a reference that an earlier Upkeep has kept, and a null
         sides[moved] = replace(one, metadata={"age": ages})
-    (age,) = (s for s in signals(*sides) if s.family == "metadata")
-    assert (age.method, age.drifted) == ("Kolmogorov-Smirnov", True)
+    found = {s.name: s for s in signals(*sides) if s.family == "metadata"}
+    assert (found["age"].method, found["age"].drifted) == ("Kolmogorov-Smirnov", True)
+    assert not found["rows without age"].drifted
+
+
+def test_a_metadata_column_that_a_source_gives_no_more_is_drift() -> None:
+    rng = np.random.default_rng(13)
+    before, current = side(500, rng), side(300, rng)
+    for with_it, share in ((0, "100.0%"), (200, "33.3%")):
+        countries = np.where(np.arange(300) < with_it, current.metadata["country"], None)
+        found = signals(before, replace(current, metadata={**current.metadata, "country": countries}))
+        missing = next(s for s in found if s.name == "rows without country")
+        assert (missing.drifted, f"without it 0.0% → {share}" in missing.detail) == (True, True)
+        assert {s.name for s in found if s.drifted} == {"rows without country"}
+    assert not any(s.name.startswith("rows without") for s in signals(before, current))
+    never = replace(before, metadata={**before.metadata, "country": np.full(500, None)})
+    assert not any("country" in s.name for s in signals(never, current))
 
 
 def test_a_change_inside_one_slice_is_found_there() -> None:
