@@ -30,7 +30,7 @@ from models.spec import ModelSpec
 from tasks.budget import spend_levels
 from tasks.conclusion import NOT_TRAINED, conclude, not_trained, require_enough_rows, stop_at_cap
 from tasks.dataset import build_training_set
-from tasks.decision import decide
+from tasks.decision import decide, may_ask
 from tasks.finetuning import why_not_trained
 from tasks.ingestion import ingest_window
 from tasks.limits import training_budget
@@ -135,12 +135,12 @@ def _prepared(run: Run, looked: Looked, seen: Observation, decision: RetrainDeci
     why_not = why_not_trained(run.spec.kind, weights, store=run.work.store)
     if why_not:
         return replace(looked, decision=not_trained(decision, NOT_TRAINED + why_not))
-    training_set = run.training_set(seen)
-    decision = require_enough_rows(decision, training_set, run.spec.training)
+    training_set, policy, start = run.training_set(seen), run.spec.policy, run.start
+    asking = may_ask(run.history, policy=policy, now=start.started_at)
+    decision = require_enough_rows(decision, training_set, run.spec.training, may_ask=asking)
     if decision.action is not Action.RETRAIN:
         return replace(looked, decision=decision)
-    start = run.start
-    budget = training_budget(run.history, policy=run.spec.policy, now=start.started_at, force=start.force)
+    budget = training_budget(run.history, policy=policy, now=start.started_at, force=start.force)
     return replace(looked, decision=decision, training_set=training_set, budget=budget)
 
 

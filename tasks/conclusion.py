@@ -33,19 +33,22 @@ Timings = Sequence[tuple[str, float, bool]]
 NOT_TRAINED = "not trained: "
 
 
-def require_enough_rows(decision: RetrainDecision, training_set: TrainingSet, training: Training) -> RetrainDecision:
-    """A retraining that has too little to learn from becomes an alert."""
+def require_enough_rows(
+    decision: RetrainDecision, training_set: TrainingSet, training: Training, *, may_ask: bool
+) -> RetrainDecision:
+    """A retraining that has too little to learn from becomes an alert, which asks for labels where it may."""
     empty = [n for n in ("validation", "test", "reference_test") if not getattr(training_set, n).rows]
     if training_set.new_rows >= training.min_rows and not empty:
         return decision
     short = f"{training_set.new_rows} new labelled training rows, at least {training.min_rows} are needed"
-    return not_trained(decision, NOT_TRAINED + (f"no rows for {', '.join(empty)}" if empty else short))
+    reason = NOT_TRAINED + (f"no rows for {', '.join(empty)}" if empty else short)
+    return not_trained(decision, reason, asks=may_ask and decision.drifted)
 
 
-def not_trained(decision: RetrainDecision, reason: str) -> RetrainDecision:
+def not_trained(decision: RetrainDecision, reason: str, *, asks: bool = False) -> RetrainDecision:
     return decision.model_copy(update={
         "action": Action.ALERT, "reasons": (*decision.reasons, reason),
-        "asks_for_labels": decision.asks_for_labels or decision.drifted,
+        "asks_for_labels": decision.asks_for_labels or asks,
     })  # fmt: skip
 
 

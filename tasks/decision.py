@@ -16,7 +16,7 @@ for training, and drift without labels calls for labels. The first line that fit
 | 9 | nothing of this | hold |
 
 Where drift meets too few labels in lines 1 and 4 to 8, the decision asks for labels as well, at most once in `ask_every`. What even `--force` cannot
-overrule is decided later: with too few labelled rows there is nothing to train on.
+overrule is decided later: with too few labelled rows there is nothing to train on, and a drift asks for more by the same rule.
 """
 
 from collections.abc import Sequence
@@ -113,6 +113,11 @@ def _quality_level(
 def _asked_for_enough(monitoring: MonitoringReport, policy: Policy) -> bool:
     """Labels that were asked for test quality once: a window too small for anything else must not use them up."""
     return monitoring.asked_for >= policy.min_labels
+
+
+def may_ask(history: Sequence[HistoryEntry], *, policy: Policy, now: datetime) -> bool:
+    """Whether people may be given rows to label: whoever acts on drift alone asks for none."""
+    return policy.act_on != "drift" and not _asked_lately(history, policy, now)
 
 
 def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str:

@@ -169,7 +169,7 @@ def _if_enough_rows(
 ) -> RetrainDecision:
     """Known where the run built a training set; else the share of labelled rows that trains on average."""
     if report.attempt:
-        return require_enough_rows(decision, report.attempt.training_set, training)
+        return require_enough_rows(decision, report.attempt.training_set, training, may_ask=False)
     refused = [r for r in report.decision.reasons if r.startswith(NOT_TRAINED)] if report.decision else []
     if refused:
         return not_trained(decision, refused[0])

@@ -77,6 +77,21 @@ def test_looks_test_at_no_more_than_the_year_affords(champion: Home) -> None:
 
 
 @pytest.mark.slow
+def test_a_drift_that_cannot_train_for_want_of_labels_asks_for_them_by_the_policy(champion: Home) -> None:
+    def asked(day: int, act_on: str) -> bool:
+        champion.write_spec(policy={"min_rows": 20, "act_on": act_on, "false_alarms_a_year": 1000})
+        champion.receive(f"day-{day}", moved(300, start=1000 * day).assign(label=None))
+        report = looked(champion)
+        assert report.outcome is Outcome.ALERTED
+        assert "not trained: " in report.headline
+        return report.label_request is not None
+
+    assert not asked(1, "drift")  # docs/policy.md: acting on drift alone asks for no labels
+    assert asked(2, "either")
+    assert not asked(3, "either")  # policy.ask_every
+
+
+@pytest.mark.slow
 def test_rows_that_are_too_few_to_judge_stay_unread_until_there_are_more(champion: Home) -> None:
     champion.receive("day-1a", sentences(10, start=1000))
     report = looked(champion)
