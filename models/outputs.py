@@ -13,6 +13,9 @@ LATENCY, FAILED, SENT, WRITTEN = "latency", "failed", "sent tokens", "written to
 """Of a hosted model's request: milliseconds of its last try, 1 where none was answered, tokens as the API counts them
 (0 where it does not say)."""
 
+NO_NUMBER = ("the model answers a text with what is no number (NaN or infinity): its weights are damaged or far too large. Nothing "
+             "was measured; roll back, or begin with other weights")  # fmt: skip
+
 
 def columns_of(kind: ModelKind) -> tuple[str, ...]:
     if kind.classifies:

@@ -15,6 +15,7 @@ from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.label_sets import membership
 from models.loading import PROBED_FROM, load_parts, longest, pad_behind, read_config, token_batches
+from models.outputs import NO_NUMBER
 from models.recipe import Training
 from models.threads import choose_threads
 
@@ -128,8 +129,7 @@ class TextClassifier:
         embedding = (hidden[-1] * mask).sum(1) / mask.sum(1).clamp(min=1)
         logits = output.logits.float()
         if not torch.isfinite(logits).all():  # they would count as the first label
-            raise ModelError("the model answers a text with what is no number (NaN or infinity): its weights are damaged or far too "
-                             "large. Nothing was measured; roll back, or begin with other weights")  # fmt: skip
+            raise ModelError(NO_NUMBER)
         logits[:, self.learned :] = -torch.inf
         probabilities = logits.sigmoid() if self.several else logits.softmax(-1)
         return probabilities.cpu().numpy(), embedding.float().cpu().numpy()

@@ -4,7 +4,9 @@ from typing import Any
 
 import torch
 
+from errors import ModelError
 from models.generation import Generation
+from models.outputs import NO_NUMBER
 
 IGNORED = -100
 """A label that no loss counts."""
@@ -18,10 +20,14 @@ def logit_tokens(model: Any) -> int:
 
 
 def token_losses(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """rows × tokens × vocabulary and rows × tokens → the negative log-likelihood (nats) of each token, float32."""
-    return torch.nn.functional.cross_entropy(
+    """rows × tokens × vocabulary and rows × tokens → the negative log-likelihood (nats) of each token, float32. Raises
+    ModelError where that is no number: no record could hold what would be measured by it."""
+    losses = torch.nn.functional.cross_entropy(
         logits.float().transpose(1, 2), labels, reduction="none", ignore_index=IGNORED
     )
+    if losses.isnan().any():
+        raise ModelError(NO_NUMBER)
+    return losses
 
 
 def pad_left(rows: list[list[int]], pad: int, device: str) -> tuple[torch.Tensor, torch.Tensor]:

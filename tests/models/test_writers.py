@@ -242,6 +242,15 @@ def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
     assert model.tokenizer.decode(row.given) == "the film was very"  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(("kind", "made"), [(TEXTS, "gpt2"), (ANSWERS, "gpt2"), (TRANSLATION, "t5")])
+def test_a_writer_that_answers_with_no_number_is_not_measured(kind: ModelKind, made: str, tmp_path: Path) -> None:
+    """A perplexity of NaN is null in a record, which nothing could read again."""
+    model = adapter_for(kind.task).load(tiny_writer(tmp_path, made), kind, new_head=False)
+    torch.nn.init.constant_(model.model.get_input_embeddings().weight, float("nan"))
+    with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
+        model.predict(["the film n1 was very good"], labels=["Film n1 gut"], advance=ignore)
+
+
 def test_an_empty_window_has_outputs_with_their_columns(tmp_path: Path) -> None:
     for kind, made in ((ANSWERS, "gpt2"), (TRANSLATION, "t5")):
         found = (
