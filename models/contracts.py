@@ -879,6 +879,9 @@ class GateResult(Record):
     limit: float
     because: str
     mode: Literal["enforce", "warn"] = "enforce"
+    side: Literal["", "at least", "at most"] = ""
+    """Of `limit`, where the candidate is held against a number; empty for other gates, and in records from before it was
+    kept."""
 
 
 class Blessing(Record):

@@ -7,6 +7,7 @@ warns is judged alike, and leaves the promotion to a person where it fails.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Literal
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -103,9 +104,9 @@ def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:
     else:
         verdict, because = Verdict.INSUFFICIENT, f"the interval holds it; {found.n} rows are too few to tell"
     told, wanted = (value(compared.metric, number) for number in (found.value, gate.value))
+    side: Literal["at least", "at most"] = "at least" if least else "at most"
     return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=found,
-                      limit=gate.value,
-                      because=f"{told} against at {'least' if least else 'most'} {wanted}: {because}")  # fmt: skip
+                      limit=gate.value, side=side, because=f"{told} against {side} {wanted}: {because}")  # fmt: skip
 
 
 def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:

@@ -68,7 +68,7 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
         "variants": told.variants if told else (),
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
-        "values": plots.values_axis(estimates, [v for limit in drawn for v in limit.value.values()]),
+        "values": plots.values_axis(estimates, [bound.at for limit in drawn for bound in limit.value.values()]),
         "differences": plots.differences_axis([c for c in found if METRICS[c.metric].better != "neither"], [v for limit in limits for v in limit.difference.values()]),
     }  # fmt: skip
 
@@ -114,7 +114,7 @@ def environment(*, html: bool) -> Environment:
     environment.filters.update(
         pct=formats.percent, est=_estimate, pts=formats.points, p=formats.p_value, count=formats.count,
         amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=formats.escaped,
-        words=formats.words, judgement=tell_judgement, rows_of=rows_of, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
+        words=formats.words, judgement=tell_judgement, rows_of=rows_of, unit=formats.unit, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)

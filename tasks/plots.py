@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from models.contracts import Comparison, Estimate, GateResult, Share
+from models.measures import METRICS
 from tasks.formats import interval, percent, points
 from tasks.svg import Axis, Element, beyond, dot, drawing, line, scale, upright
 
@@ -39,11 +40,19 @@ def is_slice(comparison: Comparison) -> bool:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A number that the candidate is held against; `side` says whether at least or at most."""
+
+    at: float
+    side: str
+
+
+@dataclass(frozen=True)
 class Limits:
     """The gates' limits that hold for one comparison, each with the gate's name."""
 
     difference: dict[str, float]
-    value: dict[str, float]
+    value: dict[str, Bound]
     """Of the candidate alone."""
 
     @classmethod
@@ -55,19 +64,24 @@ class Limits:
             if (g.on == compared.on and g.measured == compared.difference)
             or (g.on.startswith("slice:") and is_slice(compared))
         }  # fmt: skip
-        values = {g.gate: g.limit for g in meant if g.on == compared.on and g.measured == compared.candidate}
+        usual = "at most" if METRICS[compared.metric].better == "less" else "at least"
+        values = {
+            g.gate: Bound(g.limit, g.side or usual)
+            for g in meant if g.on == compared.on and g.measured == compared.candidate
+        }  # fmt: skip
         return cls(differences, values)
 
 
 def draw_values(first: Estimate, second: Estimate, axis: Axis, *, names: tuple[str, str],
-                limits: dict[str, float] | None = None) -> Markup:  # fmt: skip
+                limits: dict[str, Bound] | None = None) -> Markup:  # fmt: skip
     """Two values, one above the other, each with its interval."""
-    marks = [upright(axis.at(v), ROW, "limit", told=f"{gate}: at least {percent(v)}")
-             for gate, v in (limits or {}).items()]  # fmt: skip
+    told = {gate: f"{bound.side} {percent(bound.at)}" for gate, bound in (limits or {}).items()}
+    marks = [upright(axis.at(bound.at), ROW, "limit", told=f"{gate}: {told[gate]}")
+             for gate, bound in (limits or {}).items()]  # fmt: skip
     marks += [line((axis.at(first.value), axis.at(second.value)), (UPPER, LOWER), "link")]
     marks += _interval(first, axis, UPPER, "before") + _interval(second, axis, LOWER, "after")
     label = f"{names[0]} {interval(first)}, {names[1]} {interval(second)}"
-    label += "".join(f"; gate {gate}: at least {percent(v)}" for gate, v in (limits or {}).items())
+    label += "".join(f"; gate {gate}: {words}" for gate, words in told.items())
     return drawing(label, *marks, height=ROW)
 
 
@@ -89,14 +103,16 @@ def draw_shares(share: Share, axis: Axis) -> Markup:
     return drawing(told, *marks, dot(then, MIDDLE, "dot before"), dot(now, MIDDLE, "dot after"), height=ROW)
 
 
-def draw_difference(difference: Estimate, axis: Axis, *, limits: dict[str, float] | None = None) -> Markup:
+def draw_difference(
+    difference: Estimate, axis: Axis, *, limits: dict[str, float] | None = None, unit: str = "points"
+) -> Markup:
     """A difference with its interval, the line of no difference, and the gates' limits."""
     kind = "better" if difference.low > 0 else "worse" if difference.high < 0 else "open"
     marks = [upright(axis.at(0), ROW, "zero", told="no difference")]
-    told = {gate: f"gate {gate}: limit {100 * v:+.1f} points" for gate, v in (limits or {}).items()}
+    told = {gate: f"gate {gate}: limit {100 * v:+.1f} {unit}" for gate, v in (limits or {}).items()}
     marks += [upright(axis.at(v), ROW, "limit", told=told[gate]) for gate, v in (limits or {}).items()]
     marks += _interval(difference, axis, MIDDLE, kind)
-    return drawing("; ".join([f"difference {points(difference)} points", *told.values()]), *marks, height=ROW)
+    return drawing("; ".join([f"difference {points(difference)} {unit}", *told.values()]), *marks, height=ROW)
 
 
 def _interval(estimate: Estimate, axis: Axis, y: float, kind: str) -> list[Element]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.contracts import BootstrapReport, CurvePoint, Outcome, ReasonCount, RunReport
-from models.gate_kinds import AtLeast
+from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
 from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
@@ -260,6 +260,22 @@ def test_a_gate_on_the_candidate_alone_is_marked_where_its_value_is_drawn() -> N
     labels = [d["aria-label"] or "" for d in Page(render_html(report)).drawings]
     assert len([label for label in labels if label.endswith("gate floor: at least 75.0%")]) == 1
     assert "floor: candidate at least 75.0%" in render_markdown(report)
+
+
+def test_gates_on_both_sides_of_a_metric_say_which_and_limits_have_their_metrics_unit() -> None:
+    gates = [
+        AtLeast(name="own words", metric="novel_bigrams", value=0.25),
+        AtMost(name="no fiction", metric="novel_bigrams", value=0.95),
+        NotWorse(name="fluent", metric="perplexity", on="current"),
+    ]
+    compared = [comparison("current", 0.1, metric=metric) for metric in ("novel_bigrams", "perplexity")]
+    report = run(observation(accuracy=0.7), attempt(slices=compared, gates=gates))
+    labels = " ".join(d["aria-label"] or "" for d in Page(render_html(report)).drawings)
+    assert "gate own words: at least 25.0%; gate no fiction: at most 95.0%" in labels
+    assert "difference +10.0 [+6.0, +14.0] %; gate fluent: limit -5.0 %" in labels
+    shown = render_markdown(report)
+    assert "own words: candidate at least 25.0%, no fiction: candidate at most 95.0% |" in shown
+    assert "+10.0 [+6.0, +14.0] % | fluent -5.0 % |" in shown
 
 
 def test_a_loss_that_ran_away_does_not_spoil_the_page() -> None:
