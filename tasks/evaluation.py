@@ -57,9 +57,11 @@ class _Judged:
         return self.where(~self.rows["content"].isin(other.rows["content"]).to_numpy(bool))
 
     def joined(self, other: "_Judged") -> "_Judged":
+        """With the columns of these rows: the others may be of a spec that named other slices."""
         import pandas as pd
 
-        return _Judged(pd.concat([self.rows, other.rows]), self.champion.joined(other.champion),
+        others = other.rows[[name for name in other.rows if name in self.rows]]
+        return _Judged(pd.concat([self.rows, others]), self.champion.joined(other.champion),
                        self.candidate.joined(other.candidate), np.concatenate([self.numbers, other.numbers]))  # fmt: skip
 
 
@@ -171,7 +173,8 @@ def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
         f"slice:length>{middle:.0f}": lengths > middle,
     }
     for column in (c for c in judged.rows.columns if c.startswith(SLICE)):
-        for value in judged.rows[column].dropna().value_counts().index[:MAX_SLICES]:
+        values = judged.rows[column].dropna().value_counts().index
+        for value in [v for v in values if v.strip()][:MAX_SLICES]:  # blanks of an earlier Upkeep are no nulls
             masks[f"{column}={value}"] = (judged.rows[column] == value).to_numpy()
     return {name: judged.where(mask) for name, mask in masks.items() if mask.any()}
 

@@ -49,3 +49,14 @@ def test_a_text_that_came_again_counts_once_in_the_slices(store: ObjectStore) ->
     of_labels = {name: rows for name, rows in on.items() if name.startswith("slice:label=")}
     assert sum(of_labels.values()) == apart["current"] + apart["reference"]
     assert of_labels == {name: apart[name] for name in of_labels}
+
+
+def test_slices_are_those_that_the_spec_names_now_and_a_blank_is_none(store: ObjectStore) -> None:
+    shops = {"slice:shop": ["north", ""] * 250}
+    old = sentences(500, start=400).assign(**shops, **{"slice:language": "en"})
+    on = rows_on(scored(sentences(400).assign(**{"slice:shop": "north"}), old, store))
+    named = [name for name in on if "shop" in name or "language" in name]
+    assert named == ["slice:shop=north"]
+    assert on["current"] < on["slice:shop=north"] < on["current"] + on["reference"]
+    bare = rows_on(scored(sentences(400), old, store))
+    assert not [name for name in bare if "shop" in name or "language" in name]
