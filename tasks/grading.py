@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 
+from errors import ModelError
 from models.contracts import Confusion, Decisions, Estimate, ModelKind
 from models.label_sets import membership
 from models.measures import METRICS
-from models.outputs import BYTES, FAILED, LOSS, SENT, TOKENS, WRITTEN, columns_of
+from models.outputs import BYTES, FAILED, LOSS, NO_NUMBER, SENT, TOKENS, WRITTEN, columns_of
 from tasks.entailment import grade_faithfulness
 from tasks.metrics import summed
 from tasks.metrics.confusion import confuse, decide
@@ -89,7 +90,10 @@ def grade(
 
 
 def grade_labels(labels: Sequence[str], probabilities: "NDArray[np.float32]", kind: ModelKind) -> Labelled | Several:
-    """A classifier's probabilities (rows × labels) of rows whose label, or labels, are known."""
+    """A classifier's probabilities (rows × labels) of rows whose label, or labels, are known. Raises ModelError where one is
+    no number: it would count as an answer, whosever adapter gave it."""
+    if not np.isfinite(probabilities).all():
+        raise ModelError(NO_NUMBER)
     if kind.truth == "labels":
         return Several(membership(labels, kind.labels), probabilities)
     index = {label: i for i, label in enumerate(kind.labels)}

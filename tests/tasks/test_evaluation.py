@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from errors import ModelError
 from infra.object_store import ObjectStore
 from models.adapter import Predictions
 from models.contracts import ModelKind, Scorecard, Weights
@@ -24,6 +25,14 @@ class Reads:
     def predict(self, texts: Sequence[str], *, advance: Callable[[int], None], labels: object = None) -> Predictions:
         positive = np.array([0.9 if any(w in t for w in ("good", "great", "fine")) else 0.1 for t in texts], np.float32)
         return Predictions(np.stack([1 - positive, positive], 1), np.zeros((len(texts), 1), np.float32), None)
+
+
+class Broken(Reads):
+    """An adapter of one's own, whose weights are damaged."""
+
+    def predict(self, texts: Sequence[str], *, advance: Callable[[int], None], labels: object = None) -> Predictions:
+        found = super().predict(texts, advance=advance)
+        return Predictions(np.full_like(found.numbers, np.nan), found.embeddings, None)
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +58,14 @@ def test_a_text_that_came_again_counts_once_in_the_slices(store: ObjectStore) ->
     of_labels = {name: rows for name, rows in on.items() if name.startswith("slice:label=")}
     assert sum(of_labels.values()) == apart["current"] + apart["reference"]
     assert of_labels == {name: apart[name] for name in of_labels}
+
+
+def test_a_probability_that_is_no_number_is_no_vote_for_the_first_label(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.evaluation._load", lambda weights, *_: Broken() if weights == CANDIDATE else Reads())
+    with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
+        scored(sentences(400), sentences(500, start=400), store)
 
 
 def test_slices_are_those_that_the_spec_names_now_and_a_blank_is_none(store: ObjectStore) -> None:
