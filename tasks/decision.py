@@ -79,7 +79,7 @@ def decide(
     if new_classes:
         reasons.append(_describe_new(new_classes))
         action = Action.ALERT if action is Action.HOLD else action
-    unlabelled = monitoring.labelled < policy.min_labels
+    unlabelled = monitoring.labelled < min(policy.min_labels, monitoring.rows)
     wants = seen.drifted and unlabelled and policy.act_on != "drift" and action is not Action.HOLD
     lately = _asked_lately(history, policy, now) if wants else ""
     asks = wants and not lately

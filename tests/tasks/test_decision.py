@@ -310,6 +310,14 @@ def test_people_are_asked_once_a_week_and_not_every_day_of_a_drift() -> None:
     assert decided(UNLABELLED, drift("words"), entry(1, outcome=Outcome.RELEASED), asked).asks_for_labels
 
 
+def test_nobody_is_told_to_label_rows_that_have_labels_already() -> None:
+    found = decided(monitored(labelled=60, rows=60), drift("words"), min_labels=100)
+    assert (found.action, found.asks_for_labels) == (Action.ALERT, False)
+    assert "label some of these rows" not in said(found)
+    assert "60 labelled rows are no evidence of quality (at least 100)" in said(found)
+    assert decided(monitored(labelled=60, rows=61), drift("words"), min_labels=100).asks_for_labels
+
+
 def test_a_class_that_the_spec_does_not_list_asks_for_a_person_and_trains_nothing_by_itself() -> None:
     found = decide.fn(FINE, drift(), [BOOTSTRAP], policy=Policy(), window_digest="w", force=False, now=NOW,
                       new_classes=(LabelCount(label="neutral", rows=27),))  # fmt: skip
