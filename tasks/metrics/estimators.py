@@ -5,6 +5,7 @@ confidence): in the field notes a real loss of 6 points was called 2, and anothe
 alarms beside the drift report, never evidence that all is well.
 """
 
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -52,7 +53,9 @@ def estimate_right(
     rng: np.random.Generator,
 ) -> Estimate:
     """Estimated share of right answers on the current rows, with a 95 % percentile bootstrap over the reference rows *and*
-    the current ones, so that the interval has the calibration's own uncertainty in it. One confidence a row, 0 to 1.
+    the current ones, so that the interval has the calibration's own uncertainty in it. One confidence a row, 0 to 1. The
+    interval is at least as wide as what the smaller side's rows did not show once may be (rule of three, Hanley and
+    Lippman-Hand, 1983): a reference without a mistake shows no doubt, and proves no perfection.
 
     cbpe: mean of the confidence after isotonic calibration on the reference (confidence-based performance estimation;
     Guo et al., ICML 2017, and Zadrozny and Elkan, KDD 2002, on calibration). atc: share of rows whose confidence is
@@ -76,8 +79,9 @@ def estimate_right(
         rng.multinomial(len(now), seen / len(now), size=RESAMPLES), means,
     )  # fmt: skip
     low, high = (float(q) for q in np.quantile(drawn, [0.025, 0.975]))
+    least = -math.log(0.025) / min(len(then), len(now))
     return Estimate(
-        value=value, low=min(low, value), high=max(high, value), n=len(now),
+        value=value, low=max(0.0, min(low, value - least)), high=min(1.0, max(high, value + least)), n=len(now),
         method=f"{method.upper()} calibrated on {len(then)} labelled rows, bootstrap over both",
     )  # fmt: skip
 

@@ -6,9 +6,9 @@ from scipy import stats
 
 from errors import DataError
 from tasks.metrics import estimators
-from tasks.metrics.estimators import estimate_accuracy
+from tasks.metrics.estimators import Method, estimate_accuracy, estimate_right
 
-METHODS = ("cbpe", "atc", "doc")
+METHODS: tuple[Method, ...] = ("cbpe", "atc", "doc")
 
 
 def rows(count: int, rng: np.random.Generator, *, sharp: float = 1.0) -> tuple[np.ndarray, np.ndarray, float]:
@@ -110,3 +110,11 @@ def test_what_cannot_be_estimated_is_refused() -> None:
             estimate_accuracy("cbpe", *sides, rng)
     with pytest.raises(DataError, match="known: cbpe, atc, doc"):
         estimate_accuracy("magic", said, truth, said, rng)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_reference_without_a_mistake_does_not_prove_that_there_are_none(method: Method) -> None:
+    sure, right = np.full(30, 0.99), np.ones(30, bool)
+    found = estimate_right(method, sure, right, np.full(200, 0.99), np.random.default_rng(1))
+    assert (found.value, found.high) == (pytest.approx(1, abs=0.011), 1)
+    assert found.low < 0.9  # of 30 rows without a mistake, as many as one in eight may be wrong
