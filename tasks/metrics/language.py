@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from tasks.metrics.summed import Numbers, Summed
 
+_MOST = 300
+"""Nats a token, of which e is raised to: the square of more is no number any longer."""
+
 
 def perplexity(losses: NDArray[np.floating], tokens: NDArray[np.floating]) -> Summed:
     """e to the mean negative log-likelihood (nats) of a token, over all tokens of all rows: of one tokenizer only."""
@@ -32,7 +35,7 @@ def ratio(sums: Numbers) -> Numbers:
 
 
 def _perplexity(sums: Numbers) -> Numbers:
-    return np.exp(np.minimum(ratio(sums), 700))
+    return np.exp(np.minimum(ratio(sums), _MOST))
 
 
 def _bits(sums: Numbers) -> Numbers:

@@ -22,6 +22,8 @@ Numbers = NDArray[np.float64]
 FEWEST = 8
 """Rows below which a standard error means nothing."""
 _ALIKE = 1e-12
+_LEAST = 1e-300
+"""What the logarithm takes for 0."""
 UNKNOWN = 10.0
 """Half an interval of which nothing is known: for shares all that they can be, for others a factor of e^10."""
 
@@ -54,9 +56,9 @@ def measure(found: Summed, *, level: float = 0.95) -> Estimate:
     """The metric with its interval: on the logarithm's scale for what has no upper end, such as perplexity."""
     _require(len(found.rows), found.name)
     is_share = METRICS[found.name].is_share
-    there, back = (_same, _same) if is_share else (_log, np.exp)
+    there, back = (_same, _same) if is_share else (_log, _exp)
     value = there(np.array(found.value))
-    half = _half(value, there(found.without_each()), level, rule_of_three=is_share)
+    half = min(UNKNOWN, _half(value, there(found.without_each()), level, rule_of_three=is_share))
     low, high = float(back(value - half)), float(back(value + half))
     if is_share:
         low, high = max(0.0, low), min(1.0, high)
@@ -121,4 +123,8 @@ def _same(value: Numbers) -> Numbers:
 
 
 def _log(value: Numbers) -> Numbers:
-    return np.log(np.maximum(value, 1e-300))
+    return np.log(np.maximum(value, _LEAST))
+
+
+def _exp(value: Numbers) -> Numbers:
+    return np.where(value > np.log(_LEAST), np.exp(value), 0.0)

@@ -93,6 +93,20 @@ def test_too_few_rows_say_nothing_and_none_are_refused() -> None:
         measure(perplexity(np.array([]), np.array([])))
 
 
+@pytest.mark.parametrize("words", [[0.0] * 20, [3.0] + [0.0] * 19, [3.0, 1.0] + [0.0] * 18])
+def test_answers_that_are_nearly_all_empty_have_an_interval_that_a_record_can_hold(words: list[float]) -> None:
+    found = measure(mean("length_ratio", np.array(words)))
+    assert 0 <= found.low <= found.value <= found.high < 1e6
+    assert Estimate.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_perplexity_beyond_all_bounds_can_be_compared() -> None:
+    tokens = np.full(20, 20.0)
+    there, gone = perplexity(np.full(20, 60.0), tokens), perplexity(np.linspace(11_000, 13_000, 20), tokens)
+    for found in (measure(gone), improvement_of(there, gone), improvement_of(gone, there)):
+        assert Estimate.model_validate_json(found.model_dump_json()) == found
+
+
 @settings(max_examples=50)
 @given(st.lists(st.tuples(st.floats(0.01, 500), st.integers(1, 200)), min_size=FEWEST, max_size=60))
 def test_any_losses_have_an_interval_around_their_value(pairs: list[tuple[float, int]]) -> None:
