@@ -45,7 +45,7 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
         mover = next((entry.run_id for entry in read_log(spec.release.alias, store=work.store, limit=1)), "")
         start = open_run(spec, "bootstrap", None, force=force, mover=mover, store=work.store)
         spec = spec_begun_by(start, spec)
-        with pinned(start, store=work.store):
+        with pinned(start, mover=mover, store=work.store):
             window = ingest_window(
                 spec.data,
                 spec.columns,

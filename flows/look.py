@@ -94,10 +94,11 @@ def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> It
     with open_workspace(spec_path, spec, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
         finish_move(champion.entry, store=work.store)
-        start = open_run(spec, "maintain", champion, force=force, mover=champion.entry.run_id, store=work.store)
+        mover = champion.entry.run_id
+        start = open_run(spec, "maintain", champion, force=force, mover=mover, store=work.store)
         spec = spec_begun_by(start, spec)
         history = read_history(store=work.store)
-        with pinned(start, store=work.store):
+        with pinned(start, mover=mover, store=work.store):
             yield Run(spec, spec_path, start, start.champion or champion, history, dry_run, work)
 
 

@@ -85,13 +85,15 @@ def _interrupted(store: ObjectStore) -> RunStart | None:
 
 
 @contextlib.contextmanager
-def pinned(start: RunStart, *, store: ObjectStore) -> Iterator[RunStart]:
+def pinned(start: RunStart, *, mover: str, store: ObjectStore) -> Iterator[RunStart]:
     """A run that dies is taken up again as it began; one whose data or model was refused is not, so that the
-    next run looks at what was mended."""
+    next run looks at what was mended. One that had released (`mover`, as above) is, whatever was refused: it is finished
+    once that was mended."""
     try:
         yield start
     except (DataError, ModelError, UnmeasuredMetric):
-        store.delete(store.keys.open_run)
+        if start.run_id != mover:
+            store.delete(store.keys.open_run)
         raise
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from errors import SpecError
+from errors import ModelError, SpecError
 from flows.bootstrap import bootstrap
 from flows.inspect import describe, read_all_history, read_status
 from flows.maintain import maintain
@@ -69,3 +69,15 @@ def test_a_bootstrap_that_died_before_its_history_entry_is_finished_by_a_bootstr
     assert finished.release.version == 1
     waiting = maintain(home.spec).report  # it read those rows
     assert isinstance(waiting, RunReport) and waiting.outcome is Outcome.WAITING
+
+
+def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_be_read_for_a_while(home: Home) -> None:
+    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
+    home.receive("day-0", sentences(300))
+    die_before("flows.bootstrap.write_report", bootstrap, spec_path=home.spec, force=True)
+    away = (home.folder / "model").rename(home.folder / "away")
+    with pytest.raises(ModelError, match="neither a folder"):
+        bootstrap(home.spec, force=True)
+    away.rename(home.folder / "model")
+    finished = bootstrap(home.spec, force=True).report
+    assert isinstance(finished, BootstrapReport) and finished.release.version == 1
