@@ -54,6 +54,8 @@ class Run:
     history: tuple[HistoryEntry, ...]
     dry_run: bool
     work: Workspace
+    released: bool = False
+    """It was taken up from a process that had moved the alias already."""
 
     @property
     def base(self) -> str:
@@ -99,7 +101,8 @@ def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> It
         spec = spec_begun_by(start, spec)
         history = read_history(store=work.store)
         with pinned(start, mover=mover, store=work.store):
-            yield Run(spec, spec_path, start, start.champion or champion, history, dry_run, work)
+            was = start.champion or champion
+            yield Run(spec, spec_path, start, was, history, dry_run, work, released=start.run_id == mover)
 
 
 def read_window(run: Run) -> Window:

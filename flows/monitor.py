@@ -4,6 +4,7 @@ from pathlib import Path
 
 from prefect import flow
 
+from flows.go_on import take_up
 from flows.look import Looked, Run, begun, look, read_window, report_on
 from flows.naming import run_name
 from models.contracts import Ended, Outcome
@@ -31,8 +32,15 @@ def monitor(spec_path: Path, dry_run: bool = False) -> Ended:
     """
     spec = read_spec(spec_path)
     with begun(spec_path, spec, force=False, dry_run=dry_run) as run:
-        window = read_window(run)
-        return _finish(run, look(run, window) if window.rows >= run.spec.policy.min_rows else Looked(window))
+        return _finish(run, _look(run))
+
+
+def _look(run: Run) -> Looked:
+    """A run that had released is seen as `maintain` saw it, which is to finish it; it must not end as anything else."""
+    if run.released:
+        return take_up(run) or look(run, read_window(run))
+    window = read_window(run)
+    return look(run, window) if window.rows >= run.spec.policy.min_rows else Looked(window)
 
 
 def _finish(run: Run, looked: Looked) -> Ended:

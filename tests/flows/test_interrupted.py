@@ -8,7 +8,11 @@ from errors import ModelError, SpecError
 from flows.bootstrap import bootstrap
 from flows.inspect import describe, read_all_history, read_status
 from flows.maintain import maintain
+from flows.monitor import monitor
+from infra.object_store import ObjectStore
 from models.contracts import BootstrapReport, Outcome, RunReport
+from models.spec import read_spec
+from tasks.runs import open_run
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
@@ -81,3 +85,20 @@ def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_
     away.rename(home.folder / "model")
     finished = bootstrap(home.spec, force=True).report
     assert isinstance(finished, BootstrapReport) and finished.release.version == 1
+
+
+def test_a_look_does_not_forget_a_run_that_had_released_however_few_its_rows_were(
+    home: Home, store: ObjectStore
+) -> None:
+    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True}, policy={"min_rows": 500})
+    home.receive("day-0", sentences(300))
+    bootstrap(home.spec, force=True)
+    champion = read_status(home.spec).champion
+    assert champion is not None
+    began = open_run.fn(read_spec(home.spec), "maintain", champion, force=True, store=store)
+    died = began.model_copy(update={"run_id": champion.entry.run_id})  # as if it had moved the alias
+    store.put_bytes(store.keys.open_run, died.model_dump_json().encode())
+    home.receive("day-1", sentences(200, start=5000))
+    report = monitor(home.spec).report
+    assert isinstance(report, RunReport) and report.outcome is Outcome.WOULD_RETRAIN
+    assert read_status(home.spec).unfinished == died
