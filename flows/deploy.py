@@ -56,6 +56,7 @@ class Options:
 def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
     """All of them, or none where a spec or an option is wrong."""
     specs = [(path, read_spec(path)) for path in spec_paths]
+    _refuse_shared(specs, options)
     for _, spec in specs:
         require_schedules(spec)
     for period in (options.silent_after, options.stuck_after):
@@ -66,6 +67,21 @@ def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
         if options.gpus:
             ensure_pool(GPU_POOL, kind=options.pools, limit=options.gpus, client=client)
         return [_deploy(path, spec, options, notify, client) for path, spec in specs]
+
+
+def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> None:
+    """Deployments are known by their model's name, and a spec on a worker by its place."""
+    names: dict[str, Path] = {}
+    places: dict[Path, Path] = {}
+    for path, spec in specs:
+        there = _path_there(path, options)
+        if (other := names.setdefault(spec.name, path)).resolve() != path.resolve():
+            raise SpecError(f"{other} and {path} both name their model {spec.name!r}, and one deployment runs one spec: give "
+                            "each its own name, or deploy one of them")  # fmt: skip
+        if (other := places.setdefault(there, path)).resolve() != path.resolve():
+            raise SpecError(
+                f"workers would find both {other} and {path} at {there}, and run one for the other: rename one"
+            )
 
 
 def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, client: SyncPrefectClient) -> Deployed:

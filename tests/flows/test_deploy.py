@@ -127,6 +127,21 @@ def test_check_refuses_a_schedule_that_deploy_would_refuse(home: Home, schedule:
     assert told in str(done.exception)
 
 
+def test_two_specs_that_would_be_taken_for_one_are_refused_before_any_model_is_deployed(
+    home: Home, tmp_path: Path
+) -> None:
+    other = tmp_path / "other" / "spec.yaml"
+    other.parent.mkdir()
+    other.write_text(home.spec.read_text())
+    with pytest.raises(SpecError, match=r"(?s)mine/spec.yaml.*other/spec.yaml.*both name their model 'test'"):
+        deploy([home.spec, other], Options())
+    other.write_text(home.spec.read_text().replace("name: test", "name: another"))
+    with pytest.raises(SpecError, match=r"(?s)mine/spec.yaml.*other/spec.yaml.*/etc/upkeep/spec.yaml.*rename one"):
+        deploy([home.spec, other], Options(mounted_at=Path("/etc/upkeep")))
+    with get_client(sync_client=True) as client, pytest.raises(ObjectNotFound):
+        client.read_deployment_by_name("maintain/another")
+
+
 @pytest.mark.parametrize("period", ["0.1m", "soon"])
 def test_a_period_that_prefect_cannot_wait_for_is_refused(home: Home, period: str) -> None:
     for option in ("silent_after", "stuck_after"):
