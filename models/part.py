@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated
 
@@ -9,18 +10,21 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _PERIOD = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|h|d|w)$")
-LONGEST = timedelta(days=365_000)
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+LONGEST = timedelta(days=365_000)
+"""It is added to today, and dates end with the year 9999."""
 
 
 def parse_period(text: str) -> timedelta:
-    """'90m', '12h', '7d', '2w' as a timedelta; ValueError otherwise, and for one that no date can be moved by."""
+    """'90m', '12h', '7d', '2w' as a timedelta; ValueError otherwise."""
     match = _PERIOD.match(text.strip())
     if not match:
         raise ValueError(f"{text!r} is no period; write a number and a unit: 90m, 12h, 7d or 2w")
-    if float(match[1]) > LONGEST / timedelta(**{_UNITS[match[2]]: 1}):
-        raise ValueError(f"{text!r} is longer than a thousand years")
-    return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    with suppress(OverflowError):
+        period = timedelta(**{_UNITS[match[2]]: float(match[1])})
+        if period <= LONGEST:
+            return period
+    raise ValueError(f"{text!r} is longer than a thousand years; write {LONGEST.days}d at most")
 
 
 class Part(BaseModel):

@@ -96,7 +96,7 @@ class Windowing(Part):
             need = ", ".join(sorted(wanted)) or "neither rows nor period"
             raise ValueError(f"by: {self.by} takes {need}; given: {', '.join(sorted(given)) or 'nothing'}")
         if self.period and not parse_period(self.period):
-            raise ValueError(f"period: {self.period} is no time at all; no row would lie in it")
+            raise ValueError(f"period: {self.period} holds no row; write 1h or 1d, or by: all")
         return self
 
 

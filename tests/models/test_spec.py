@@ -89,11 +89,15 @@ def test_a_refused_value_is_shown() -> None:
         ({"columns": {"text": "t", "label": "t"}}, "given two roles"),
         ({"window": {"by": "count"}}, "by: count takes rows; given: nothing"),
         ({"window": {"by": "all", "rows": 5}}, "given: rows"),
-        ({"window": {"by": "time", "period": "0d"}}, "period: 0d is no time at all"),
-        ({"policy": {"cooldown": "999999999w"}}, "'999999999w' is longer than a thousand years"),
         ({"window": {"by": "time", "period": "1d"}}, "needs columns.timestamp"),
         ({"policy": {"k": 3, "n": 2}}, "can never be reached"),
         ({"policy": {"cooldown": "soon"}}, "'soon' is no period"),
+        (
+            {"policy": {"cooldown": "9999999d"}},
+            "is longer than a thousand years",
+        ),  # datetime's own end is the year 9999
+        ({"policy": {"cooldown": "99999999999d"}}, "is longer than a thousand years"),  # and timedelta's comes later
+        ({"window": {"by": "time", "period": "0d"}}, "0d holds no row"),
         ({"policy": {"cooldown": "7d", "retrain_every": "1d"}}, "shorter than cooldown"),
         ({"training": {"lora": {}}}, "write method: lora"),
         ({"training": {"validation_share": 0.4, "test_share": 0.6}}, "less than 10 %"),
