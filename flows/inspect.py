@@ -67,7 +67,7 @@ def spec_and_version(text: str) -> tuple[Path, str]:
 
 def find_version(spec: ModelSpec, which: str, *, store: ObjectStore) -> Manifest:
     """`which`: an alias, a version's number, or nothing for the spec's alias."""
-    if which.isdigit():
+    if which.isdecimal():
         return read_version(int(which), store=store)
     if which in {"", spec.release.alias}:
         return require_alias(spec.release.alias, store=store).manifest

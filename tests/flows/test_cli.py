@@ -76,6 +76,21 @@ def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> 
     assert told is not None and told.exit_code == 6 and "TMPDIR" in str(told)
 
 
+@pytest.mark.parametrize(
+    "wrong", [["keygen", "rows.csv"], ["init", "rows.csv", "--model", "m", "--spec", "rows.csv/s.yaml"], ["check", "x" * 300]]
+)  # fmt: skip
+def test_a_file_in_a_folders_place_and_a_name_that_no_disk_takes_are_told_without_a_traceback(
+    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("rows.csv").write_text("text,label\na b c,x\nd e f,y\n")
+    done = CliRunner().invoke(app, wrong)
+    assert isinstance(done.exception, Exception)
+    told = as_refusal(done.exception)
+    assert told is not None and told.exit_code == 2
+    assert ("rows.csv" if "rows.csv" in wrong[1] else "x" * 300) in str(told)
+
+
 def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anything(tmp_path: Path) -> None:
     done = upkeep("replay", tmp_path / "spec.yaml", "--from", "yesterday")
     assert done.returncode == 2
@@ -94,6 +109,11 @@ def test_a_spec_below_a_folder_with_an_at_sign_is_found_with_and_without_a_versi
         app, [command, f"{spec}{which}", *([str(home.folder / "new")] if command == "pull" else [])]
     )
     assert ("version 1 does not exist" if which == "@1" else "nothing was released") in str(done.exception)
+
+
+def test_a_version_that_is_no_number_is_refused_also_where_it_is_written_in_digits_of_another_kind(home: Home) -> None:
+    done = CliRunner().invoke(app, ["pull", f"{home.spec}@²", str(home.folder / "new")])
+    assert "'²' is neither a version's number nor the spec's alias" in str(done.exception)
 
 
 def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_hand_in_what_others_rated(
