@@ -187,9 +187,10 @@ def open_run_of(*, store: ObjectStore) -> RunStart | None:
     return start if start and (not history or start.sequence > history[0].sequence) else None
 
 
-def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> RunStart | None:
-    """The open run, where it is a promotion or a rollback that wrote this entry and has none in the history yet."""
-    start = _interrupted(store)
+def unfinished_move(current: AliasEntry, *, opened: RunStart | None = None, store: ObjectStore) -> RunStart | None:
+    """The open run, where it is a promotion or a rollback that wrote this entry and has none in the history yet. Another
+    run may have opened since `opened` did."""
+    start = opened or _interrupted(store)
     if start is None or start.kind not in {"promote", "rollback"} or start.run_id != current.run_id:
         return None
     return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start

@@ -11,10 +11,11 @@ from flows.inspect import pull_version, read_all_history, read_status
 from flows.maintain import maintain
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport, Measured, Outcome
+from models.contracts import BootstrapReport, Manifest, Measured, Outcome, Release
 from models.spec import read_spec
 from tasks.registry.aliases import move_alias
 from tasks.registry.versions import publish
+from tasks.runs import open_run
 from tests.flows.conftest import Home
 from tests.tiny import sentences
 
@@ -116,6 +117,23 @@ def test_who_finishes_a_rollback_that_died_tells_of_it_unless_the_champion_canno
     assert [kind for _, _, kind in told] == ["rollback"] * (2 if readable else 1)
     assert ((1, died.run_id, "rollback") in told) is readable
     assert ("nobody was told that version 1 became champion" in caplog.text) is not readable
+
+
+def test_a_rollback_is_told_and_in_the_history_also_where_a_scheduled_run_opens_while_it_moves_the_alias(
+    second: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("flows.moving.emit_move", lambda release, kind: told.append(release.version))
+
+    def move_beside_a_run(manifest: Manifest, **moves: Any) -> Release:
+        open_run.fn(read_spec(second.spec), "maintain", read_status(second.spec).champion, force=False, store=store)
+        return move_alias.fn(manifest, **moves)
+
+    monkeypatch.setattr("flows.moving.move_alias", move_beside_a_run)
+    assert rollback.fn(second.spec, why="it errs").version == 1
+    assert told == [1]
+    newest = read_all_history(second.spec)[0]
+    assert (newest.outcome, newest.champion_version) == (Outcome.ROLLED_BACK, 1)
 
 
 def test_another_version_can_be_asked_for_after_a_rollback_that_died(second: Home) -> None:
