@@ -51,7 +51,7 @@ def open_run(
     sequence = history[0].sequence + 1 if history else 1
     interrupted = _interrupted(store)
     if interrupted and interrupted.sequence == sequence:
-        if interrupted.run_id == mover:
+        if interrupted.run_id == mover and interrupted.spec:  # earlier versions of Upkeep did not keep it
             return _released(interrupted, kind)
         if _same(interrupted, spec, kind, force):
             return interrupted

@@ -102,3 +102,19 @@ def test_a_look_does_not_forget_a_run_that_had_released_however_few_its_rows_wer
     report = monitor(home.spec).report
     assert isinstance(report, RunReport) and report.outcome is Outcome.WOULD_RETRAIN
     assert read_status(home.spec).unfinished == died
+
+
+def test_a_release_whose_opening_record_holds_no_spec_is_not_ended_by_another_one(
+    home: Home, store: ObjectStore
+) -> None:
+    """Earlier versions of Upkeep wrote such records."""
+    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
+    home.receive("day-0", sentences(300))
+    bootstrap(home.spec, force=True)
+    champion = read_status(home.spec).champion
+    assert champion is not None
+    began = open_run.fn(read_spec(home.spec), "maintain", champion, force=True, store=store)
+    died = began.model_copy(update={"run_id": champion.entry.run_id, "spec": "", "spec_digest": "another"})
+    store.put_bytes(store.keys.open_run, died.model_dump_json().encode())
+    report = maintain(home.spec).report
+    assert isinstance(report, RunReport) and report.start.run_id != died.run_id
