@@ -16,7 +16,7 @@ from flows.cli_operating import operating
 from flows.cli_refusals import as_refusal
 from flows.cli_registry import registry
 from flows.cli_signing import signing
-from infra.settings import prepare_environment
+from infra.settings import keep_quiet, prepare_environment
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -131,6 +131,7 @@ def demo(
 
 def main() -> None:
     """Entry point: what is refused is told in one message and by its exit code, without a traceback."""
+    keep_quiet()
     try:
         app()
     except Exception as problem:

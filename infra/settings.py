@@ -78,12 +78,18 @@ QUIET = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""The environment of every run: nothing phones home."""
+"""The environment of every command and run: nothing phones home."""
 DEPLOYED = QUIET | {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,infra,models,tasks",
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # of a thread that belongs to no run
 }
 """That of a deployment's runs: what they warn of is shown on their pages."""
+
+
+def keep_quiet() -> None:
+    """Before Prefect is imported, which tells its makers of whoever does so in a terminal for the first time."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
 
 
 def prepare_environment(*, verbose: bool) -> None:

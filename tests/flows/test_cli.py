@@ -1,6 +1,8 @@
 """The command as a person or a program meets it."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +41,19 @@ def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tm
     assert done.returncode == 2
     assert "Did you mean model?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_whoever_types_a_command_is_not_counted_by_prefect(tmp_path: Path) -> None:
+    """Prefect tells its makers of a new user as soon as it is imported in a terminal."""
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC | {"schedule": {"cron": "0 3 * * *"}}))
+    kept = {name: value for name, value in os.environ.items() if name not in {"DO_NOT_TRACK", "CI", "GITHUB_ACTIONS"}}
+    _, terminal = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "flows.cli", "check", tmp_path / "spec.yaml"], cwd=ROOT, stderr=terminal, check=False,
+        env={**kept, "PREFECT_HOME": str(tmp_path / "prefect")},
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert not (tmp_path / "prefect" / ".sdk_telemetry").exists()
 
 
 @pytest.mark.parametrize("command", ["run", "deploy"])
