@@ -9,6 +9,7 @@ from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import EntrypointType
+from prefect.settings import get_current_settings
 
 from errors import SpecError
 from flows.maintain import maintain
@@ -61,12 +62,20 @@ def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
         require_schedules(spec)
     for period in (options.silent_after, options.stuck_after):
         _seconds(period)
+    _require_server()
     with get_client(sync_client=True) as client:
         notify = find_notification(options.notify, client=client) if options.notify else None
         ensure_pool(CPU_POOL, kind=options.pools, limit=None, client=client)
         if options.gpus:
             ensure_pool(GPU_POOL, kind=options.pools, limit=options.gpus, client=client)
         return [_deploy(path, spec, options, notify, client) for path, spec in specs]
+
+
+def _require_server() -> None:
+    """Prefect would start one for the length of this command, and what is put there runs nowhere."""
+    if get_current_settings().api.url is None:
+        raise SpecError("PREFECT_API_URL is not set, so there is no server to deploy to: start one (`prefect server start "
+                        "--background`), and export PREFECT_API_URL=http://127.0.0.1:4200/api, or your team's")  # fmt: skip
 
 
 def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> None:

@@ -68,6 +68,17 @@ def test_a_prefect_server_that_does_not_answer_is_told_without_a_traceback_and_w
     assert "Traceback" not in done.stderr
 
 
+def test_a_deployment_without_a_server_is_refused_and_not_put_on_one_that_ends_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
+    done = upkeep("deploy", tmp_path / "spec.yaml")
+    assert done.returncode == 2, done.stderr
+    assert "PREFECT_API_URL is not set" in done.stderr and "prefect server start" in done.stderr
+
+
 def test_a_place_that_is_closed_to_the_user_is_told_without_a_traceback_and_with_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
