@@ -37,6 +37,7 @@ from tasks.limits import training_budget
 from tasks.registry.aliases import require_alias
 from tasks.registry.versions import weights_of
 from tasks.runs import open_run, pinned, read_history
+from tasks.seal import require_seal
 from tasks.waiting import find_waiting
 from tasks.written_specs import spec_begun_by
 
@@ -102,6 +103,7 @@ def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> It
         history = read_history(store=work.store)
         with pinned(start, mover=mover, store=work.store):
             was = start.champion or champion
+            require_seal(was, spec.training)
             yield Run(spec, spec_path, start, was, history, dry_run, work, released=start.run_id == mover)
 
 

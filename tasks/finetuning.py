@@ -20,7 +20,7 @@ from models.contracts import Budget, Candidate, Cost, FileEntry, ModelKind, Tabl
 from models.hosting import HOSTED_FILE, Pinned, read_pinned
 from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
 from models.processes import Request, train_model
-from models.recipe import Training
+from models.recipe import ADOPTED, Training
 from models.sections import ModelSource
 
 OURS = {MANIFEST, SIGNATURE}
@@ -59,7 +59,7 @@ def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     model = load_model(folder, kind, keys=store.api_keys)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
-    return Candidate(**_files(source), parent=None, recipe="adopted as it is", cost=cost, curve=())
+    return Candidate(**_files(source), parent=None, recipe=ADOPTED, cost=cost, curve=())
 
 
 @task(name="import source model", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from errors import DataError, SpecError
 from flows.bootstrap import bootstrap
@@ -14,6 +15,7 @@ from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from infra.sending import Outgoing
 from models.contracts import Outcome, RunReport
+from models.recipe import ADOPTED
 from tests.flows.conftest import Home, flipped, moved
 from tests.tiny import sentences
 
@@ -114,6 +116,16 @@ def test_too_many_bad_rows_change_nothing_and_the_mended_file_is_read_by_the_nex
     assert outcome(champion) is Outcome.HELD
 
 
+def test_a_spec_that_would_seal_what_the_champion_learned_from_is_refused_until_it_is_mended(champion: Home) -> None:
+    training = yaml.safe_load(champion.spec.read_text())["training"]
+    champion.write_spec(training={**training, "test_share": 0.5})
+    champion.receive("day-1", sentences(120, start=1000))
+    with pytest.raises(SpecError, match="test_share was raised"):
+        maintain(champion.spec)
+    champion.write_spec()
+    assert outcome(champion) is Outcome.HELD
+
+
 def test_a_first_window_that_is_not_full_is_told_as_such_and_not_as_rows_without_labels(home: Home) -> None:
     home.write_spec(window={"by": "count", "rows": 1000})
     home.receive("day-0", sentences(120))
@@ -131,7 +143,7 @@ def test_a_model_in_production_is_adopted_without_training(champion: Home, tmp_p
     champion.write_spec(name="adopted", model={"source": "production", "max_tokens": 16, "adopt": True})
     report = bootstrap(champion.spec).report
     assert report.release is not None
-    assert report.release.manifest.lineage.recipe == "adopted as it is"
+    assert report.release.manifest.lineage.recipe == ADOPTED
 
 
 EVERY = 4
