@@ -20,7 +20,7 @@ from models.loading import PROBED_FROM, load_parts, longest, read_config, token_
 from models.outputs import columns_of
 from models.recipe import Training
 from models.threads import choose_threads
-from models.writing import IGNORED, logit_tokens, pad_left, token_losses, write
+from models.writing import IGNORED, logit_tokens, pad_left, require_answers, token_losses, write
 
 Ids = list[int]
 
@@ -68,7 +68,10 @@ class CausalLM:
             raise ModelError(
                 f"{folder}: generation.chat is true and the tokenizer has no chat template; save it with one"
             )
-        return cls(model, tokenizer, kind)
+        found = cls(model, tokenizer, kind)
+        if found.new_tokens:
+            require_answers(found.model, tokenizer, kind.generation)
+        return found
 
     @torch.inference_mode()
     def predict(

@@ -14,7 +14,7 @@ from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, pad_behind, positions_of, read_config, token_batches
 from models.recipe import Training
 from models.threads import choose_threads
-from models.writing import IGNORED, logit_tokens, token_losses, write
+from models.writing import IGNORED, logit_tokens, require_answers, token_losses, write
 
 
 class Seq2Seq:
@@ -40,7 +40,9 @@ class Seq2Seq:
             if getattr(model.generation_config, name) is None and getattr(model.config, name, None) is None:
                 raise ModelError(f"{folder}/config.json has no {name}: a decoder cannot tell where to "
                                  f"{'begin' if 'start' in name else 'end'}; set it and save the model")  # fmt: skip
-        return cls(model, tokenizer, kind)
+        found = cls(model, tokenizer, kind)
+        require_answers(found.model, tokenizer, kind.generation)
+        return found
 
     @torch.inference_mode()
     def predict(

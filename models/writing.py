@@ -12,6 +12,13 @@ IGNORED = -100
 """A label that no loss counts."""
 LOGITS_AT_ONCE = 32_000_000
 """Numbers of a vocabulary's size, one for each token of a batch: 128 MB in float32."""
+_OURS: dict[str, Any] = {
+    "do_sample": False, "temperature": None, "top_p": None, "top_k": None, "return_dict_in_generate": False,
+    "num_return_sequences": 1, "max_time": None, "cache_implementation": None, "prompt_lookup_num_tokens": None,
+    "assistant_early_exit": None, "is_assistant": False, "prefill_chunk_size": None,
+}  # fmt: skip
+"""Of a source's generation_config what is not followed: chance and clocks, how an answer is computed, and in which shape it
+comes. What an answer is to look like (its least length, penalties, words that it must not hold) is."""
 
 
 def logit_tokens(model: Any) -> int:
@@ -43,11 +50,23 @@ def pad_left(rows: list[list[int]], pad: int, device: str) -> tuple[torch.Tensor
 def write(model: Any, tokenizer: Any, asked: Generation, new_tokens: int, **inputs: torch.Tensor) -> list[list[int]]:
     """Greedy or by beams, never sampled; each row up to and including its end, without what pads it."""
     said = model.generate(
-        **inputs, max_new_tokens=new_tokens, num_beams=asked.beams, do_sample=False, temperature=None, top_p=None,
-        top_k=None, pad_token_id=tokenizer.pad_token_id, eos_token_id=_ends(model, tokenizer),
+        **inputs, **_OURS, max_new_tokens=new_tokens, num_beams=asked.beams, pad_token_id=tokenizer.pad_token_id,
+        eos_token_id=_ends(model, tokenizer),
     )  # fmt: skip
     given = 0 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
     return [row[:given] + _until_the_end(row[given:], _ends(model, tokenizer)) for row in said.tolist()]
+
+
+@torch.inference_mode()
+def require_answers(model: Any, tokenizer: Any, asked: Generation) -> None:
+    """Writes a token, so that what a source asks for and cannot be done (a string to stop at, constraints) is told when it
+    is loaded, and not behind a training."""
+    begun = torch.full((2, 2), tokenizer.pad_token_id, device=model.device)
+    try:
+        write(model, tokenizer, asked, 1, input_ids=begun, attention_mask=torch.ones_like(begun))
+    except (ValueError, TypeError) as problem:
+        raise ModelError(f"the source's generation_config.json asks for what cannot be done here: {problem} Take that field "
+                         "out of it") from problem  # fmt: skip
 
 
 def _ends(model: Any, tokenizer: Any) -> list[int]:

@@ -1,5 +1,6 @@
 """Models that write: what they are measured by, what they learn, and what they refuse."""
 
+import json
 import math
 from pathlib import Path
 
@@ -185,6 +186,40 @@ def test_a_source_without_a_part_of_its_weights_is_refused(
     save_file(weights, file)
     with pytest.raises(ModelError, match=f"no weights for {name}"):
         adapter_for(kind.task).load(tmp_path, kind, new_head=True)
+
+
+@pytest.mark.parametrize("odd", [
+    {"return_dict_in_generate": True, "output_scores": True}, {"num_return_sequences": 2, "num_beams": 2},
+    {"max_time": 1e-9}, {"prompt_lookup_num_tokens": 2}, {"cache_implementation": "offloaded"},
+    {"is_assistant": True, "num_assistant_tokens": 3}, {"do_sample": True, "temperature": 0.7},
+], ids=lambda odd: next(iter(odd)))  # fmt: skip
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")], ids=["gpt2", "t5"])
+def test_how_a_source_would_have_its_answers_computed_changes_none(
+    kind: ModelKind, made: str, odd: dict[str, object], tmp_path: Path
+) -> None:
+    folder, texts = tiny_writer(tmp_path, made), examples(5).texts
+    plain = adapter_for(kind.task).load(folder, kind, new_head=False).predict(texts, advance=ignore)
+    _ask(folder, odd)
+    assert adapter_for(kind.task).load(folder, kind, new_head=False).predict(texts, advance=ignore).texts == plain.texts
+
+
+@pytest.mark.parametrize("odd", [{"stop_strings": ["Film"]}, {"force_words_ids": [[5]]}, {"token_healing": True}],
+                         ids=lambda odd: next(iter(odd)))  # fmt: skip
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")], ids=["gpt2", "t5"])
+def test_what_a_source_would_have_its_answers_be_and_nobody_can_do_here_is_told_when_it_is_loaded(
+    kind: ModelKind, made: str, odd: dict[str, object], tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path, made)
+    _ask(folder, odd)
+    with pytest.raises(
+        ModelError, match=r"(?s)generation_config.json asks for what cannot be done here: .*Take that field"
+    ):
+        adapter_for(kind.task).load(folder, kind, new_head=False)
+
+
+def _ask(folder: Path, odd: dict[str, object]) -> None:
+    file = folder / "generation_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | odd))
 
 
 def test_a_tokenizer_that_grew_is_refused_with_the_way_out(tmp_path: Path) -> None:
