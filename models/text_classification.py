@@ -98,13 +98,17 @@ class TextClassifier:
         self.tokenizer.save_pretrained(folder)
 
     def _probe(self) -> Any:
-        tokens = torch.ones((8, 32), dtype=torch.long, device=self.model.device)
+        end = self.tokenizer.eos_token_id  # BART and T5 answer from there, and refuse a row without one
+        tokens = torch.full((8, 32), 1 if end is None else end, device=self.model.device)
         return self.model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """BART and T5 answer from a row's last </s>, and refuse rows that have not equally many: one in a text, such as
+        HTML's, is text to them."""
         if not len(texts):
             return []
-        return self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens)["input_ids"]
+        literal = {"split_special_tokens": True} if self.model.config.is_encoder_decoder else {}
+        return self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens, **literal)["input_ids"]
 
     def _dataset(self, examples: Examples) -> Any:
         from datasets import Dataset

@@ -5,6 +5,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
+from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from errors import ModelError
@@ -247,6 +248,37 @@ def test_a_text_is_cut_where_the_model_has_no_more_positions(
     whole, longer = (model.predict(["film " * words], advance=ignore).numbers for words in (tokens, 2000))
     assert np.allclose(whole, longer, atol=1e-6)
     assert model.max_tokens == tokens
+
+
+@pytest.mark.parametrize(("kind", "sizes"), [
+    ("bart", {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+              "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}),
+    ("t5", {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}),
+])  # fmt: skip
+def test_a_classifier_that_answers_from_the_end_of_a_text_learns_on_any_threads_and_reads_html(
+    kind: str, sizes: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    _end_with_a_tag(tiny_model(tmp_path))
+    config = AutoConfig.for_model(
+        kind, vocab_size=20, eos_token_id=2, pad_token_id=0, decoder_start_token_id=0, **sizes
+    )
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tmp_path)
+    monkeypatch.setattr("models.threads._at_first", lambda: 2)
+    monkeypatch.setattr("torch.set_num_threads", lambda threads: None)
+    model, rows = load(tmp_path, new_head=True), examples(32)
+    struck = Examples([f"the [EOS] {text}" if i % 3 else text for i, text in enumerate(rows.texts)], rows.labels)
+    model.fine_tune(
+        struck, struck, training=training(epochs=1, threads=None), seed=1, work=tmp_path / "w", advance=ignore
+    )
+    assert model.predict(struck.texts, advance=ignore).numbers.shape == (32, 2)
+
+
+def _end_with_a_tag(folder: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A [EOS]", special_tokens=[("[EOS]", 2)])
+    tokenizer.save_pretrained(folder)
 
 
 @pytest.mark.parametrize("kind", SIZES)
