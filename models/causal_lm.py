@@ -83,7 +83,7 @@ class CausalLM:
         if len(rows) >= PROBED_FROM:
             choose_threads(lambda: self._losses([row.ids for row in rows[:4]]))
         numbers = np.full((len(rows), len(columns_of(self.kind))), np.nan, np.float32)
-        embeddings = np.zeros((len(rows), self.model.config.hidden_size), np.float32)
+        embeddings = np.zeros((len(rows), self._width()), np.float32)
         written = [""] * len(rows)
         for batch in token_batches([len(row.ids) + self.new_tokens for row in rows], tokens=logit_tokens(self.model)):
             some = [rows[i] for i in batch]
@@ -122,6 +122,11 @@ class CausalLM:
 
     def _probe(self) -> Any:
         return self._losses([[self.tokenizer.eos_token_id] * 32] * 8)
+
+    def _width(self) -> int:
+        """Of the last layer: a model that also sees has its language's part in its configuration, and OPT-350m's is narrower."""
+        config = self.model.config.get_text_config()
+        return int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size)
 
     # --- what goes in ---
 

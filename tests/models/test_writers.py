@@ -12,7 +12,14 @@ from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerFast
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    Gemma3Config,
+    OPTConfig,
+    PreTrainedConfig,
+    PreTrainedTokenizerFast,
+)
 
 from errors import ModelError
 from models.adapter import Examples, adapter_for
@@ -155,6 +162,26 @@ def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was
         said = model.tokenizer.decode(given)
         assert said.endswith(" good") and "好" in said
         assert room - 10 < len(given) <= room
+
+
+_SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 24}
+
+
+@pytest.mark.parametrize("config", [
+    OPTConfig(**_SMALL, ffn_dim=32, word_embed_proj_dim=8, vocab_size=400, pad_token_id=0),
+    Gemma3Config(text_config={**_SMALL, "intermediate_size": 32, "num_key_value_heads": 1, "head_dim": 8, "vocab_size": 400},
+                 vision_config={"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32,
+                                "image_size": 28, "patch_size": 14}, mm_tokens_per_image=4),
+], ids=["narrower at its end", "sees as well"])  # fmt: skip
+def test_the_width_and_positions_of_a_language_model_are_those_of_its_language_part(
+    config: PreTrainedConfig, tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    model = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
+    found = model.predict(["film " * 100], labels=["gut"], advance=ignore)
+    assert found.embeddings.any() and found.embeddings.shape[0] == 1
+    assert model.max_tokens == 24  # type: ignore[attr-defined]
 
 
 def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
