@@ -58,12 +58,14 @@ def longest(model: Any, kind: ModelKind) -> int:
 
 def positions_of(model: Any) -> int | None:
     """So many tokens at most have a place in the model; None where any number has. RoBERTa and its kin count places from
-    the one behind their pad token's, and so have fewer than their configuration says."""
+    the one behind their pad token's, and so have fewer than their configuration says; LED's has a number for each part."""
     tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
     counted = [table.num_embeddings - table.padding_idx - 1 for table in tables
                if getattr(table, "padding_idx", None) is not None]  # fmt: skip
     told = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0  # XLNet's is -1
-    return min([*counted, *([told] if told > 0 else [])], default=None)
+    learned = [] if told else [module.num_embeddings for name, module in model.named_modules()
+                               if name.endswith("embed_positions") and hasattr(module, "num_embeddings")]  # fmt: skip
+    return min([*counted, *learned, *([told] if told > 0 else [])], default=None)
 
 
 def pad_behind(tokenizer: Any, model: Any) -> None:

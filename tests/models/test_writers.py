@@ -16,6 +16,8 @@ from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
     Gemma3Config,
+    LEDConfig,
+    LEDForConditionalGeneration,
     OPTConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
@@ -194,6 +196,21 @@ def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: P
     config = EncoderDecoderConfig.from_encoder_decoder_configs(reads, writes)
     config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = 0, 2, 0
     EncoderDecoderModel(config=config).save_pretrained(folder)
+    model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
+    longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
+    with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
+        adapter_for("translation").load(folder, longer, new_head=False)
+
+
+def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    config = LEDConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(folder)), d_model=16, encoder_layers=1, decoder_layers=1,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, attention_window=[4],
+        max_encoder_position_embeddings=24, max_decoder_position_embeddings=8, pad_token_id=0, eos_token_id=2,
+    )  # fmt: skip
+    LEDForConditionalGeneration(config).save_pretrained(folder)
     model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
