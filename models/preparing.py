@@ -12,13 +12,15 @@ from errors import MissingExtra, ModelError
 from models.recipe import Training
 
 EMBEDDING_NAMES = ("embed", "wte", "wpe")
+NO_BF16 = ("deberta",)
+"""Models that mask in single precision what autocast has made bf16, and stop; DeBERTa-v2 and -v3 do not."""
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
 
 
 def prepare(model: Any, training: Training, *, embeddings_learn: bool) -> tuple[bool, str]:
     """Sets the model up for speed; says whether to use bf16, and the recipe in words. `embeddings_learn`:
     so do the input embeddings."""
-    fast = _has_bf16()
+    fast = _has_bf16() and model.config.model_type not in NO_BF16
     for name in ATTENTION_DROPOUTS:
         if hasattr(model.config, name):
             setattr(model.config, name, 0.0)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from transformers import DebertaConfig, DebertaForSequenceClassification
 
 from models import preparing
 from models.adapter import Examples, adapter_for
@@ -42,3 +43,18 @@ def test_a_model_that_was_trained_in_bf16_answers_in_single_precision_as_it_does
     now, then = (m.predict(asked.texts, labels=labels, advance=lambda _: None).numbers for m in (model, again))
     assert "bf16" in trained.recipe
     assert np.allclose(now, then, atol=1e-6)
+
+
+def test_a_model_that_cannot_be_trained_in_bf16_is_trained_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_has_bf16", lambda: True)
+    folder = tiny_model(tmp_path)
+    config = DebertaConfig(
+        vocab_size=20, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+    )
+    DebertaForSequenceClassification(config).save_pretrained(folder)
+    model, rows = adapter_for(CLASSES.task).load(folder, CLASSES, new_head=True), examples(CLASSES, 16)
+    recipe = Training.model_validate({"epochs": 1, "threads": 1})
+    trained = model.fine_tune(rows, rows, training=recipe, seed=1, work=tmp_path / "w", advance=lambda _: None)
+    assert "fp32" in trained.recipe
