@@ -103,7 +103,8 @@ class Seq2Seq:
         said = self.tokenizer(text_target=list(examples.labels), truncation=True, max_length=self.new_tokens)[
             "input_ids"
         ]
-        labels = [ids if self._end in ids[-1:] else [*ids[: self.new_tokens - 1], self._end] for ids in said]
+        # mBART's end comes before the mark of the language, which its decoder begins with
+        labels = [ids if self._end in ids[-2:] else [*ids[: self.new_tokens - 1], self._end] for ids in said]
         return Dataset.from_dict({"input_ids": tokens, "labels": labels, "length": [len(ids) for ids in tokens]})
 
     @property

@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,13 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    DataCollatorForSeq2Seq,
     Gemma3Config,
     LEDConfig,
     LEDForConditionalGeneration,
+    MBartConfig,
+    MBartForConditionalGeneration,
+    MBartTokenizer,
     OPTConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
@@ -201,6 +206,25 @@ def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: P
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
         adapter_for("translation").load(folder, longer, new_head=False)
+
+
+def test_mbart_learns_to_begin_with_the_mark_of_the_language_as_it_is_asked_to(tmp_path: Path) -> None:
+    """Its tokenizer writes that mark behind the end, and its decoder is given a row's last token first."""
+    words = ["<s>", "<pad>", "</s>", "<unk>", *(f"▁{word}" for word in ("the", "film", "Film", "gut"))]
+    tokenizer = MBartTokenizer(vocab=[(word, 0.0) for word in words], src_lang="en_XX", tgt_lang="de_DE")
+    tokenizer.save_pretrained(tmp_path)
+    german = tokenizer.convert_tokens_to_ids("de_DE")
+    config = MBartConfig(
+        vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, pad_token_id=1, eos_token_id=2,
+        decoder_start_token_id=german,
+    )  # fmt: skip
+    MBartForConditionalGeneration(config).save_pretrained(tmp_path)
+    model: Any = adapter_for("translation").load(tmp_path, TRANSLATION, new_head=False)
+    rows = model._dataset(Examples(["the film"], ["Film gut"]))
+    given = DataCollatorForSeq2Seq(model.tokenizer, model=model.model)([rows[0]])["decoder_input_ids"][0]
+    assert tokenizer.convert_ids_to_tokens(rows[0]["labels"]) == ["▁Film", "▁gut", "</s>", "de_DE"]
+    assert given[0] == german
 
 
 def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
