@@ -47,7 +47,7 @@ class CausalLM:
         self.model, self.tokenizer, self.kind = model.to(self.device), tokenizer, kind
         self.asked, self.new_tokens = kind.generation, kind.generation.max_new_tokens or 0
         self.max_tokens = longest(model, kind)
-        around = len(self._asked("")) if kind.truth == "answer" else 0
+        self.around = around = len(self._asked("")) if kind.truth == "answer" else 0
         if around + self.new_tokens >= self.max_tokens:
             raise ModelError(
                 f"generation.max_new_tokens = {self.new_tokens} leaves no room for a text: the prompt takes {around} tokens, "
@@ -140,7 +140,7 @@ class CausalLM:
             return Tokens(begin, ids + end, len(cut.encode()))
         if label is None:
             return Tokens(self._prompt(text, room=self.max_tokens - 1), end, None)
-        ids, cut = self._cut(label, self.max_tokens // 2)
+        ids, cut = self._cut(label, min(self.max_tokens // 2, max(1, self.max_tokens - self.around - 2)))
         return Tokens(self._prompt(text, room=self.max_tokens - len(ids) - 1), ids + end, len(cut.encode()))
 
     def _prompt(self, text: str, *, room: int) -> Ids:

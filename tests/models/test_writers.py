@@ -332,6 +332,16 @@ def test_a_prompt_that_leaves_no_room_for_a_text_is_refused_with_both_numbers(tm
             adapter_for("causal-lm").load(folder, kind, new_head=False)
 
 
+def test_a_long_answer_leaves_what_the_prompt_says_and_some_of_the_text(tmp_path: Path) -> None:
+    prompt = f"{'good ' * 18}{{text}} Film gut"
+    kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt)})
+    model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
+    for words in (4, 9, 12, 20):
+        row = model._sequence("film plot actor scene", "toll " * words)
+        assert model.tokenizer.decode(row.given).endswith("Film gut") and "film" in model.tokenizer.decode(row.given)
+        assert len(row.ids) <= 32 and len(row.said) == min(words, 9) + 1
+
+
 def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(folder)
