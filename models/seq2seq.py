@@ -37,9 +37,14 @@ class Seq2Seq:
         read_config(folder, kind)
         model, tokenizer = load_parts(AutoModelForSeq2SeqLM, folder, kind, wanted="an encoder-decoder")
         for name in ("decoder_start_token_id", "eos_token_id"):
-            if getattr(model.generation_config, name) is None and getattr(model.config, name, None) is None:
+            told = getattr(model.config, name, None)
+            told = getattr(model.generation_config, name) if told is None else told
+            if told is None:
                 raise ModelError(f"{folder}/config.json has no {name}: a decoder cannot tell where to "
                                  f"{'begin' if 'start' in name else 'end'}; set it and save the model")  # fmt: skip
+            if getattr(model.generation_config, name) is None:
+                setattr(model.generation_config, name, told)
+            setattr(model.config, name, told[0] if isinstance(told, list) else told)  # where a training looks for it
         found = cls(model, tokenizer, kind)
         require_answers(found.model, tokenizer, kind.generation)
         return found
@@ -109,8 +114,7 @@ class Seq2Seq:
 
     @property
     def _end(self) -> int:
-        found = self.model.config.eos_token_id
-        return int(self.model.generation_config.eos_token_id if found is None else found)
+        return int(self.model.config.eos_token_id)
 
     def _width(self) -> int:
         config = self.model.config

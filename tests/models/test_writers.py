@@ -332,6 +332,26 @@ def test_a_prompt_that_leaves_no_room_for_a_text_is_refused_with_both_numbers(tm
             adapter_for("causal-lm").load(folder, kind, new_head=False)
 
 
+@pytest.mark.parametrize(("in_config", "in_generation"), [
+    ({}, {"eos_token_id": 2, "decoder_start_token_id": 0}), ({}, {"eos_token_id": [2, 7], "decoder_start_token_id": 0}),
+    ({"eos_token_id": [2, 7], "decoder_start_token_id": 0}, {}),
+])  # fmt: skip
+def test_where_an_encoder_decoder_begins_and_ends_may_stand_in_either_configuration(
+    in_config: dict[str, object], in_generation: dict[str, object], tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    for name, told in (("config.json", in_config), ("generation_config.json", in_generation)):
+        written = json.loads((folder / name).read_text())
+        kept = {field: v for field, v in written.items() if field not in {"eos_token_id", "decoder_start_token_id"}}
+        (folder / name).write_text(json.dumps(kept | told))
+    model, rows = adapter_for("translation").load(folder, TRANSLATION, new_head=False), examples(16)
+    model.fine_tune(rows, rows, training=training(epochs=1), seed=1, work=tmp_path / "w", advance=ignore)
+    said = model.predict(rows.texts, advance=ignore).texts
+    model.save(tmp_path / "saved")
+    again = adapter_for("translation").load(tmp_path / "saved", TRANSLATION, new_head=False)
+    assert again.predict(rows.texts, advance=ignore).texts == said
+
+
 def test_a_long_answer_leaves_what_the_prompt_says_and_some_of_the_text(tmp_path: Path) -> None:
     prompt = f"{'good ' * 18}{{text}} Film gut"
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt)})
