@@ -16,7 +16,8 @@ from tasks.dataset import build_training_set, freeze_reference
 from tasks.entries import bootstrap_entry
 from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
-from tasks.finetuning import adopt, fine_tune, import_source, pin_hosted
+from tasks.finetuning import adopt, fine_tune
+from tasks.importing import import_source, pin_hosted
 from tasks.ingestion import ingest_window
 from tasks.instruments import import_instruments
 from tasks.limits import training_budget

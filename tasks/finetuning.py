@@ -1,4 +1,4 @@
-"""Trains a candidate from the champion's weights (at a bootstrap: from the spec's source)."""
+"""Trains a candidate from the champion's weights (at a bootstrap: from the spec's source), and stores what a model is made of."""
 
 import hashlib
 import shutil
@@ -18,10 +18,9 @@ from infra.stages import once
 from models.adapter import Examples, load_model
 from models.contracts import Budget, Candidate, Cost, FileEntry, ModelKind, Table, TrainingSet, Weights
 from models.hosting import HOSTED_FILE, Pinned, read_pinned
-from models.plain_files import MODEL_FILES, NO_CODE, Code, refuse_names, refuse_unsafe, select_files
+from models.plain_files import NO_CODE, Code, refuse_unsafe, select_files
 from models.processes import Request, train_model
 from models.recipe import ADOPTED, Training
-from models.sections import ModelSource
 
 OURS = {MANIFEST, SIGNATURE}
 """What a version that was pulled has beside the model's own files."""
@@ -60,58 +59,6 @@ def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
     return Candidate(**_files(source), parent=None, recipe=ADOPTED, cost=cost, curve=())
-
-
-@task(name="import source model", cache_policy=NO_CACHE, retries=2, retry_delay_seconds=5)
-def import_source(
-    source: ModelSource, *, base: str, store: ObjectStore, field: str = "model.source", prefix: str = Keys.candidates
-) -> Weights:  # fmt: skip
-    """The spec's model, from a folder, an s3:// prefix or the hub, copied into the store below `prefix`. `field` of the
-    spec named it.
-
-    Raises UnsafeModel where a folder or prefix holds a pickle, an archive, or code that the spec does not name.
-    From the hub, only files that a model may consist of are asked for.
-    """
-    code, named = source.trust_remote_code, source.source or ""
-    if named.startswith("s3://"):
-        return _from_prefix(named.rstrip("/") + "/", code, store, prefix)
-    folder = Path(base) / named
-    found = folder if folder.is_dir() else _from_hub(source, folder, field)
-    return store_folder(found, store, code=code, prefix=prefix)
-
-
-def _from_prefix(uri: str, code: Code, store: ObjectStore, prefix: str) -> Weights:
-    names = [found.uri.removeprefix(uri) for found in store.list_objects(uri)]
-    refuse_names(names, source=uri)
-    with store.draft("source") as draft:
-        for name in names:
-            if any(Path(name).match(pattern) for pattern in (*MODEL_FILES, "*.py")):
-                store.fetch_uri(uri + name, draft / name)
-        return store_folder(draft, store, code=code, prefix=prefix)
-
-
-def _from_hub(source: ModelSource, looked_at: Path, field: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        wanted = [*MODEL_FILES, *source.trust_remote_code]
-        return Path(snapshot_download(source.source or "", revision=source.revision, allow_patterns=wanted))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
-        reason = str(problem).splitlines()[0]
-        raise ModelError(
-            f"{field} {source.source!r} is neither a folder ({looked_at}) nor can the hub give it: {reason}. "
-            "Write a folder relative to the spec, an s3:// prefix, or a hub id that this machine can reach."
-        ) from problem
-
-
-@task(name="pin hosted model", cache_policy=NO_CACHE)
-def pin_hosted(kind: ModelKind, *, store: ObjectStore) -> Weights:
-    """The model id and prompt of the spec, as the one file of a version."""
-    from models.hosted import pin
-
-    with store.draft("pinned") as folder:
-        return store_folder(pin(kind, folder / "version"), store, hosted=True)
 
 
 def why_not_trained(kind: ModelKind, champion: Weights, *, store: ObjectStore) -> str:

@@ -9,7 +9,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Instruments, Weights
 from models.judging import Evaluation
 from models.sections import ModelSource
-from tasks.finetuning import import_source
+from tasks.importing import import_source
 
 CONFIG = "config.json"
 

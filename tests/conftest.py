@@ -14,8 +14,9 @@ from hypothesis import settings
 os.environ.update(HF_HUB_OFFLINE="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two torch threads on a busy machine cost eight times one
 
-from infra.object_store import ObjectStore, connect
+from infra.object_store import ObjectStore
 from tests.apis import Serve, faulty_api
+from tests.stores import store_on
 
 settings.register_profile("busy cores", deadline=None)
 settings.load_profile("busy cores")
@@ -44,12 +45,7 @@ def s3_url() -> Iterator[str]:
 @pytest.fixture
 def store(s3_url: str, tmp_path: Path) -> ObjectStore:
     """An empty store of its own."""
-    found = connect(
-        bucket=f"b{abs(hash(str(tmp_path)))}", prefix="models/test/", cache=tmp_path / "cache",
-        endpoint_url=s3_url, region="us-east-1", access_key="test", secret_key="test",
-    )  # fmt: skip
-    found.client.create_bucket(Bucket=found.bucket)
-    return found
+    return store_on(s3_url, f"b{abs(hash(str(tmp_path)))}", tmp_path)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from infra.object_store import ObjectStore
+from tests.stores import store_on
 from tests.tiny import sentences, tiny_model
 
 SPEC: dict[str, Any] = {
@@ -37,6 +38,12 @@ class Home:
 
     def receive(self, name: str, rows: pd.DataFrame) -> None:
         rows.to_csv(self.folder / "incoming" / f"{name}.csv", index=False)
+
+
+@pytest.fixture
+def store(s3_url: str, tmp_path: Path) -> ObjectStore:
+    """Its bucket has one name for all tests: the records of a champion that is put back name it (champions.py)."""
+    return store_on(s3_url, "flows", tmp_path)
 
 
 @pytest.fixture

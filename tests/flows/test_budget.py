@@ -8,7 +8,9 @@ from errors import OverBudget
 from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history
 from flows.maintain import maintain
+from infra.object_store import ObjectStore
 from models.contracts import Outcome, RunReport
+from tests.flows.champions import trained
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
@@ -28,9 +30,8 @@ def allow(home: Home, **policy: Any) -> None:
 
 
 @pytest.fixture
-def champion(home: Home) -> Home:
-    home.receive("day-0", sentences(600))
-    bootstrap(home.spec)
+def champion(home: Home, store: ObjectStore) -> Home:
+    trained(home, store)
     home.receive("day-1", moved(600, start=2000))
     return home
 

@@ -13,6 +13,7 @@ from infra.object_store import ObjectStore
 from models.contracts import BootstrapReport, Outcome, RunReport
 from models.spec import read_spec
 from tasks.runs import open_run
+from tests.flows.champions import adopted
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
@@ -90,9 +91,8 @@ def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_
 def test_a_look_does_not_forget_a_run_that_had_released_however_few_its_rows_were(
     home: Home, store: ObjectStore
 ) -> None:
+    adopted(home, store)
     home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True}, policy={"min_rows": 500})
-    home.receive("day-0", sentences(300))
-    bootstrap(home.spec, force=True)
     champion = read_status(home.spec).champion
     assert champion is not None
     began = open_run.fn(read_spec(home.spec), "maintain", champion, force=True, store=store)
@@ -108,9 +108,7 @@ def test_a_release_whose_opening_record_holds_no_spec_is_not_ended_by_another_on
     home: Home, store: ObjectStore
 ) -> None:
     """Earlier versions of Upkeep wrote such records."""
-    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
-    home.receive("day-0", sentences(300))
-    bootstrap(home.spec, force=True)
+    adopted(home, store)
     champion = read_status(home.spec).champion
     assert champion is not None
     began = open_run.fn(read_spec(home.spec), "maintain", champion, force=True, store=store)

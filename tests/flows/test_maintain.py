@@ -16,6 +16,7 @@ from infra.object_store import ObjectStore
 from infra.sending import Outgoing
 from models.contracts import Outcome, RunReport
 from models.recipe import ADOPTED
+from tests.flows.champions import trained
 from tests.flows.conftest import Home, flipped, moved
 from tests.tiny import sentences
 
@@ -27,9 +28,8 @@ def outcome(home: Home, **options: bool) -> Outcome:
 
 
 @pytest.fixture
-def champion(home: Home) -> Home:
-    home.receive("day-0", sentences(600))
-    bootstrap(home.spec)
+def champion(home: Home, store: ObjectStore) -> Home:
+    trained(home, store)
     return home
 
 

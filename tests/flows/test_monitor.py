@@ -12,14 +12,14 @@ from flows.maintain import maintain
 from flows.monitor import monitor
 from infra.object_store import ObjectStore
 from models.contracts import Handled, Outcome, RunReport, RunStart
+from tests.flows.champions import trained
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
 
 @pytest.fixture
-def champion(home: Home) -> Home:
-    home.receive("day-0", sentences(600))
-    bootstrap(home.spec)
+def champion(home: Home, store: ObjectStore) -> Home:
+    trained(home, store)
     return home
 
 

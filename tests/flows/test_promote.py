@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from errors import CorruptObject, SpecError
-from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history, read_status
 from flows.promote import promote, release_challenger
 from flows.rollback import rollback
@@ -14,7 +13,6 @@ from infra.object_store import ObjectStore
 from models.contracts import (
     Attempt,
     Blessing,
-    BootstrapReport,
     Manifest,
     Measured,
     Outcome,
@@ -25,10 +23,10 @@ from models.contracts import (
 from models.spec import read_spec
 from tasks.registry.aliases import newest_entry
 from tasks.registry.versions import publish
+from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_cli import upkeep
 from tests.releases import flip
-from tests.tiny import sentences
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
 
@@ -37,11 +35,8 @@ class Registry:
     """Version 1 is champion; further versions of the same untrained weights are published on demand."""
 
     def __init__(self, home: Home, store: ObjectStore) -> None:
-        home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
-        home.receive("day-0", sentences(300))
-        first = bootstrap(home.spec, force=True).report
-        assert isinstance(first, BootstrapReport)
-        self.spec, self.store, self.first = home.spec, store, first
+        self.first = adopted(home, store)
+        self.spec, self.store = home.spec, store
 
     def publish(self, *, judged_against: int, evidence: Record | None = None) -> Manifest:
         was = self.first.release.manifest

@@ -6,18 +6,17 @@ from typing import Any
 
 import pytest
 
-from flows.bootstrap import bootstrap
 from flows.inspect import pull_version, read_all_history, read_status
 from flows.maintain import maintain
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport, Manifest, Measured, Outcome, Release
+from models.contracts import Manifest, Measured, Outcome, Release
 from models.spec import read_spec
 from tasks.registry.aliases import move_alias
 from tasks.registry.versions import publish
 from tasks.runs import open_run
+from tests.flows.champions import adopted
 from tests.flows.conftest import Home
-from tests.tiny import sentences
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
 
@@ -29,10 +28,7 @@ class Killed(BaseException):
 @pytest.fixture
 def second(home: Home, store: ObjectStore) -> Home:
     """Version 2 is champion, version 1 was before: the same untrained weights."""
-    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
-    home.receive("day-0", sentences(300))
-    first = bootstrap(home.spec, force=True).report
-    assert isinstance(first, BootstrapReport)
+    first = adopted(home, store)
     was = first.release.manifest
     manifest = publish.fn(
         first.candidate, model="test", kind=read_spec(home.spec).kind, reference=was.reference, measured=was.measured,

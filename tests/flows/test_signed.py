@@ -17,8 +17,8 @@ from infra.object_store import ObjectStore
 from models.contracts import Outcome, RunReport
 from tasks.registry.sealed import sealed
 from tasks.registry.versions import read_version
-from tests.copies import copy
 from tests.flows.conftest import Home
+from tests.stores import copy
 from tests.tiny import sentences
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")

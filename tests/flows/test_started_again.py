@@ -9,13 +9,13 @@ from prefect import Flow, get_client
 from prefect.flow_engine import run_flow
 from prefect.states import AwaitingRetry
 
-from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history, read_status
 from flows.maintain import maintain
 from flows.promote import promote
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, Ended, Handled, Release
+from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_approval import Asking
 from tests.tiny import sentences
@@ -88,10 +88,10 @@ def test_an_approval_that_died_behind_its_answer_goes_on_with_that_version_altho
     assert again.version == registry.champion == answered
 
 
-def test_a_maintenance_run_that_is_started_again_after_its_end_leaves_what_came_since_to_the_next(home: Home) -> None:
-    home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
-    home.receive("day-0", sentences(300))
-    bootstrap(home.spec, force=True)
+def test_a_maintenance_run_that_is_started_again_after_its_end_leaves_what_came_since_to_the_next(
+    home: Home, store: ObjectStore
+) -> None:
+    adopted(home, store)
     home.receive("day-1", sentences(60, start=2000))
     first, again = twice(maintain, lambda: home.receive("day-2", sentences(60, start=9000)), spec_path=home.spec)
     assert isinstance(first, Ended)

@@ -11,8 +11,8 @@ from infra.overlay import overlay
 from infra.settings import Settings
 from infra.workspace import open_workspace
 from models.sections import Storage
-from tests.copies import copy
 from tests.infra.specs import spec_with
+from tests.stores import copy
 
 LARGE = (16 << 20) + 1
 

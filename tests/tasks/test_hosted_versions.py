@@ -10,7 +10,8 @@ from infra.object_store import ObjectStore
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.hosting import HOSTED_FILE, Hosted, Pinned, write_pinned
-from tasks.finetuning import pin_hosted, store_folder, why_not_trained
+from tasks.finetuning import store_folder, why_not_trained
+from tasks.importing import pin_hosted
 
 HOSTED = Hosted(url="https://api.example.com/v1", model="a")
 

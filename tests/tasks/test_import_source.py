@@ -2,13 +2,17 @@
 
 import hashlib
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from huggingface_hub.errors import HfHubHTTPError
+from prefect.states import Failed
 
-from errors import UnsafeModel
+from errors import ModelError, StoreError, UnsafeModel
 from infra.object_store import ObjectStore
 from models.sections import ModelSource
-from tasks.finetuning import import_source
+from tasks.importing import import_source, may_pass
 from tests.tiny import tiny_model
 
 
@@ -64,3 +68,25 @@ def test_the_tokenizers_files_of_marian_and_phobert_come_along(
     source = str(folder) if place == "folder" else uploaded(folder, store)
     weights = import_source.fn(ModelSource(source=source), base="", store=store)
     assert names <= {file.path for file in weights.files}
+
+
+def failed_by(problem: Exception) -> bool:
+    """Whether the task would be tried again."""
+    return may_pass(import_source, None, Failed(data=problem))
+
+
+def hub_said(status: int) -> Exception:
+    answer: Any = SimpleNamespace(status_code=status, headers={}, request=None)
+    refused = ModelError("neither a folder nor can the hub give it")
+    refused.__cause__ = HfHubHTTPError("no", response=answer)
+    return refused
+
+
+@pytest.mark.parametrize(("status", "again"), [(401, False), (404, False), (429, True), (503, True)])
+def test_the_hub_is_asked_again_where_it_stumbled_and_not_for_what_it_does_not_know(status: int, again: bool) -> None:
+    assert failed_by(hub_said(status)) == again
+
+
+def test_a_model_that_is_refused_is_not_read_again_and_a_store_that_failed_is() -> None:
+    assert not failed_by(UnsafeModel("training_args.bin is a pickle"))
+    assert failed_by(StoreError("503"))

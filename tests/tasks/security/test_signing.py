@@ -18,8 +18,8 @@ from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import weights_of
 from tasks.security.keys import PRIVATE, PUBLIC, make_keys
 from tasks.security.signing import require_signing_key, sign_again, verify_folder, verify_stored
-from tests.copies import copy
 from tests.releases import KIND
+from tests.stores import copy
 from tests.tasks.security.conftest import Publish, new_keys
 
 
