@@ -106,6 +106,7 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
         take_ratings(registry.spec, [saved])
 
 
+@pytest.mark.slow
 def test_the_command_asks_and_says_how_it_stands(registry: Asking) -> None:
     registry.ask(ratings=2)
     said = upkeep("rate", str(registry.spec), "--rater", "ann", typed="a\nwhat\ns\nq\n")

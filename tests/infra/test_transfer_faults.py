@@ -17,6 +17,7 @@ from tests.infra.transfers import SIZE, opened, sha256, uploads_under_way
 from tests.registry.proxy import Request, proxy
 
 
+@pytest.mark.slow
 def test_an_object_that_is_replaced_meanwhile_is_noticed(address: dict[str, Any], large: Path, tmp_path: Path) -> None:
     store, other, target = opened(address), opened(address), tmp_path / "back" / "k"
     store.put_file("k", large)
@@ -67,6 +68,7 @@ def test_a_body_that_breaks_off_is_asked_for_again(address: dict[str, Any], larg
     assert sha256(tmp_path / "back") == stored.sha256
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "tries"), [("slow", 1), ("500", 3), ("cut before", 3)])
 def test_what_the_store_does_not_copy_in_time_is_copied_in_parts(
     address: dict[str, Any], large: Path, monkeypatch: pytest.MonkeyPatch, fault: str, tries: int

@@ -106,6 +106,7 @@ def recall_of_the_rare(model: TextClassifier) -> float:
     return float((model.predict(rare(0, 100, start=2000).texts, advance=ignore).numbers.argmax(1) == 1).mean())
 
 
+@pytest.mark.slow
 def test_either_lifts_the_recall_of_a_class_of_five_per_cent(tmp_path: Path) -> None:
     tiny_model(tmp_path / "base")
     plain = recall_of_the_rare(trained(tmp_path, "plain"))
@@ -154,6 +155,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", BALANCED)
 def test_a_training_killed_in_the_middle_of_an_epoch_ends_with_equal_weights(how: dict[str, str], tmp_path: Path) -> None:  # fmt: skip
     tiny_model(tmp_path / "base")

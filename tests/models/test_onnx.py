@@ -49,6 +49,9 @@ class Exported:
         return self.model.predict(TEXTS, advance=ignore).numbers
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Exported:
     folder = tmp_path_factory.mktemp("exported")
@@ -153,7 +156,6 @@ def test_a_label_that_was_never_trained_is_never_answered(tmp_path: Path) -> Non
     assert np.allclose(found, grown.predict(TEXTS, advance=ignore).numbers, atol=1e-5)
 
 
-@pytest.mark.slow
 def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> None:
     kind = KIND.model_copy(update={"labels": ("film", "plot", "praise"), "truth": "labels"})
     model = TextClassifier.load(tiny_model(tmp_path / "base"), kind, new_head=True)
@@ -164,7 +166,6 @@ def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> Non
     assert reader.answer(TEXTS) == said
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["distilbert", "gpt2", "lora"])
 def test_other_architectures_and_merged_adapters_can_be_exported_too(kind: str, tmp_path: Path) -> None:
     model = learned(tmp_path, method="lora", lora=Lora(rank=2)) if kind == "lora" else learned(tmp_path, kind)

@@ -18,6 +18,7 @@ def ignore(_: int) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_what_follows_is_told_from_what_contradicts_by_a_model_that_learned_it(tmp_path: Path) -> None:
     model = Entailment(entailing_reader(tmp_path))
     premises = ["the film was good", "the film was good", "the film was good"]

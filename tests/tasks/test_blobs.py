@@ -227,6 +227,7 @@ def test_whenever_a_run_begins_and_ends_what_it_named_is_there(store: ObjectStor
     assert len(editions) == 2 * len(TEXTS), "some runs found blobs before they were given up, others after that"
 
 
+@pytest.mark.slow
 def test_whenever_a_run_begins_before_gc_deletes_and_ends_after_that_what_it_named_is_there(store: ObjectStore) -> None:
     """Gc finds it open, or it has found what gc gives up before that, and ends before the next gc comes."""
     for at in every_request(store, 100):
