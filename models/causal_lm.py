@@ -1,11 +1,10 @@
 """Language models that go on with a text: GPT-2 and its kind, and chat models with a template.
 
 A row's truth is either its own text (continued pre-training) or an answer to it (supervised fine-tuning: the loss is of
-the answer alone). Every sequence begins with a token that the model need not guess, and ends with one that it must.
+the answer alone).
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -19,24 +18,9 @@ from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
 from models.outputs import columns_of
 from models.recipe import Training
+from models.sequences import Ids, Sequences, Tokens
 from models.threads import choose_threads
-from models.writing import IGNORED, logit_tokens, pad_left, require_answers, token_losses, write
-
-Ids = list[int]
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """Tokens of a row: what is given, then what the model is to say; `size` in UTF-8 bytes is of the truth as it was
-    cut, None where it is not known."""
-
-    given: Ids
-    said: Ids
-    size: int | None
-
-    @property
-    def ids(self) -> Ids:
-        return self.given + self.said
+from models.writing import logit_tokens, pad_left, require_answers, token_losses, write
 
 
 class CausalLM:
@@ -47,13 +31,7 @@ class CausalLM:
         self.model, self.tokenizer, self.kind = model.to(self.device), tokenizer, kind
         self.asked, self.new_tokens = kind.generation, kind.generation.max_new_tokens or 0
         self.max_tokens = longest(model, kind)
-        self.around = around = len(self._asked("")) if kind.truth == "answer" else 0
-        if around + self.new_tokens >= self.max_tokens:
-            raise ModelError(
-                f"generation.max_new_tokens = {self.new_tokens} leaves no room for a text: the prompt takes {around} tokens, "
-                f"and the model (model.max_tokens) has {self.max_tokens} positions in all; write less, or a shorter prompt, or a "
-                "larger model.max_tokens where the model has it"
-            )
+        self.sequences = Sequences(tokenizer, kind, self.max_tokens)
 
     @classmethod
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
@@ -79,7 +57,9 @@ class CausalLM:
     ) -> Predictions:
         """`models/outputs.py` names the numbers; embeddings are of what was given, so that no answer shines through."""
         self.model.eval()
-        rows = [self._sequence(text, label) for text, label in zip(texts, labels or [None] * len(texts), strict=True)]
+        rows = [
+            self.sequences.of(text, label) for text, label in zip(texts, labels or [None] * len(texts), strict=True)
+        ]
         if len(rows) >= PROBED_FROM:
             choose_threads(lambda: self._losses([row.ids for row in rows[:4]]))
         numbers = np.full((len(rows), len(columns_of(self.kind))), np.nan, np.float32)
@@ -109,7 +89,7 @@ class CausalLM:
     ) -> Trained:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
-        lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorForSeq2Seq(self.tokenizer),
+        lesson = Lesson(self.sequences.dataset(train), self.sequences.dataset(validation), DataCollatorForSeq2Seq(self.tokenizer),
                         lora_task="CAUSAL_LM", embeddings_learn=True, probe=self._probe)  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget
@@ -127,58 +107,6 @@ class CausalLM:
         """Of the last layer: a model that also sees has its language's part in its configuration, and OPT-350m's is narrower."""
         config = self.model.config.get_text_config()
         return int(getattr(config, "word_embed_proj_dim", None) or config.hidden_size)
-
-    # --- what goes in ---
-
-    def _sequence(self, text: str, label: str | None) -> Tokens:
-        begin = [
-            self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
-        ]
-        end = [self.tokenizer.eos_token_id]
-        if self.kind.truth == "text":
-            ids, cut = self._cut(text, self.max_tokens - 2)
-            return Tokens(begin, ids + end, len(cut.encode()))
-        if label is None:
-            return Tokens(self._prompt(text, room=self.max_tokens - 1), end, None)
-        ids, cut = self._cut(label, min(self.max_tokens // 2, max(1, self.max_tokens - self.around - 2)))
-        return Tokens(self._prompt(text, room=self.max_tokens - len(ids) - 1), ids + end, len(cut.encode()))
-
-    def _prompt(self, text: str, *, room: int) -> Ids:
-        """A text that is too long is cut at its end; what the template says around it stays."""
-        whole, around = self._asked(text), len(self._asked(""))
-        most = max(1, (room - around) // self.asked.prompt.count("{text}"))
-        while len(whole) > room and most > 0:
-            whole = self._asked(self._cut(text, most)[1])
-            most -= max(1, len(whole) - room)  # half a character that was cut is read again as more tokens than it was
-        return whole[:room]
-
-    def _asked(self, text: str) -> Ids:
-        words = self.asked.ask(text)
-        if self.asked.chat:
-            told = [{"role": "user", "content": words}]
-            return list(
-                self.tokenizer.apply_chat_template(told, add_generation_prompt=True, return_dict=True)["input_ids"]
-            )
-        begin = self.tokenizer.bos_token_id if self.tokenizer.bos_token_id is not None else self.tokenizer.eos_token_id
-        return [begin, *self.tokenizer(words, add_special_tokens=False)["input_ids"]]
-
-    def _cut(self, text: str, most: int) -> tuple[Ids, str]:
-        """The first tokens of a text, and the part of it that they say."""
-        ids: Ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return (ids, text) if len(ids) <= most else (ids[:most], self.tokenizer.decode(ids[:most]))
-
-    def _dataset(self, examples: Examples) -> Any:
-        from datasets import Dataset
-
-        rows = [self._sequence(text, label) for text, label in zip(examples.texts, examples.labels, strict=True)]
-        if self.kind.truth == "text" and self.asked.packing:
-            ids = list(_blocks([row.ids for row in rows], self.max_tokens))
-            return Dataset.from_dict({"input_ids": ids, "labels": ids, "length": [len(i) for i in ids]})
-        said = [[IGNORED] * len(row.given) + row.said for row in rows]
-        columns = {"input_ids": [row.ids for row in rows], "labels": said, "length": [len(row.ids) for row in rows]}
-        return Dataset.from_dict(columns)
-
-    # --- what comes out ---
 
     def _measured(self, rows: list[Tokens]) -> tuple[np.ndarray, np.ndarray]:
         """The first five numbers, and embeddings."""
@@ -207,7 +135,7 @@ class CausalLM:
     def _write(self, texts: list[str], rows: list[Tokens]) -> tuple[list[str], list[float]]:
         """Answers, or how the first half of a text goes on, each with the model's confidence in it."""
         room = self.max_tokens - self.new_tokens
-        given = [self._begun(row)[:room] if self.kind.truth == "text" else self._prompt(text, room=room)
+        given = [self._begun(row)[:room] if self.kind.truth == "text" else self.sequences.prompt(text, room=room)
                  for text, row in zip(texts, rows, strict=True)]  # fmt: skip
         tokens, mask = pad_left(given, self.tokenizer.pad_token_id, self.device)
         said = write(self.model, self.tokenizer, self.asked, self.new_tokens, input_ids=tokens, attention_mask=mask)
@@ -220,11 +148,3 @@ class CausalLM:
     @staticmethod
     def _begun(row: Tokens) -> Ids:
         return row.ids[: max(1, len(row.ids) // 2)]
-
-
-def _blocks(rows: list[Ids], size: int) -> Iterator[Ids]:
-    """All tokens end to end, cut into blocks; each row ends with its end-of-sequence token."""
-    whole = [token for row in rows for token in row]
-    for begin in range(0, len(whole), size):
-        if len(block := whole[begin : begin + size]) > 1:
-            yield block

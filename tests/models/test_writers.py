@@ -145,7 +145,7 @@ def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_pat
         update={"generation": Generation(max_new_tokens=6, prompt="bad {text} good"), "max_tokens": 20}
     )
     model = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
-    row = model._sequence("film " * 500, "gut " * 500)  # type: ignore[attr-defined]
+    row = model.sequences.of("film " * 500, "gut " * 500)  # type: ignore[attr-defined]
     words = model.tokenizer.decode(row.given).split()  # type: ignore[attr-defined]
     assert (words[1], words[-1], len(row.ids)) == ("bad", "good", 20)
     assert row.size == len("gut " * 10) - 1
@@ -165,7 +165,7 @@ def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt), "max_tokens": 64})
     model = CausalLM.load(folder, kind, new_head=False)
     for room in range(40, 50):
-        given = model._prompt("好看的电影" * 20, room=room)
+        given = model.sequences.prompt("好看的电影" * 20, room=room)
         said = model.tokenizer.decode(given)
         assert said.endswith(" good") and "好" in said
         assert room - 10 < len(given) <= room
@@ -357,7 +357,7 @@ def test_a_long_answer_leaves_what_the_prompt_says_and_some_of_the_text(tmp_path
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt)})
     model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
     for words in (4, 9, 12, 20):
-        row = model._sequence("film plot actor scene", "toll " * words)
+        row = model.sequences.of("film plot actor scene", "toll " * words)
         assert model.tokenizer.decode(row.given).endswith("Film gut") and "film" in model.tokenizer.decode(row.given)
         assert len(row.ids) <= 32 and len(row.said) == min(words, 9) + 1
 
@@ -371,7 +371,7 @@ def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
     tokenizer.save_pretrained(folder)
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, chat=True)})
     model = adapter_for("causal-lm").load(folder, kind, new_head=False)
-    row = model._sequence("film", "gut")  # type: ignore[attr-defined]
+    row = model.sequences.of("film", "gut")  # type: ignore[attr-defined]
     assert model.tokenizer.decode(row.given) == "the film was very"  # type: ignore[attr-defined]
 
 
