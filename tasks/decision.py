@@ -21,27 +21,18 @@ overrule is decided later: with too few labelled rows there is nothing to train 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, MonitoringReport, Outcome, RetrainDecision
-from models.measures import metric
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
-from tasks.formats import p_in_words, value
+from tasks.formats import p_in_words
 from tasks.limits import what_forbids_training
-
-
-@dataclass(frozen=True)
-class Quality:
-    """What the labels say. `level` is 0 where no test was made."""
-
-    fell: bool
-    level: float
-    sentence: str
+from tasks.quality import judge_quality, nothing_left
 
 
 @dataclass(frozen=True)
@@ -129,41 +120,10 @@ def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime
             f"{last.finished_at + parse_period(policy.ask_every):%Y-%m-%d %H:%M} UTC")  # fmt: skip
 
 
-def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float, since: timedelta) -> Quality:
-    """Whether labels prove a drop of the deciding metric at this run's level, and the sentence that says so."""
-    check = monitoring.deciding
-    if check is None or monitoring.labelled < policy.min_labels:
-        few = f"{monitoring.labelled} labelled rows are no evidence of quality (at least {policy.min_labels})"
-        return Quality(False, 0.0, few)
-    name, worse = metric(check.metric).words, "rose" if metric(check.metric).better == "less" else "fell"
-    then, now = (
-        f"{value(check.metric, e.value)} {when}" for e, when in ((check.at_release, "at release"), (check.now, "now"))
-    )
-    numbers = f"{then}, {now} (p = {p_in_words(check.p_value)}, {check.now.n} labels)"
-    if not level:
-        return Quality(False, 0.0, f"{name} was not judged: {numbers}, {_nothing_left(policy)}")
-    fell = check.p_value < level and check.drop >= policy.min_drop
-    why = "" if level == policy.p_value else (
-        f", at level {level:.2g}: {_told(since)} after the last run, policy.false_alarms_a_year = "
-        f"{policy.false_alarms_a_year:g} affords no more")  # fmt: skip
-    return Quality(fell, level, f"{name} {worse if fell else 'holds'}: {numbers}{why}")
-
-
-def _nothing_left(policy: Policy) -> str:
-    return (f"since no time has passed after the last run, and policy.false_alarms_a_year = "
-            f"{policy.false_alarms_a_year:g} affords no test")  # fmt: skip
-
-
-def _told(period: timedelta) -> str:
-    seconds = period.total_seconds()
-    size, unit = next(((s, u) for s, u in ((86400, "d"), (3600, "h"), (60, "min")) if seconds >= s), (1, "s"))
-    return f"{seconds / size:.3g} {unit}"
-
-
 def _describe_drift(drift: DriftReport, policy: Policy) -> str:
     """The strongest three by p-value, with their numbers; the report lists all."""
     if not drift.alpha:
-        return f"drift was not judged, {_nothing_left(policy)}"
+        return f"drift was not judged, {nothing_left(policy)}"
     moved = sorted((s for s in drift.signals if s.drifted), key=lambda s: (s.p_value, -s.effect))
     if not moved:
         return f"no drift in {len(drift.signals)} signals at alpha {drift.alpha:.2g}"
