@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-import tasks.validation
+import tasks.sieve
 from errors import SpecError, TooManyBadRows
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, ModelKind, Table, ValidationReport, Window
@@ -207,7 +207,7 @@ def test_a_quarantined_row_does_not_shadow_a_good_one(store: ObjectStore) -> Non
 
 
 def test_the_end_of_a_very_large_window_is_noted(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks.validation, "NEAR_ROWS", 1)
+    monkeypatch.setattr(tasks.sieve, "NEAR_ROWS", 1)
     report = validate(store, {"text": "x"}, {"text": LONG}, {"text": LONG + " more"}, {"text": LONG})
     assert report.kept.rows == 3 and "first 1 of 4" in report.notes[0]
 
