@@ -67,7 +67,7 @@ def _refuse_empty(reference: int, current: int) -> None:
     if not reference or not current:
         raise DataError(
             f"drift compares two samples, and there are {reference} baseline and {current} current rows; "
-            "one side is empty. Look at the window's quarantine, or raise training.test_share."
+            "one side is empty. Look at the window's quarantine."
         )
 
 

@@ -33,7 +33,7 @@ def interval(estimate: Estimate) -> str:
 
 def points(estimate: Estimate) -> str:
     """A difference of shares in percentage points, or of others in per cent, with its interval."""
-    return f"{_signed(estimate.value)} [{_signed(estimate.low)}, {_signed(estimate.high)}]"
+    return f"{signed(estimate.value)} [{signed(estimate.low)}, {signed(estimate.high)}]"
 
 
 def unit(metric: str) -> str:
@@ -41,7 +41,8 @@ def unit(metric: str) -> str:
     return "points" if METRICS[metric].is_share else "%"
 
 
-def _signed(share: float) -> str:
+def signed(share: float) -> str:
+    """In hundredths, with its sign."""
     return f"{round(100 * share, 1) + 0.0:+.1f}"  # never -0.0
 
 

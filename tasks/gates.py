@@ -16,7 +16,7 @@ from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
 from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 from models.measures import METRICS
-from tasks.formats import unit, value
+from tasks.formats import signed, unit, value
 from tasks.metrics.paired import rows_needed
 from tasks.variant_gate import judge_agreement
 
@@ -57,7 +57,7 @@ def _judge_one(scorecard: Scorecard, gate: Gate, variants: Sequence[str]) -> Gat
         measured = sorted({f"{c.metric} on {c.on}" for c in scorecard.comparisons})
         raise UnmeasuredMetric(
             f"gate {gate.name!r} needs {gate.metric} on {gate.on}; measured: {measured}. "
-            "There were no labelled sealed rows for it: label more rows, or lower training.test_share."
+            "There were no labelled sealed rows for it: label more rows."
         )
     if isinstance(gate, AtLeast | AtMost):
         return _bound(compared, gate)
@@ -143,4 +143,4 @@ def _latency(scorecard: Scorecard, gate: LatencyWithin) -> GateResult:
 
 
 def _points(gain: float, metric: str) -> str:
-    return f"{100 * gain:+.1f} {unit(metric)}"
+    return f"{signed(gain)} {unit(metric)}"

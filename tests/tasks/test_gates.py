@@ -89,6 +89,11 @@ def test_an_interval_that_holds_the_margin_is_insufficient_evidence_and_says_how
     assert "about 3410 would do" in blessing.gates[0].because
 
 
+def test_a_difference_of_nothing_has_no_minus() -> None:
+    (gate,) = judge.fn(scorecard(comparison("current", estimate(-0.0002, -0.02, 0.02))), gates=[Better()]).gates
+    assert "minus champion +0.0 points [-2.0 points, +2.0 points]" in gate.because
+
+
 def test_forgetting_beyond_the_tolerance_is_rejected_although_the_new_rows_got_better() -> None:
     card = scorecard(GOOD[0], comparison("reference", estimate(-0.2, -0.25, -0.15)), GOOD[2])
     assert verdict_of(card, *default_gates()) is Verdict.REJECTED
