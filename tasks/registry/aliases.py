@@ -25,13 +25,15 @@ from tasks.security.signing import require_signature
 def move_alias(
     manifest: Manifest, *, alias: str, expected: int | None, run_id: str, why: str, store: ObjectStore
 ) -> Release:
-    """The next generation of an alias. `expected` is the version it must point to now (None: to none);
-    where this run has moved it already, that is the answer."""
+    """The next generation of an alias. `expected` is the version it must point to now (None: to none), unless this run has
+    moved it already: to the same version, then that is the answer; to another, as a run may that was killed behind its
+    release and trained anew (on a GPU, or by a newer Upkeep), then it moves on from its own."""
     require_signature(manifest, store=store)
     newest = next(iter(read_log(alias, store=store, limit=1)), None)
-    if newest and newest.run_id == run_id and newest.version == manifest.version:
+    own = newest is not None and newest.run_id == run_id
+    if newest and own and newest.version == manifest.version:
         return Release(manifest=manifest, entry=newest)
-    if (newest.version if newest else None) != expected:
+    if not own and (newest.version if newest else None) != expected:
         raise StoreError(f"alias {alias!r} points to version {newest.version if newest else None}, this run started "
                          f"from {expected}: somebody else moved it. Nothing was changed; run again.")  # fmt: skip
     token = secrets.token_hex(16)

@@ -112,6 +112,18 @@ def test_an_alias_that_this_run_moved_already_is_left_as_it_is(candidate: Candid
     assert len(read_log("champion", store=store)) == 1
 
 
+def test_a_run_that_had_released_and_was_trained_anew_moves_on_from_its_own_version_and_from_no_other(
+    candidate: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    moved(released(candidate, store, "run-0"), None, store, "run-0")
+    moved(released(candidate, store, "run-1"), 1, store, "run-1")
+    anew = released(candidate.model_copy(update={"content_digest": "1" * 64}), store, "run-1")
+    assert (anew.version, moved(anew, 1, store, "run-1").entry.previous_version) == (3, 2)
+    moved(released(candidate, store, "run-2"), 3, store, "run-2")
+    with pytest.raises(StoreError, match="somebody else moved it"):
+        moved(anew, 1, store, "run-1")
+
+
 def test_before_the_first_release_the_error_names_the_command(store: ObjectStore) -> None:
     with pytest.raises(NoChampion, match="upkeep bootstrap"):
         require_alias("champion", store=store)
