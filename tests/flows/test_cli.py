@@ -56,6 +56,7 @@ def test_whoever_types_a_command_is_not_counted_by_prefect(tmp_path: Path) -> No
     assert not (tmp_path / "prefect" / ".sdk_telemetry").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["run", "deploy"])
 def test_a_prefect_server_that_does_not_answer_is_told_without_a_traceback_and_with_exit_code_7(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -68,6 +69,7 @@ def test_a_prefect_server_that_does_not_answer_is_told_without_a_traceback_and_w
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_deployment_without_a_server_is_refused_and_not_put_on_one_that_ends_with_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

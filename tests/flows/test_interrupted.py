@@ -88,6 +88,7 @@ def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_
     assert isinstance(finished, BootstrapReport) and finished.release.version == 1
 
 
+@pytest.mark.slow
 def test_a_look_does_not_forget_a_run_that_had_released_however_few_its_rows_were(
     home: Home, store: ObjectStore
 ) -> None:

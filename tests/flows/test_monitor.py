@@ -42,6 +42,7 @@ def test_a_look_at_nothing_new_leaves_no_trace(champion: Home, store: ObjectStor
     assert read_status(champion.spec).unfinished is None
 
 
+@pytest.mark.slow
 def test_rows_that_came_since_a_run_broke_off_are_not_of_the_future_once_it_is_taken_up(
     home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,6 +89,7 @@ def test_short_work_and_work_that_is_to_leave_nothing_and_work_outside_a_run_are
     assert len(artifacts()) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["500", "cut before"])
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 def test_a_server_that_fails_does_not_fail_the_work(method: str, fault: str, caplog: pytest.LogCaptureFixture) -> None:

@@ -106,6 +106,7 @@ def test_an_evaluation_over_the_cap_is_left_and_made_first_when_the_training_goe
     same_weights(model, through.train(Budget())[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", [20, 32])
 def test_patience_is_as_short_for_a_training_that_was_stopped_as_for_one_that_never_was(
     step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -141,6 +142,7 @@ def test_a_training_killed_after_its_last_step_trains_no_further(contrary: bool,
     same_weights(model, whole)
 
 
+@pytest.mark.slow
 def test_a_training_killed_again_and_again_uses_no_more_than_its_cap(tmp_path: Path) -> None:
     """Each process is killed in the middle; the meter's file, not the processes, knows what they used together."""
     file = tmp_path / "seconds"

@@ -62,6 +62,7 @@ def examples(count: int, start: int = 0) -> Examples:
     return Examples(rows["text"].tolist(), rows["label"].tolist())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["full", "lora"])
 def test_several_labels_are_learned_saved_and_said(method: str, tmp_path: Path) -> None:
     model = TextClassifier.load(tiny_model(tmp_path / "base"), KIND, new_head=True)

@@ -105,6 +105,7 @@ def test_a_store_that_stays_broken_is_an_error_that_says_so_and_the_next_run_fin
     assert line.is_sound(tmp_path) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["/claims/", "/versions/000002/", "/aliases/", "/moves/"])
 def test_credentials_that_run_out_in_a_release_are_named_and_new_ones_finish_it(
     line: Line, place: str, tmp_path: Path
@@ -124,6 +125,7 @@ def test_credentials_that_run_out_in_a_release_are_named_and_new_ones_finish_it(
     assert line.is_sound(tmp_path) == 2
 
 
+@pytest.mark.slow
 def test_credentials_that_run_out_while_a_version_is_pulled_leave_no_folder_that_looks_whole(
     line: Line, tmp_path: Path
 ) -> None:

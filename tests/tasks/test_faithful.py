@@ -20,7 +20,7 @@ from tests.infra.transfers import Requests
 from tests.readers import MOODS, NOUNS, entailing_reader
 from tests.tiny import kept_table
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("prefect_server")]
 KIND = ModelKind(task="summarization", labels=(), max_tokens=32, seed=3, truth="answer")
 SAID = [f"the {noun} was {mood}" for noun, mood in itertools.product(NOUNS, MOODS)]
 

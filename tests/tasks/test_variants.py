@@ -40,6 +40,7 @@ def full_of(made: Candidate, store: ObjectStore) -> Full:
     return Full(model, made.weights, model.predict(TEXTS, advance=lambda _: None).numbers)
 
 
+@pytest.mark.slow
 def test_they_are_files_of_the_candidate_whose_weights_stay_as_they_were(
     base: Candidate, made: Candidate, store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -68,6 +69,7 @@ def test_they_are_files_of_the_candidate_whose_weights_stay_as_they_were(
     assert "onnx/model.onnx" not in {file.path for file in weights_of(manifest, store=store).files}
 
 
+@pytest.mark.slow
 def test_a_changed_byte_of_a_variant_breaks_the_signature_and_is_found_by_the_audit(
     base: Candidate, store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -90,6 +92,7 @@ def test_a_changed_byte_of_a_variant_breaks_the_signature_and_is_found_by_the_au
         pull(manifest, tmp_path / "again", store=store)
 
 
+@pytest.mark.slow
 def test_a_graph_that_answers_otherwise_is_found_out(base: Candidate, store: ObjectStore) -> None:
     made = make_variants.fn(base, wanted=("onnx",), kind=KIND, store=store)
     full = full_of(made, store)
