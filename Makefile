@@ -29,7 +29,7 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/mypy
 
-BENCHMARKS := drift_false_alarms drift_year drift_power estimators gates leakage drift_cost
+BENCHMARKS := drift_false_alarms drift_year drift_power estimators gates release_luck leakage drift_cost
 
 bench: $(READY)  ## error rates, power and cost on real text, about an hour of CPU; writes docs/error-rates.md anew
 	for name in $(BENCHMARKS); do DO_NOT_TRACK=1 $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -12,6 +12,7 @@ ORDER = {
     "drift_power": "Drift: what is found",
     "estimators": "Quality without labels",
     "gates": "Gates",
+    "release_luck": "Luck at a release",
     "leakage": "Leakage",
     "drift_cost": "Drift: time and memory",
 }
