@@ -76,7 +76,7 @@ def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first(tmp_path: Path
 
 
 def test_only_the_answer_counts_where_rows_have_answers_and_a_row_without_one_has_no_loss(tmp_path: Path) -> None:
-    model = adapter_for("causal-lm").load(tiny_writer(tmp_path), ANSWERS, new_head=False)
+    model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), ANSWERS, new_head=False)
     texts = ["the film n1 was very good"] * 3
     found = model.predict(texts, labels=["Film n1 gut", "gut", None], advance=ignore)
     assert number(ANSWERS, found.numbers, TOKENS)[:2].tolist() == [4, 2]  # with the end of the sequence
@@ -88,7 +88,7 @@ def test_only_the_answer_counts_where_rows_have_answers_and_a_row_without_one_ha
 
 def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, beams=2)})
-    model = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
+    model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
     rows = examples(20)
     labels = [*rows.labels[:19], "gut"]
     texts = [*rows.texts[:19], "good"]
@@ -101,7 +101,7 @@ def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize("packing", [True, False])
 def test_going_on_with_pretraining_lowers_the_loss(packing: bool, tmp_path: Path) -> None:
     kind = TEXTS.model_copy(update={"generation": Generation(max_new_tokens=0, packing=packing)})
-    model = adapter_for("causal-lm").load(tiny_writer(tmp_path / "base"), kind, new_head=False)
+    model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path / "base"), kind, new_head=False)
     held_out = examples(40, 400)
     before = model.predict(held_out.texts, advance=ignore).numbers
     model.fine_tune(
@@ -116,7 +116,7 @@ def test_going_on_with_pretraining_lowers_the_loss(packing: bool, tmp_path: Path
 def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
     kind: ModelKind, made: str, tmp_path: Path
 ) -> None:
-    model = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
+    model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
     model.fine_tune(examples(300), examples(30, 300), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
     model.save(tmp_path / "saved")
     again = adapter_for(kind.task).load(tmp_path / "saved", kind, new_head=False)
@@ -132,7 +132,7 @@ def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
 
 @pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")])
 def test_lora_leaves_a_plain_model_behind(kind: ModelKind, made: str, tmp_path: Path) -> None:
-    model = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
+    model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
     recipe = training(method="lora", lora=Lora(rank=2), epochs=1)
     model.fine_tune(examples(32), examples(8, 32), training=recipe, seed=1, work=tmp_path / "w", advance=ignore)
     model.save(tmp_path / "saved")
@@ -144,9 +144,9 @@ def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_pat
     kind = ANSWERS.model_copy(
         update={"generation": Generation(max_new_tokens=6, prompt="bad {text} good"), "max_tokens": 20}
     )
-    model = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
-    row = model.sequences.of("film " * 500, "gut " * 500)  # type: ignore[attr-defined]
-    words = model.tokenizer.decode(row.given).split()  # type: ignore[attr-defined]
+    model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
+    row = model.sequences.of("film " * 500, "gut " * 500)
+    words = model.tokenizer.decode(row.given).split()
     assert (words[1], words[-1], len(row.ids)) == ("bad", "good", 20)
     assert row.size == len("gut " * 10) - 1
     assert len(model.predict(["film " * 500], labels=["gut"], advance=ignore).texts or ()) == 1
@@ -185,10 +185,10 @@ def test_the_width_and_positions_of_a_language_model_are_those_of_its_language_p
 ) -> None:
     folder = tiny_writer(tmp_path)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
-    model = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
+    model: Any = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
     found = model.predict(["film " * 100], labels=["gut"], advance=ignore)
     assert found.embeddings.any() and found.embeddings.shape[0] == 1
-    assert model.max_tokens == 24  # type: ignore[attr-defined]
+    assert model.max_tokens == 24
 
 
 def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
@@ -201,7 +201,7 @@ def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: P
     config = EncoderDecoderConfig.from_encoder_decoder_configs(reads, writes)
     config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = 0, 2, 0
     EncoderDecoderModel(config=config).save_pretrained(folder)
-    model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
@@ -235,7 +235,7 @@ def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: P
         max_encoder_position_embeddings=24, max_decoder_position_embeddings=8, pad_token_id=0, eos_token_id=2,
     )  # fmt: skip
     LEDForConditionalGeneration(config).save_pretrained(folder)
-    model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
@@ -304,7 +304,7 @@ def test_a_tokenizer_without_a_pad_token_pads_with_its_end(tmp_path: Path) -> No
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.pad_token = None
     tokenizer.save_pretrained(folder)
-    model = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
+    model: Any = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
     rows = examples(3)
     assert len(model.predict(rows.texts, labels=rows.labels, advance=ignore).texts or ()) == 3
 
@@ -370,15 +370,15 @@ def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
     )
     tokenizer.save_pretrained(folder)
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, chat=True)})
-    model = adapter_for("causal-lm").load(folder, kind, new_head=False)
-    row = model.sequences.of("film", "gut")  # type: ignore[attr-defined]
-    assert model.tokenizer.decode(row.given) == "the film was very"  # type: ignore[attr-defined]
+    model: Any = adapter_for("causal-lm").load(folder, kind, new_head=False)
+    row = model.sequences.of("film", "gut")
+    assert model.tokenizer.decode(row.given) == "the film was very"
 
 
 @pytest.mark.parametrize(("kind", "made"), [(TEXTS, "gpt2"), (ANSWERS, "gpt2"), (TRANSLATION, "t5")])
 def test_a_writer_that_answers_with_no_number_is_not_measured(kind: ModelKind, made: str, tmp_path: Path) -> None:
     """A perplexity of NaN is null in a record, which nothing could read again."""
-    model = adapter_for(kind.task).load(tiny_writer(tmp_path, made), kind, new_head=False)
+    model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path, made), kind, new_head=False)
     torch.nn.init.constant_(model.model.get_input_embeddings().weight, float("nan"))
     with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
         model.predict(["the film n1 was very good"], labels=["Film n1 gut"], advance=ignore)

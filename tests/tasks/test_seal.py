@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,24 +19,32 @@ def champion(store: ObjectStore, tmp_path: Path) -> Release:
     return moved(released(stored_candidate(store, tmp_path / "m"), store, spec=spec), None, store)
 
 
+def refused(champion: Release, **shares: float) -> str:
+    """Why, or nothing."""
+    try:
+        require_seal(champion, Training.model_validate(shares))
+    except SpecError as problem:
+        return str(problem)
+    return ""
+
+
 @pytest.mark.parametrize(
     ("shares", "named"),
-    [({"test_share": 0.4}, r"test_share was raised to 0\.4 from 0\.25, by which version 1"),
-     ({"validation_share": 0.2}, r"test_share \+ validation_share was raised to 0\.45 from 0\.35")],
+    [({"test_share": 0.4}, "test_share was raised to 0.4 from 0.25, by which version 1"),
+     ({"validation_share": 0.2}, "test_share + validation_share was raised to 0.45 from 0.35")],
 )  # fmt: skip
 def test_rows_that_a_champion_learned_from_are_not_sealed_later(
-    champion: Release, shares: dict[str, Any], named: str
+    champion: Release, shares: dict[str, float], named: str
 ) -> None:
-    with pytest.raises(SpecError, match=named):
-        require_seal(champion, Training(**shares))
+    assert named in refused(champion, **shares)
 
 
 @pytest.mark.parametrize("shares", [{}, {"test_share": 0.2}, {"test_share": 0.2, "validation_share": 0.15}])
-def test_shares_that_hold_out_no_more_than_before_are_taken(champion: Release, shares: dict[str, Any]) -> None:
-    require_seal(champion, Training(**shares))
+def test_shares_that_hold_out_no_more_than_before_are_taken(champion: Release, shares: dict[str, float]) -> None:
+    assert refused(champion, **shares) == ""
 
 
 def test_what_was_adopted_has_learned_from_no_row_of_ours(champion: Release) -> None:
     lineage = champion.manifest.lineage.model_copy(update={"recipe": ADOPTED})
     adopted = champion.model_copy(update={"manifest": champion.manifest.model_copy(update={"lineage": lineage})})
-    require_seal(adopted, Training(test_share=0.5))
+    assert [bool(refused(one, test_share=0.5)) for one in (champion, adopted)] == [True, False]
