@@ -4,8 +4,8 @@ import errno
 import sys
 
 from errors import FullDisk, PoolError, SpecError, UpkeepError
+from infra.files import NO_ROOM
 
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 """Also where a file is in a folder's place, or the other way round."""
 AWAY = ("Failed to reach API", "Timed out while attempting to connect to ephemeral Prefect API server")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from errors import FullDisk, StoreError
+from infra.files import NO_ROOM
 from infra.transfer import Span
 
 PIECE = 1 << 18
@@ -84,7 +85,7 @@ class Arrival:
         try:
             yield
         except OSError as problem:
-            if problem.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            if problem.errno not in NO_ROOM | {errno.EFBIG}:
                 raise
             self.discard()
             folder = self.target.parent

@@ -1,5 +1,6 @@
 """Local copies of stored files: whole or not there at all, and verified by their SHA-256."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -14,6 +15,8 @@ from typing import Protocol
 from errors import CorruptObject, StoreError, UpkeepError
 
 CHUNK = 1 << 20
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
+"""A disk, or a user's share of it, that is full."""
 
 
 @dataclass(frozen=True)

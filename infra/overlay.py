@@ -42,7 +42,8 @@ class OverlayStore(ObjectStore):
         return (self.written / key).is_file() or self.below.exists(key)
 
     def list_keys(self, prefix: str, *, limit: int | None = None, named: re.Pattern[str] = NAMED) -> list[str]:
-        own = {str(p.relative_to(self.written)) for p in self.written.rglob("*") if p.is_file()}
+        files = (p for p in self.written.rglob("*") if p.is_file() and named.fullmatch(p.name))
+        own = {str(p.relative_to(self.written)) for p in files}
         below = set(self.below.list_keys(prefix, limit=limit, named=named))
         return sorted({key for key in own if key.startswith(prefix)} | below)[:limit]
 

@@ -88,8 +88,7 @@ DEPLOYED = QUIET | {
 
 def keep_quiet() -> None:
     """Before Prefect is imported, which tells its makers of whoever does so in a terminal for the first time."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
+    _default_to(QUIET)
 
 
 def prepare_environment(*, verbose: bool) -> None:
@@ -100,5 +99,9 @@ def prepare_environment(*, verbose: bool) -> None:
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
     }
-    for name, value in defaults.items():
+    _default_to(defaults)
+
+
+def _default_to(variables: dict[str, str]) -> None:
+    for name, value in variables.items():
         os.environ.setdefault(name, value)

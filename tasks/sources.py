@@ -1,6 +1,5 @@
 """Finds the files behind a spec's sources and reads each from where the last run stopped."""
 
-import errno
 import glob
 import gzip
 import os
@@ -16,6 +15,7 @@ from typing import Literal
 import pyarrow as pa
 
 from errors import DataError, FullDisk
+from infra.files import NO_ROOM
 from infra.object_store import ObjectStore
 from models.contracts import SourcePosition
 from models.sections import Data
@@ -31,7 +31,6 @@ _FORMATS: dict[str, Format] = {
 
 UNCOMMITTED = {"_temporary", "_delta_log", "_spark_metadata"}
 """Folders of what a writer has not committed yet, and of a table's log."""
-NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 QUIET = timedelta(minutes=1)
 """A file that changed within this time may be in the middle of being written."""
 TICK = timedelta(seconds=2)
