@@ -1,5 +1,7 @@
 """First champions, which many tests begin with: each is made once a process, and put back for the tests that follow."""
 
+import shutil
+
 from flows.bootstrap import bootstrap
 from infra.files import sha256_of
 from infra.object_store import ObjectStore
@@ -35,4 +37,5 @@ def first_champion(home: Home, store: ObjectStore, *, force: bool = False) -> Bo
     report = bootstrap(home.spec, force=force).report
     assert isinstance(report, BootstrapReport)
     _made[given] = report, objects_of(store)
+    shutil.rmtree(home.folder / ".upkeep")  # whether it was made or put back, this machine has not seen it
     return report

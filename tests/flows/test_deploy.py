@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from prefect import flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, DeploymentFilterName
 from prefect.client.schemas.objects import State
 from prefect.events.schemas.automations import Automation
 from prefect.exceptions import ObjectNotFound
@@ -43,7 +44,8 @@ def test_deploying_twice_makes_everything_once(home: Home) -> None:
     assert done == again
     assert set(done.deployments) == {f"{flow}/test" for flow in FLOWS}
     with get_client(sync_client=True) as client:
-        assert len([d for d in client.read_deployments() if d.name == "test"]) == len(FLOWS)
+        named = DeploymentFilter(name=DeploymentFilterName(any_=["test"]))
+        assert len(client.read_deployments(deployment_filter=named)) == len(FLOWS)
         assert all(len(client.read_automations_by_name(name)) == 1 for name in done.automations)
         assert client.read_work_pool("upkeep-gpu").concurrency_limit == 3
         assert client.read_work_queue_by_name("test", work_pool_name="upkeep-cpu").concurrency_limit == 1
@@ -172,12 +174,13 @@ def test_a_job_that_was_given_up_after_crashes_is_tried_again_when_it_is_asked_f
     def job() -> None:
         return
 
-    job.to_deployment("played").apply()
+    deployed = job.to_deployment("played").apply()
     become: list[State[Any]] = [Crashed(message="gone") for _ in range(CRASHES)] + [Completed()]
 
     def play(_: float) -> None:
         with get_client(sync_client=True) as client:
-            waiting = [r for r in client.read_flow_runs() if r.state and r.state.is_scheduled() and r.deployment_id]
+            asked = client.read_flow_runs(deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[deployed])))
+            waiting = [r for r in asked if r.state and r.state.is_scheduled()]
             for run in waiting:
                 client.set_flow_run_state(run.id, become.pop(0), force=True)
 

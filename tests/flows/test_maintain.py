@@ -18,6 +18,7 @@ from models.contracts import Outcome, RunReport
 from models.recipe import ADOPTED
 from tests.flows.champions import trained
 from tests.flows.conftest import Home, flipped, moved
+from tests.shown import artifacts
 from tests.tiny import sentences
 
 
@@ -76,8 +77,6 @@ def spending_and_replay(home: Home) -> None:
 
 
 def test_a_dry_run_writes_nothing_and_says_what_it_would_do(champion: Home, store: ObjectStore) -> None:
-    from prefect.client.orchestration import get_client
-
     def everything() -> list[Any]:
         """The bucket's keys and bytes, the user's folder and all below it, and what Prefect shows."""
         listed = store.client.list_objects_v2(Bucket=store.bucket)["Contents"]
@@ -85,9 +84,9 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_do(champion: Home, stor
         contents = [store.client.get_object(Bucket=store.bucket, Key=key)["Body"].read() for key in keys]
         paths = sorted(champion.folder.rglob("*"))
         files = [(path, path.stat().st_mtime_ns, path.read_bytes()) for path in paths if path.is_file()]
-        with get_client(sync_client=True) as client:
-            return [keys, contents, paths, files, client.read_artifacts()]
+        return [keys, contents, paths, files, artifacts()]
 
+    assert outcome(champion) is Outcome.WAITING
     before = everything()
     assert outcome(champion, dry_run=True) is Outcome.WAITING
     assert everything() == before

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from prefect import flow, task
-from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import Artifact
 from prefect.context import FlowRunContext
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
 
@@ -14,6 +14,7 @@ from infra import progress_artifact
 from infra.progress import bar
 from infra.progress_artifact import unshown
 from tests.registry.proxy import Fault, Request, proxy
+from tests.shown import artifacts
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -24,9 +25,8 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress_artifact, "EVERY_SECONDS", 0.2)
 
 
-def artifacts() -> list[Any]:
-    with get_client(sync_client=True) as client:
-        return [found for found in client.read_artifacts() if found.type == "progress"]
+def bars() -> list[Artifact]:
+    return [found for found in artifacts() if found.type == "progress"]
 
 
 def work(total: int | None, *, seconds: float) -> None:
@@ -36,9 +36,9 @@ def work(total: int | None, *, seconds: float) -> None:
             advance(100)
 
 
-def during(body: Any) -> tuple[list[Any], Any]:
+def during(body: Any) -> tuple[list[Artifact], Any]:
     """The artifacts that a flow leaves, and its run's id."""
-    before = {found.id for found in artifacts()}
+    before = {found.id for found in bars()}
 
     @flow
     def running() -> Any:
@@ -49,7 +49,7 @@ def during(body: Any) -> tuple[list[Any], Any]:
         return context.flow_run.id
 
     run = running()
-    return [found for found in artifacts() if found.id not in before], run
+    return [found for found in bars() if found.id not in before], run
 
 
 def test_long_work_is_one_artifact_of_its_run_that_ends_at_a_hundred_percent() -> None:
@@ -58,14 +58,14 @@ def test_long_work_is_one_artifact_of_its_run_that_ends_at_a_hundred_percent() -
 
 
 def test_work_in_a_task_is_shown_while_it_is_under_way() -> None:
-    seen: list[float] = []
+    seen: list[Any] = []
 
     @task
     def scoring() -> None:
         with bar("scoring", total=1000, unit="rows") as advance:
             advance(250)
             time.sleep(1)
-            seen.extend(found.data for found in artifacts() if found.data == 25)
+            seen.extend(found.data for found in bars() if found.data == 25)
 
     found, _ = during(scoring)
     assert seen == [25]
@@ -84,9 +84,9 @@ def test_short_work_and_work_that_is_to_leave_nothing_and_work_outside_a_run_are
 
     assert during(lambda: work(1000, seconds=0.05))[0] == []
     assert during(quietly)[0] == []
-    before = len(artifacts())
+    before = len(bars())
     work(1000, seconds=0.6)
-    assert len(artifacts()) == before
+    assert len(bars()) == before
 
 
 @pytest.mark.slow
