@@ -11,7 +11,9 @@ from models.contracts import Estimate
 from models.label_sets import THRESHOLD
 from tasks.metrics import summed
 from tasks.metrics.calibration import Calibration, calibrate, ece_gained, measure_ece
-from tasks.metrics.language import mean, ratio
+from tasks.metrics.classification import wilson
+from tasks.metrics.language import ratio
+from tasks.metrics.paired import score_interval
 from tasks.metrics.ranking import Ranking, auroc_gained, measure_auroc, rank_each
 from tasks.metrics.summed import Numbers, Summed
 
@@ -51,10 +53,11 @@ class Several:
         return {
             "micro_f1": Summed("micro_f1", np.stack([2 * hits.sum(1), both.sum(1)], 1), _micro, "jackknife"),
             "macro_f1": Summed("macro_f1", np.concatenate([2 * hits, both], 1), _macro, "jackknife"),
-            "exact_match": mean("exact_match", self.right.astype(float), "mean, jackknife"),
         }
 
     def measure(self, metric: str) -> Estimate:
+        if metric == "exact_match" and len(self):
+            return wilson(int(self.right.sum()), len(self))
         if metric == "auroc" and len(self):
             return measure_auroc(self.ranking)
         if metric == "ece" and len(self):
@@ -62,6 +65,10 @@ class Several:
         return summed.measure(self.sums[metric if len(self) else "micro_f1"])
 
     def improvement(self, champion: "Several", metric: str, *, level: float) -> Estimate:
+        if metric == "exact_match" and len(self):
+            gained, lost = (int((one & ~other).sum()) for one, other in
+                            ((self.right, champion.right), (champion.right, self.right)))  # fmt: skip
+            return score_interval(gained, lost, len(self), level=level)
         if metric == "auroc" and len(self):
             return auroc_gained(champion.ranking, self.ranking, level=level)
         if metric == "ece" and len(self):

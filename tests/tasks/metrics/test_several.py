@@ -6,6 +6,8 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from errors import UnmeasuredMetric
 from tasks.metrics.calibration import calibrate
+from tasks.metrics.classification import wilson
+from tasks.metrics.paired import score_interval
 from tasks.metrics.several import Several
 
 METRICS = ("micro_f1", "macro_f1", "exact_match", "auroc", "ece")
@@ -48,6 +50,18 @@ def test_intervals_hold_the_truth_and_equal_models_do_not_differ(metric: str) ->
         claimed += not difference.low <= 0 <= difference.high
     assert missed <= 18  # 5 % of 200, and what chance adds in 1 of 100 cases
     assert claimed <= 18
+
+
+def test_a_share_of_rows_that_are_right_is_judged_like_any_other_share() -> None:
+    """Where all rows on which two models differ are losses, the normal interval of the mean would excuse them too often."""
+    truth = np.ones((100, 2), bool)
+    fine = np.full((100, 2), 0.9, np.float32)
+    worse = fine.copy()
+    worse[:4, 1] = 0.1
+    champion, candidate = Several(truth, fine), Several(truth, worse)
+    assert candidate.measure("exact_match") == wilson(96, 100)
+    assert candidate.improvement(champion, "exact_match", level=0.95) == score_interval(0, 4, 100)
+    assert champion.improvement(candidate, "exact_match", level=0.95) == score_interval(4, 0, 100)
 
 
 def test_the_calibration_error_is_that_of_every_decision_and_a_rows_decisions_are_one_observation() -> None:
