@@ -11,7 +11,7 @@ from tasks.faithful import check_faithfulness
 from tasks.instruments import import_entailment
 from tasks.monitoring import monitor_quality
 from tasks.parting import part_rows
-from tasks.registry.versions import weights_of
+from tasks.registry.versions import weights_of, why_chosen
 from tasks.validation import validate_rows
 
 
@@ -39,6 +39,7 @@ def observe(
         measuring.scores,
         champion,
         baseline_scores,
+        evidence=why_chosen(champion.manifest, store=store),
         kind=spec.kind,
         store=store,
     )

@@ -12,6 +12,7 @@ from infra.stages import once
 from models.adapter import Predictions
 from models.contracts import (
     Estimate,
+    Evidence,
     ModelKind,
     MonitoringReport,
     Percentiles,
@@ -22,6 +23,7 @@ from models.contracts import (
     Table,
 )
 from models.outputs import LATENCY, columns_of
+from tasks.chosen import without_luck
 from tasks.grading import grade, telling_metrics
 from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse
 from tasks.metrics.summed import got_worse
@@ -35,9 +37,11 @@ if TYPE_CHECKING:
 @task(name="monitor quality", cache_policy=NO_CACHE)
 @once("monitor")
 def monitor_quality(
-    rows: Table, scores: Scores, champion: Release, baseline_scores: Scores, *, kind: ModelKind, store: ObjectStore,
+    rows: Table, scores: Scores, champion: Release, baseline_scores: Scores, *, evidence: Evidence | None, kind: ModelKind,
+    store: ObjectStore,
 ) -> MonitoringReport:  # fmt: skip
-    """Labelled rows against what the version measured at its release; the rest needs no labels."""
+    """Labelled rows against what the version measured at its release; the rest needs no labels. `evidence`: why it was
+    released; None of a first champion."""
     import pandas as pd
 
     if not rows.rows:
@@ -47,7 +51,7 @@ def monitor_quality(
     known = frame["label"].notna().to_numpy()
     return MonitoringReport(
         rows=rows.rows, labelled=int(known.sum()), asked_for=int((known & frame["chosen"].notna()).sum()),
-        quality=_quality(champion, frame[known], _where(now, known), kind),
+        quality=_quality(champion, evidence, frame[known], _where(now, known), kind),
         confidence=_confidence(now, kind), confidence_at_release=_confidence(then, kind),
         shares=_shares(kind, now, then, frame["label"][known]),
         latency_ms=_latency(frame, now, kind), served_agreement=_agreement(frame, answers_of(now, kind), kind),
@@ -55,17 +59,18 @@ def monitor_quality(
 
 
 def _quality(
-    champion: Release, rows: "pd.DataFrame", outputs: Predictions, kind: ModelKind
+    champion: Release, evidence: Evidence | None, rows: "pd.DataFrame", outputs: Predictions, kind: ModelKind
 ) -> tuple[QualityCheck, ...]:
     if not len(rows):
         return ()
     grades = grade(rows, outputs, kind)
-    measured = {m.metric: m.estimate for m in champion.manifest.measured if m.on == "current"}
-    return tuple(_check(m, grades.measure(m), measured[m]) for m in telling_metrics(kind.metrics) if m in measured)
+    then = {m.metric: m.estimate for m in champion.manifest.measured if m.on == "current"}
+    compared = (_check(m, grades.measure(m), then[m]) for m in telling_metrics(kind.metrics) if m in then)
+    return tuple(without_luck(check, evidence) for check in compared)
 
 
 def _check(metric: str, now: Estimate, then: Estimate) -> QualityCheck:
-    if metric == "accuracy":
+    if metric in ("accuracy", "exact_match"):
         counts = (round(now.value * now.n), now.n, round(then.value * then.n), then.n)
         p_value, test = accuracy_fell(*counts), "Fisher's exact test, one-sided"
     elif metric == "macro_f1":

@@ -135,6 +135,11 @@ def read_evidence(manifest: Manifest, *, store: ObjectStore) -> Evidence:
     return Evidence.model_validate_json(store.get_file(Stored(uri, file.sha256, file.bytes)).read_bytes())
 
 
+def why_chosen(manifest: Manifest, *, store: ObjectStore) -> Evidence | None:
+    """None of a first champion, which was judged against no other."""
+    return read_evidence(manifest, store=store) if manifest.parent and manifest.evidence_sha256 else None
+
+
 def list_versions(*, store: ObjectStore) -> list[int]:
     """The versions that are whole."""
     keys = store.list_keys(store.keys.versions)

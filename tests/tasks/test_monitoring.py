@@ -52,7 +52,7 @@ def scores(positive: np.ndarray, store: ObjectStore, folder: Path) -> Scores:
 def monitored(rows: pd.DataFrame, positive: np.ndarray, store: ObjectStore, folder: Path) -> MonitoringReport:
     return monitor_quality.fn(
         kept_table(rows, store), scores(positive, store, folder), released(0.9, 400),
-        scores(np.array([0.1, 0.1, 0.1, 0.9]), store, folder), kind=KIND, store=store,
+        scores(np.array([0.1, 0.1, 0.1, 0.9]), store, folder), evidence=None, kind=KIND, store=store,
     )  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def test_logged_latency_and_predictions_are_compared_where_they_are_there(store:
     table = Table.of(store.put_blob("kept", path), rows=4)
     found = monitor_quality.fn(
         table, scores(np.full(4, 0.9), store, tmp_path), released(0.9, 400), scores(np.full(4, 0.9), store, tmp_path),
-        kind=KIND, store=store,
+        evidence=None, kind=KIND, store=store,
     )  # fmt: skip
     assert found.latency_ms is not None
     assert (found.latency_ms.p50, found.latency_ms.n) == (2, 3)
@@ -120,7 +120,9 @@ def test_numeric_labels_that_were_served_are_known_as_pandas_writes_them(store: 
     kind = KIND.model_copy(update={"labels": ("0", "1")})
     rows = sentences(4).assign(label=["0", "1"] * 2, prediction=["1.0", "0.0", "1", "1.5"])
     right = scores(np.full(4, 0.9), store, tmp_path)
-    found = monitor_quality.fn(kept_table(rows, store), right, released(0.9, 400), right, kind=kind, store=store)
+    found = monitor_quality.fn(
+        kept_table(rows, store), right, released(0.9, 400), right, evidence=None, kind=kind, store=store
+    )
     assert found.served_agreement == 0.5
 
 
@@ -139,7 +141,8 @@ def test_several_labels_are_counted_each_and_served_ones_are_compared_as_they_ar
     then = np.full((4, 2), 0.7)
     found = monitor_quality.fn(
         kept_table(rows, store), stored_scores(both, np.zeros((100, 2)), store, tmp_path), released(0.9, 400),
-        stored_scores(then, np.zeros((4, 2)), store, tmp_path), kind=KIND.model_copy(update={"truth": "labels"}), store=store,
+        stored_scores(then, np.zeros((4, 2)), store, tmp_path), evidence=None,
+        kind=KIND.model_copy(update={"truth": "labels"}), store=store,
     )  # fmt: skip
     assert [check.metric for check in found.quality] == ["macro_f1", "auroc", "ece"]  # what the release had measured
     assert found.quality[0].now.value == 1

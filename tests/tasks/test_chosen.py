@@ -1,0 +1,101 @@
+import pytest
+
+from models.contracts import Comparison, Estimate, Evidence, Latency, Percentiles, QualityCheck, Scorecard
+from models.gate_kinds import AtLeast, AtMost, Better, Gate, NotWorse
+from tasks.chosen import without_luck
+from tasks.gates import judge
+from tasks.metrics.classification import accuracy_fell, wilson
+from tasks.metrics.paired import score_interval
+from tasks.metrics.summed import got_worse
+
+FISHER = "Fisher's exact test, one-sided"
+
+
+def evidence(*gates: Gate, compared: Comparison) -> Evidence:
+    once = Percentiles(p50=10, p95=12, p99=15, n=40)
+    card = Scorecard(comparisons=(compared,), latency=Latency(champion=once, candidate=once), label_agreement=0.9)
+    return Evidence(scorecard=card, blessing=judge.fn(card, gates=gates))
+
+
+def gained(more: int, *, on: str = "current", discordant: int = 60) -> Comparison:
+    """Of 400 sealed rows the candidate gets so many more right than the champion's 320."""
+    won = (discordant + more) // 2
+    return Comparison(on=on, metric="accuracy", champion=wilson(320, 400), candidate=wilson(320 + more, 400),
+                      difference=score_interval(won, won - more, 400))  # fmt: skip
+
+
+def fallen(points: float, compared: Comparison) -> QualityCheck:
+    """A window of 1,000 labels behind that release."""
+    then = compared.candidate
+    now = wilson(round(1000 * (then.value - points)), 1000)
+    p_value = accuracy_fell(round(now.value * 1000), 1000, round(then.value * 400), 400)
+    return QualityCheck(metric="accuracy", now=now, at_release=then, p_value=p_value, test=FISHER)
+
+
+def test_a_drop_after_a_narrow_release_proves_less_and_says_what_was_taken_off() -> None:
+    compared = gained(18)
+    check = fallen(0.06, compared)
+    found = without_luck(check, evidence(Better(), compared=compared))
+    assert check.p_value < 0.01 < found.p_value < 0.2
+    assert found.test == f"{FISHER}; 1.9 points of luck at the release taken off"
+    assert (found.now, found.at_release) == (check.now, check.at_release)
+
+
+def test_a_large_drop_is_proven_all_the_same() -> None:
+    compared = gained(18)
+    assert without_luck(fallen(0.15, compared), evidence(Better(), compared=compared)).p_value < 1e-4
+
+
+def test_a_release_by_far_owes_next_to_nothing_to_luck() -> None:
+    compared = gained(70, discordant=90)
+    check = fallen(0.06, compared)
+    assert without_luck(check, evidence(Better(), compared=compared)) == check
+
+
+def test_a_gate_that_forgives_more_flatters_less() -> None:
+    compared = gained(18)
+    check = fallen(0.06, compared)
+    strict, lenient = (without_luck(check, evidence(gate, compared=compared)).p_value
+                       for gate in (Better(), NotWorse(on="current", tolerance=0.05)))  # fmt: skip
+    both = without_luck(check, evidence(NotWorse(on="current"), Better(), compared=compared)).p_value
+    assert check.p_value <= lenient < strict == both
+
+
+def test_a_number_that_had_to_reach_another_was_chosen_as_well() -> None:
+    compared = gained(18)  # 84.5 % on 400 rows, from 80.6 % on
+    check = fallen(0.06, compared)
+    reached = without_luck(check, evidence(AtLeast(value=0.8), compared=compared))
+    assert reached.p_value > check.p_value
+    assert without_luck(check, evidence(AtLeast(value=0.5), compared=compared)) == check
+
+
+def test_a_perplexity_that_was_low_by_luck_is_taken_to_have_been_higher() -> None:
+    def perplexity(value: float) -> Estimate:
+        return Estimate(value=value, low=value / 1.1, high=value * 1.1, n=400, method="jackknife")
+
+    better = Estimate(value=0.05, low=0.005, high=0.095, n=400, method="paired jackknife, 95.0% interval")
+    compared = Comparison(
+        on="current", metric="perplexity", champion=perplexity(20), candidate=perplexity(19), difference=better
+    )
+    now = perplexity(22.5)
+    check = QualityCheck(metric="perplexity", now=now, at_release=compared.candidate,
+                         p_value=got_worse("perplexity", now, compared.candidate), test="one-sided, Welch")  # fmt: skip
+    for gate in (Better(), AtMost(value=21)):
+        found = without_luck(check, evidence(gate, compared=compared))
+        assert found.p_value > check.p_value
+        assert "% of luck at the release taken off" in found.test
+
+
+@pytest.mark.parametrize("gate", [Better(), AtLeast(value=0.9)])
+def test_what_did_not_pass_its_gate_was_not_chosen_by_it(gate: Gate) -> None:
+    """A person promoted it."""
+    compared = gained(4)
+    check = fallen(0.06, compared)
+    assert without_luck(check, evidence(gate, compared=compared)) == check
+
+
+def test_who_was_chosen_from_nothing_or_by_other_rows_was_not_flattered() -> None:
+    compared = gained(18)
+    check = fallen(0.06, compared)
+    assert without_luck(check, None) == check
+    assert without_luck(check, evidence(Better(on="reference"), compared=gained(18, on="reference"))) == check
