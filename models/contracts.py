@@ -149,6 +149,8 @@ class Cursor(Record):
     """What earlier runs have read, file by file."""
 
     positions: tuple[SourcePosition, ...] = ()
+    ended: tuple[str, ...] = ()
+    """Of a window by count: the file in which it ended, and those that were there and it did not come to."""
 
 
 class Reference(Record):

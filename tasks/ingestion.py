@@ -22,6 +22,7 @@ from tasks.metrics.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles
 from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume
 from tasks.tables import TableWriter
+from tasks.turns import in_turn
 
 log = logging.getLogger(__name__)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -40,11 +41,11 @@ def ingest_window(
     now = datetime.now(UTC)
     bounds = Bounds(window, now=now)
     reading = _Reading(_roles(columns), {p.uri: p for p in cursor.positions}, bounds, now, store)
-    files = find_files(data, base=base, now=now, store=store)
+    files = in_turn(find_files(data, base=base, now=now, store=store), cursor)
     with tempfile.TemporaryDirectory(prefix="upkeep-") as folder:
         rows_path, empty_path = Path(folder, "rows.parquet"), Path(folder, "empty.parquet")
         with TableWriter(rows_path, raw_schema(tuple(columns.extra))) as table:
-            reading.read(files, table, Path(folder))
+            ended = reading.read(files, table, Path(folder))
         if bounds.is_waiting:
             with TableWriter(empty_path, raw_schema(tuple(columns.extra))):
                 pass
@@ -54,7 +55,7 @@ def ingest_window(
     log.info("run %s read %d rows from %d files", run_id, stored.rows, len(files))
     return Window(
         table=stored, first_at=bounds.first_at, last_at=bounds.last_at,
-        cursor=Cursor(positions=tuple(reading.positions.values())), waiting=False,
+        cursor=Cursor(positions=tuple(reading.positions.values()), ended=ended), waiting=False,
         unfinished=tuple(reading.unfinished), read_at=now,
     )  # fmt: skip
 
@@ -132,18 +133,22 @@ class _Reading:
     store: ObjectStore
     unfinished: list[str] = field(default_factory=list)
 
-    def read(self, files: list[SourceFile], table: TableWriter, folder: Path) -> None:
+    def read(self, files: list[SourceFile], table: TableWriter, folder: Path) -> tuple[str, ...]:
+        """Where a full window ended: in the first of these files, and without the others."""
+        changed = [source for source in files if not self._is_read(source)]
         with bar("reading", total=None, unit="rows") as advance:
-            for source in files:
-                known = self._known(source)
-                if known and known.state is not None and known.state == source.state:
-                    continue
+            for number, source in enumerate(changed):
                 with local_copy(source, folder=folder, store=self.store) as path:
                     for row in self._new_rows(source, path):
                         table.add(self._record(row, source.uri, table.rows))
                         advance(1)
                 if self.bounds.is_full:
-                    return
+                    return tuple(source.uri for source in changed[number:])
+        return ()
+
+    def _is_read(self, source: SourceFile) -> bool:
+        known = self._known(source)
+        return known is not None and known.state is not None and known.state == source.state
 
     def _known(self, source: SourceFile) -> SourcePosition | None:
         return self.positions.get(source.uri) or self.positions.get(source.real)

@@ -74,7 +74,8 @@ def join_returned_labels(
                 table.add({**row, "row": table.rows})
         stored = Table.of(store.put_blob("windows", path), rows=table.rows)
     positions = (*window.cursor.positions, *(d.position for d in unread))
-    return window.model_copy(update={"table": stored, "cursor": Cursor(positions=positions), "waiting": False})
+    cursor = window.cursor.model_copy(update={"positions": positions})
+    return window.model_copy(update={"table": stored, "cursor": cursor, "waiting": False})
 
 
 def _delivered(cursor: Cursor, adapted: Cursor, store: ObjectStore) -> list[Delivery]:

@@ -45,6 +45,7 @@ class SourceFile:
     path: Path | None
     format: Format
     changed_at: datetime
+    size: int
     state: str | None
     """See `SourcePosition.state`."""
     real: str
@@ -79,7 +80,7 @@ def _objects(prefix: str, data: Data, store: ObjectStore) -> list[SourceFile]:
         is_theirs = name.startswith(("_", ".")) or any(f in UNCOMMITTED or f.startswith(".") for f in folders)
         if not is_theirs and not listed.uri.endswith("/"):
             state = f"{listed.etag} {listed.bytes} {listed.modified.isoformat()}" if listed.etag else None
-            found.append(SourceFile(listed.uri, None, _format_of(listed.uri, data), listed.modified, state,
+            found.append(SourceFile(listed.uri, None, _format_of(listed.uri, data), listed.modified, listed.bytes, state,
                                     real=listed.uri))  # fmt: skip
     return found
 
@@ -104,7 +105,7 @@ def _local(path: Path, base: Path, data: Data, now: datetime) -> SourceFile:
     settled = max(seen.st_mtime, seen.st_ctime) < (now - TICK).timestamp()
     state = f"{seen.st_size} {seen.st_mtime_ns} {seen.st_ctime_ns} {seen.st_ino}" if settled else None
     real = _name(path.resolve(), base.resolve())
-    return SourceFile(uri, path, _format_of(uri, data), _changed_at(seen), state, real)
+    return SourceFile(uri, path, _format_of(uri, data), _changed_at(seen), seen.st_size, state, real)
 
 
 def _changed_at(seen: os.stat_result) -> datetime:

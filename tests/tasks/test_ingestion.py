@@ -18,7 +18,7 @@ from tests.tasks.conftest import Reader, lines, put
 
 TEXT = Columns(text="text", label="label")
 DATED = Columns(text="text", timestamp="at")
-ALL = Windowing()
+ALL, PAIRS = Windowing(), Windowing(by="count", rows=2)
 
 
 CSV = 'text,label\ngood,1\n"two\nlines, quoted",0\n'
@@ -332,6 +332,30 @@ def test_windows_by_count_wait_until_they_are_full_and_lose_nothing(reader: Read
     assert window.waiting and window.rows == 0 and window.cursor == before
     reader.append("a.csv", "4,1\n")
     assert reader.texts("a.csv", by=by) == ["3", "4"]
+
+
+def test_a_log_that_grows_faster_than_windows_are_taken_does_not_keep_the_others_waiting(reader: Reader) -> None:
+    logs = {name: ["text"] for name in "abc"}
+
+    def grow() -> None:
+        for name, log in logs.items():
+            log += [f"{name}{len(log) + i}" for i in range(3)]
+            reader.write(f"{name}.csv", "\n".join([*log, ""]))
+
+    seen = []
+    for _ in range(4):
+        grow()
+        seen.append(reader.texts("*.csv", columns=Columns(text="text"), by=PAIRS))
+    assert seen == [["a1", "a2"], ["b1", "b2"], ["c1", "c2"], ["a3", "a4"]]
+
+
+def test_files_of_days_are_counted_in_their_order_also_while_todays_grows(reader: Reader) -> None:
+    reader.write("day-1.csv", "text\n1a\n1b\n1c\n")
+    first = reader.texts("*.csv", columns=Columns(text="text"), by=PAIRS)
+    reader.write("day-1.csv", "text\n1a\n1b\n1c\n1d\n1e\n")  # until its end
+    reader.write("day-2.csv", "text\n2a\n2b\n2c\n")
+    second, third = (reader.texts("*.csv", columns=Columns(text="text"), by=PAIRS) for _ in range(2))
+    assert [first, second, third] == [["1a", "1b"], ["1c", "1d"], ["1e", "2a"]]
 
 
 def dated(*moments: str) -> str:
