@@ -4,16 +4,17 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 from errors import DataError
 from models.sample import SAMPLE_ROWS, Column, as_text, read_rows, survey_columns
 from models.spec import parse_spec
 from models.spec_text import Given, write_spec
+from models.timestamps import parse_timestamp
 from models.yaml12 import load_yaml
 
 MOST_LABELS = 500
+OLDEST_LOG = 1990
 _FEW = 20
 _NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "content", "message", "body", "review", "sentence", "comment", "utterance", "document", "query",
@@ -113,7 +114,7 @@ def _is_id(column: Column) -> bool:
 
 
 def _is_timestamp(column: Column) -> bool:
-    return bool(column.texts) and sum(map(_parses, column.texts)) >= 0.95 * len(column.texts)
+    return bool(column.texts) and sum(map(_is_moment, column.texts)) >= 0.95 * len(column.texts)
 
 
 def _is_score(column: Column) -> bool:
@@ -129,13 +130,10 @@ def _is_slice(column: Column) -> bool:
     return column.is_string and 2 <= column.distinct <= min(_FEW, len(column.values) / 5) and column.words < 4
 
 
-def _parses(text: str) -> bool:
-    try:
-        if re.fullmatch(r"\d{9,11}(\.\d+)?", text):
-            return True
-        return bool(datetime.fromisoformat(text)) and not text.isdigit()
-    except ValueError:
-        return False
+def _is_moment(text: str) -> bool:
+    """Small numbers are Unix seconds, too, but hardly of a log."""
+    moment = parse_timestamp(text)
+    return moment is not None and moment.year >= OLDEST_LOG
 
 
 # In this order: what is known by its name and values first, so that it is never taken for a text or label.

@@ -18,7 +18,7 @@ from models.contracts import Cursor, SourcePosition, Table, Window
 from models.part import parse_period
 from models.rows import raw_schema
 from models.sections import Columns, Data, Windowing
-from tasks.metrics.timestamps import parse_timestamp
+from models.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles
 from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume
 from tasks.tables import TableWriter

@@ -10,10 +10,10 @@ from models.label_sets import UnknownLabel, read_labels
 from models.part import parse_period
 from models.rows import ITSELF, META, SLICE, content_digest
 from models.sections import Validation
+from models.timestamps import parse_timestamp
 from tasks.cells import known, number
 from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
-from tasks.metrics.timestamps import parse_timestamp
 from tasks.tally import EXACT, JOINED, NEAR, SUPERSEDED, UNKNOWN_LABEL, Rejected
 
 NEAR_ROWS = 200_000

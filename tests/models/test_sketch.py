@@ -52,6 +52,13 @@ def test_every_role_is_guessed_from_names_and_values(tmp_path: Path) -> None:
     assert spec.data.sources == ("My Data.csv",)
 
 
+@pytest.mark.parametrize(("moment", "is_one"), [(20260105, True), (1767600000, True), ("2026-01-05T10:00:00Z", True),
+                                                ("today", False), (17, False)])  # fmt: skip
+def test_a_moment_is_known_as_a_run_will_read_it(tmp_path: Path, moment: object, is_one: bool) -> None:
+    _, spec = _sketch(_csv(tmp_path / "d.csv", [row | {"created_at": moment} for row in _rows()]))
+    assert spec.columns.timestamp == ("created_at" if is_one else None)
+
+
 def test_slices_are_proposed_but_not_chosen(tmp_path: Path) -> None:
     text, spec = _sketch(_csv(tmp_path / "d.csv", _rows()))
     assert '# slices: ["country"]' in text

@@ -12,8 +12,8 @@ import pytest
 from errors import DataError, FullDisk
 from models.contracts import Cursor
 from models.sections import Columns, Data, Windowing
+from models.timestamps import parse_timestamp
 from tasks.ingestion import ingest_window
-from tasks.metrics.timestamps import parse_timestamp
 from tests.tasks.conftest import Reader, lines, put
 
 TEXT = Columns(text="text", label="label")
