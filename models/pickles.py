@@ -4,19 +4,21 @@ Nothing is unpickled: `pickletools` only reads what a pickle would do.
 """
 
 import io
-import itertools
 import json
+import mmap
 import pickletools
 import re
 import struct
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 HEAD = 1 << 16
 RUNS_CODE = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
-_LISTED = re.compile(r"^ *\d+: \S+ +([A-Z][A-Z0-9_]*) *(.*)$", re.MULTILINE)
-_IMPORTED = re.compile(r"""^['"][^\s\\]+ [^\s\\]+['"]$""")
+_IMPORTED = re.compile(r"\S+ \S+")
+_BROKEN_OFF = ("exhausted", "not enough data", "no newline", "remain")
+"""What `pickletools` says where the bytes end too early."""
 _MAGICS = {
     b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive",
     b"7z\xbc\xaf": "a 7z archive", b"\x28\xb5\x2f\xfd": "a zstd archive", b"Rar!": "a rar archive",
@@ -38,33 +40,59 @@ def danger_in(path: Path) -> str | None:
     if head[_TAR] == b"ustar":
         return "a tar archive"
     found = next((what for magic, what in _MAGICS.items() if head.startswith(magic)), None)
-    return found or ("a pickle" if is_pickle(head) else None)
+    return found or ("a pickle" if head and _holds_pickle(path) else None)
 
 
-def is_pickle(head: bytes) -> bool:
-    """Whether these first bytes of a file are those of a pickle.
+def _holds_pickle(path: Path) -> bool:
+    """Of a file that is not empty. Mapped, so that a length that lies asks for no more memory than the file has."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        return is_pickle(data)
+
+
+def is_pickle(data: bytes | mmap.mmap) -> bool:
+    """Whether these are the bytes of a pickle. They are read to the end, since what runs may stand behind a long text.
 
     From protocol 2 on a pickle says so itself. An older one is plain text, and some texts read like one: such a file
     counts when it would call something with its stack in order. It need not be whole: what comes before the damage runs.
     """
-    listing, whole = io.StringIO(), True
+    done = 0
     try:
-        pickletools.dis(head, out=listing)
+        for name in _steps(data):
+            if name in RUNS_CODE:
+                return True
+            done += 1
     except (ValueError, IndexError, KeyError, OverflowError, struct.error) as problem:
-        whole = "exhausted" in str(problem) or "not enough data" in str(problem) or "no newline" in str(problem)
-    steps = _LISTED.findall(listing.getvalue())
-    if not whole:
-        steps = steps[:-1]  # the last one listed is the one that could not be done
-    done = list(itertools.takewhile(_can_be_done, steps))
-    if head[:1] == b"\x80" and len(done) > 1 and whole:
-        return True
-    return any(name in RUNS_CODE for name, _ in done)
+        if not any(words in str(problem) for words in _BROKEN_OFF):
+            return False
+    return data[:1] == b"\x80" and done > 1
 
 
-def _can_be_done(step: tuple[str, str]) -> bool:
-    """Nothing is called " abc def": what imports such a name is text, or stops there."""
-    name, argument = step
-    return name not in {"GLOBAL", "INST"} or bool(_IMPORTED.match(argument))
+def _steps(data: bytes | mmap.mmap) -> Iterator[str]:
+    """The names of what a pickle would do, as far as it could. Nothing is called " abc def": what imports such a name is
+    text, or stops there."""
+    stack: list[bool] = []  # whether each thing on it is a mark
+    memo: set[Any] = set()
+    for opcode, argument, _ in pickletools.genops(data):  # type: ignore[arg-type]  # mmap reads like a file
+        if opcode.name in {"GLOBAL", "INST"} and not _IMPORTED.fullmatch(str(argument)):
+            return
+        if opcode.name.endswith("GET") and argument not in memo:
+            raise ValueError(f"nothing was put under {argument}")
+        _move(stack, opcode)
+        if opcode.name.endswith("PUT") or opcode.name == "MEMOIZE":
+            memo.add(len(memo) if argument is None else argument)
+        yield opcode.name
+
+
+def _move(stack: list[bool], opcode: pickletools.OpcodeInfo) -> None:
+    """Takes off the stack and puts on it what a step does; IndexError where it holds too little."""
+    wanted, mark = list(opcode.stack_before), pickletools.markobject
+    if mark in wanted or (opcode.name == "POP" and stack and stack[-1]):
+        while not stack.pop():
+            pass
+        wanted = wanted[: wanted.index(mark)] if mark in wanted else []
+    for _ in wanted:
+        stack.pop()
+    stack.extend(thing is mark for thing in opcode.stack_after)
 
 
 def is_safetensors(path: Path) -> bool:

@@ -81,6 +81,23 @@ def test_a_pickle_that_breaks_off_after_it_has_run_is_still_one() -> None:
             assert is_pickle(pickle.dumps(Evil(), protocol)[:-1] + damage)
 
 
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_that_runs_its_code_behind_a_long_text_is_one(protocol: int, model: Path) -> None:
+    (model / "vocab.txt").write_bytes(pickle.dumps(("x" * 100_000, Evil()), protocol))
+    with pytest.raises(UnsafeModel, match=r"vocab.txt is a pickle"):
+        refuse_unsafe(model, code=NONE)
+
+
+def test_a_pickle_that_keeps_two_things_under_one_number_is_still_one() -> None:
+    for hidden in (b"I1\np0\np0\n0cos\ngetpid\n(tR.", b"\x80\x02K\x01q\x00q\x000cos\ngetpid\n(tR."):
+        assert is_pickle(hidden)
+
+
+def test_a_length_that_lies_asks_for_no_memory(model: Path) -> None:
+    (model / "vocab.txt").write_bytes(b"\x8e" + (1 << 60).to_bytes(8, "little") + b"text")
+    refuse_unsafe(model, code=NONE)
+
+
 def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_content(model: Path) -> None:
     held = io.BytesIO()
     torch.save({"w": torch.zeros(2)}, held)
