@@ -83,10 +83,16 @@ def tell_unchanged(report: RunReport | BootstrapReport) -> str:
     if isinstance(report, RunReport) and report.asked:
         return f"Version {report.asked.request.version} was published, and no alias is moved without a person's yes: {stays}"
     if outcome is Outcome.PUBLISHED:
-        return f"A new version was published, and no alias was moved (release.promote is false): {stays}"
+        return f"A new version was published, and no alias was moved ({_why_not(report)}): {stays}"
     if outcome in {Outcome.REJECTED, Outcome.INSUFFICIENT}:
         return f"No model was released: {stays} The candidate's weights are kept for a closer look; see Training."
     return f"No model was released: {stays}"
+
+
+def _why_not(report: RunReport | BootstrapReport) -> str:
+    """Why a blessed version does not serve."""
+    warnings = report.attempt.blessing.warnings if isinstance(report, RunReport) and report.attempt else ()
+    return f"gate {', '.join(warnings)} warns" if warnings else "release.promote is false"
 
 
 def list_sources(before: Cursor, after: Cursor) -> list[tuple[str, int]]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from models.contracts import (
     Action,
     Attempt,
+    Blessing,
     BootstrapReport,
     Comparison,
     MonitoringReport,
@@ -122,16 +123,26 @@ def _came(report: RunReport) -> str:
         if report.outcome is Outcome.WOULD_RETRAIN:
             return f"This was a look: nothing was trained. {champion} goes on serving until a run of `maintain`."
         return ""
-    stopped = [g for g in report.attempt.blessing.gates if g.verdict is not Verdict.BLESSED]
-    gates = f"{len(report.attempt.blessing.gates)} gates"
-    if not stopped:
+    blessing = report.attempt.blessing
+    gates, goes_on = f"{len(blessing.gates)} gates", f"{champion_of(report)} goes on serving"
+    if blessing.verdict is Verdict.BLESSED:
+        passed = (
+            f"Of {gates}, {_judged(blessing, 'warn')}, and only warns"
+            if blessing.warnings
+            else f"It passed all {gates}"
+        )
         serves = f"version {report.release.version} serves now" if report.release else (
-            f"it is published and waits for approval{_until(report)}; {champion_of(report)} goes on serving")  # fmt: skip
-        return f"{_gains(report.attempt)} It passed all {gates}: {serves}."
+            f"it is published and waits for approval{_until(report)}; {goes_on}")  # fmt: skip
+        return f"{_gains(report.attempt)} {passed}: {serves}."
+    return f"{_gains(report.attempt)} Of {gates}, {_judged(blessing, 'enforce')}: {goes_on}."
+
+
+def _judged(blessing: Blessing, mode: str) -> str:
+    """What the gates of this mode say against the candidate."""
     told = ((Verdict.REJECTED, "rejected it"), (Verdict.INSUFFICIENT, "found too little evidence"))
-    which = [(", ".join(g.gate for g in stopped if g.verdict is verdict), what) for verdict, what in told]
-    why = ", and ".join(f"{names} {what}" for names, what in which if names)
-    return f"{_gains(report.attempt)} Of {gates}, {why}: {champion_of(report)} goes on serving."
+    which = [(", ".join(g.gate for g in blessing.gates if g.verdict is verdict and g.mode == mode), what)
+             for verdict, what in told]  # fmt: skip
+    return ", and ".join(f"{names} {what}" for names, what in which if names)
 
 
 def _until(report: RunReport) -> str:

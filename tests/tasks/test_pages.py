@@ -149,6 +149,20 @@ def test_every_gate_is_shown_with_its_verdict_and_its_reason(outcome: Outcome) -
             assert gate.gate in verdict(report)
 
 
+def test_a_gate_that_only_warns_is_told_from_one_that_stops() -> None:
+    kept = NotWorse(name="kept", on="reference", tolerance=0.001, mode="warn")
+    published = run(observation(accuracy=0.7), attempt(gates=[AtLeast(name="floor", value=0.5), kept]), promote=False)
+    assert published.outcome is Outcome.PUBLISHED
+    assert "Of 2 gates, kept found too little evidence, and only warns: it is published and waits" in verdict(published)
+    for shown in (Page(render_html(published)).shown, render_markdown(published)):
+        assert "no alias was moved (gate kept warns)" in shown
+        assert "promote is false" not in shown
+    assert "| kept (only warns) | ? too little evidence |" in render_markdown(published)
+    assert "kept only warns ? too little evidence" in Page(render_html(published)).shown
+    stopped = run(observation(accuracy=0.7), attempt(gates=[AtLeast(name="floor", value=0.9), kept]))
+    assert "Of 2 gates, floor rejected it: version 1 goes on serving." in verdict(stopped)
+
+
 def test_text_from_rows_is_shown_and_never_obeyed() -> None:
     html = render_html(evil_report())
     page = Page(html)
