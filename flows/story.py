@@ -108,7 +108,7 @@ def _attempt(attempt: Attempt) -> list[str]:
 
 def _steps(rows: str, cost: Cost) -> str:
     """Where an API trained, its job stands for the steps; where nobody did, the rows say nothing."""
-    if not cost.seconds:
+    if not cost.trained:
         return cost.stopped
     how = f"{cost.steps} steps" if cost.steps else cost.stopped
     return f"{rows}, {how}, {cost.seconds:.0f} s on {cost.device}"

@@ -755,6 +755,11 @@ class Cost(Record):
     stopped: str
     resumed_from_step: int
 
+    @property
+    def trained(self) -> bool:
+        """False of what was adopted, or named by the spec. An API that trains tells no steps."""
+        return self.seconds > 0
+
 
 class CurvePoint(Record):
     step: int

@@ -111,6 +111,8 @@ def _trained(attempt: Attempt | None) -> str:
     if attempt is None:
         return ""
     rows, cost = attempt.training_set, attempt.candidate.cost
+    if not cost.trained:
+        return f"; the candidate is {attempt.candidate.recipe}"
     return (f"; a candidate learned from {count(rows.new_rows)} new and {amount(rows.replayed_rows, 'earlier row')} "
             f"in {duration(cost.seconds)}")  # fmt: skip
 
@@ -177,7 +179,7 @@ def _against(what: str, compared: Comparison) -> str:
 def _first(report: BootstrapReport) -> tuple[str, ...]:
     rows, cost, checked = report.training_set, report.candidate.cost, report.validation
     came = f"{amount(checked.read, 'row')} came in: {count(checked.quarantined.rows)} quarantined, {count(checked.labelled)} with a label."
-    if not cost.steps:
+    if not cost.trained:
         made = "The model was adopted as it is, without training."
     else:
         made = f"The model learned from {amount(rows.train.rows, 'row')} in {duration(cost.seconds)}."

@@ -65,11 +65,11 @@ def _tried(attempt: Attempt) -> tuple[Tile, ...]:
 def _cost(report: RunReport | BootstrapReport) -> Tile:
     candidate = report.candidate if isinstance(report, BootstrapReport) else report.attempt and report.attempt.candidate
     whole = duration(sum(s.seconds for s in report.stages))
-    if not candidate or not candidate.cost.steps:
+    if not candidate or not candidate.cost.trained:
         return Tile("cost", whole, "no training")
     cost = candidate.cost
-    note = f"training {duration(cost.seconds)} on {cost.device}, {size(1e6 * cost.peak_memory_mb)} of memory"
-    return Tile("cost", whole, note)
+    memory = f", {size(1e6 * cost.peak_memory_mb)} of memory" if cost.peak_memory_mb else ""
+    return Tile("cost", whole, f"training {duration(cost.seconds)} on {cost.device}{memory}")
 
 
 def _version(report: RunReport | BootstrapReport) -> Tile:

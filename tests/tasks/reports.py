@@ -233,7 +233,7 @@ def training_set(leaked: Sequence[str] = ()) -> TrainingSet:
 def candidate(curve: Sequence[CurvePoint] | None = None, *, steps: int = 300) -> Candidate:
     losses = ((100, 0.6, 0.5), (200, 0.4, 0.3), (300, 0.2, 0.35))
     known = [CurvePoint(step=s, train_loss=t, validation_loss=v, validation_accuracy=0.9) for s, t, v in losses]
-    cost = Cost(seconds=95, cpu_seconds=180, peak_memory_mb=1300, device="cpu, 2 threads", steps=steps, epochs=2,
+    cost = Cost(seconds=95 if steps else 0, cpu_seconds=180, peak_memory_mb=1300, device="cpu, 2 threads", steps=steps, epochs=2,
                 stopped="all steps done", resumed_from_step=100)  # fmt: skip
     return Candidate(prefix="candidates/c/", files=files("new"), content_digest="c" * 64, parent=1,
                      recipe="full, learning rate 5e-05", cost=cost, curve=tuple(known if curve is None else curve))  # fmt: skip

@@ -267,6 +267,36 @@ def test_a_model_that_was_adopted_has_no_learning_curve() -> None:
     shown = Page(render_html(bootstrapped(candidate([], steps=0)))).shown
     assert "adopted as it is, without training" in shown
     assert "How it learned" not in shown
+    assert "Which rows went in" not in shown
+
+
+def test_what_an_api_trained_is_called_trained_and_what_the_spec_only_names_is_not() -> None:
+    plain = run(observation(accuracy=0.7), attempt(curve=[]))
+    assert plain.attempt is not None
+    made = plain.attempt.candidate
+    by_api = made.cost.model_copy(update={"steps": 0, "cpu_seconds": 0, "peak_memory_mb": 0, "device": "https://api.test/v1",
+                                          "stopped": "job j of the API succeeded"})  # fmt: skip
+    named = by_api.model_copy(update={"seconds": 0, "device": "none"})
+    told = {}
+    for cost, recipe in (
+        (by_api, "fine-tuned by the API from m"),
+        (named, "m-2 with the prompt of the spec, not trained"),
+    ):
+        candidate = made.model_copy(update={"cost": cost, "recipe": recipe})
+        report = plain.model_copy(update={"attempt": plain.attempt.model_copy(update={"candidate": candidate})})
+        told[recipe[0]] = Page(render_html(report)).shown, render_markdown(report)
+    for shown in told["f"]:
+        assert "a candidate learned from 120 new and 180 earlier rows in 95 s" in shown
+        assert "training 95 s on https://api.test/v1" in shown
+        assert "job j of the API succeeded" in shown
+        assert "0 B" not in shown
+        assert "0.0 s of CPU" not in shown
+    for shown in told["m"]:
+        assert "the candidate is m-2 with the prompt of the spec, not trained." in shown
+        assert "no training" in shown
+        assert "Nothing was trained. 50 sealed new rows and 150 sealed earlier rows are there to judge by." in shown
+        assert "learned from 120" not in shown
+        assert "went in" not in shown
 
 
 def test_a_gate_on_the_candidate_alone_is_marked_where_its_value_is_drawn() -> None:
