@@ -1,14 +1,11 @@
 """Numbers and texts as people read them in a report."""
 
 import math
-import re
 from datetime import UTC, datetime
 
 from models.contracts import Estimate
 from models.measures import METRICS
 
-_MARKDOWN = re.compile(r"[\\`*<>|]|~(?=~)|\](?=[(\[])|^\[|(?<![^\W_])_|_(?![^\W_])")
-"""Characters that mean something to Markdown where they stand; a bracket alone, or a_name, does not."""
 _UNITS = ("B", "kB", "MB", "GB")
 
 
@@ -87,12 +84,6 @@ def size(bytes_: float) -> str:
             break
         bytes_ /= 1000
     return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 100 else f"{bytes_:.1f} {unit}"
-
-
-def escaped(text: object) -> str:
-    """Text that may come from a row, as it can stand in Markdown, inside a table as well: shown, never obeyed."""
-    flat = " ".join(str(text).split())
-    return _MARKDOWN.sub(r"\\\g<0>", flat.replace("&", "&amp;"))
 
 
 def moment(at: datetime) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from models.contracts import Attempt, BootstrapReport, Comparison, Estimate, Observation, RunReport, Verdict
+from models.markdown import escaped
 from models.measures import METRICS
 from tasks import changes, charts, drift_plots, formats, plots
 from tasks.judgements import tell_judgement
@@ -113,7 +114,7 @@ def environment(*, html: bool) -> Environment:
                               lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
     environment.filters.update(
         pct=formats.percent, est=_estimate, pts=formats.points, p=formats.p_value, count=formats.count,
-        amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=formats.escaped,
+        amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=escaped,
         words=formats.words, judgement=tell_judgement, rows_of=rows_of, unit=formats.unit, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
