@@ -263,6 +263,13 @@ def test_quarantined_rows_are_counted_with_reason_and_example() -> None:
     assert "| empty text | 7 | incoming/day-1.csv:9: ' ' |" in render_markdown(report)
 
 
+def test_sentences_beside_the_quality_are_parted_by_a_blank() -> None:
+    report = report_of(Outcome.HELD)
+    for shown in (Page(render_html(report)).shown, render_markdown(report)):
+        assert "at release 97.0%. Latency: median 12 ms" in shown
+        assert "over 200 requests. What was served agrees" in shown
+
+
 def test_a_model_that_was_adopted_has_no_learning_curve() -> None:
     shown = Page(render_html(bootstrapped(candidate([], steps=0)))).shown
     assert "adopted as it is, without training" in shown
