@@ -5,6 +5,7 @@ from models.contracts import (
     Attempt,
     BootstrapReport,
     Cost,
+    DriftReport,
     Ended,
     Estimate,
     Evidence,
@@ -86,12 +87,17 @@ def _seen(seen: Observation) -> list[str]:
     if seen.monitoring.faithfulness:
         lines.append(f"   summaries {_check(seen.monitoring.faithfulness)} (an extra alarm; no reference is needed)")
     lines += _estimates(seen.monitoring)
+    return [*lines, f"   drift     {_drift(drift)}"]
+
+
+def _drift(drift: DriftReport) -> str:
+    if not drift.alpha:
+        return "not judged, so soon after the last run"
     strongest = min(drift.signals, key=lambda s: s.p_value / s.threshold if s.threshold else s.p_value)
     verdict = "DRIFT" if drift.drifted else "no drift"
-    lines.append(f"   drift     {verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
-                 f"strongest {strongest.name}, p {p_in_words(strongest.p_value)} (threshold {p_in_words(strongest.threshold)}), "
-                 f"{strongest.effect_name} {strongest.effect:.2f}")  # fmt: skip
-    return lines
+    return (f"{verdict}: {sum(s.drifted for s in drift.signals)} of {len(drift.signals)} signals; "
+            f"strongest {strongest.name}, p {p_in_words(strongest.p_value)} (threshold {p_in_words(strongest.threshold)}), "
+            f"{strongest.effect_name} {strongest.effect:.2f}")  # fmt: skip
 
 
 def _check(check: QualityCheck) -> str:

@@ -8,7 +8,7 @@ from prefect.context import FlowRunContext, TaskRunContext
 
 from models.contracts import Asked, BootstrapReport, Pages, RunReport
 from tasks.drift_plots import rank_signals
-from tasks.formats import count, measured, p_value, percent, points, unit, words
+from tasks.formats import count, measured, p_value, percent, points, threshold, unit, words
 from tasks.pages import rows_of
 from tasks.picture import picture_of
 
@@ -86,7 +86,7 @@ def _drift(report: RunReport | BootstrapReport) -> list[Row]:
     signals = report.observation.drift.signals if isinstance(report, RunReport) and report.observation else ()
     return [
         {"signal": s.name, "drifted": "yes" if s.drifted else "no", "effect": f"{s.effect_name} {s.effect:.3f}",
-         "floor": f"{s.floor:g}", "p": p_value(s.p_value), "threshold": p_value(s.threshold), "test": s.method,
+         "floor": f"{s.floor:g}", "p": p_value(s.p_value), "threshold": threshold(s.threshold), "test": s.method,
          "what moved": s.detail}
         for s in rank_signals(signals)
     ]  # fmt: skip

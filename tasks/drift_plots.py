@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from markupsafe import Markup
 
 from models.contracts import DriftSignal
-from tasks.formats import p_value
+from tasks.formats import p_value, threshold
 from tasks.svg import Axis, bar, drawing, scale, upright
 
 HEIGHT, TOP, THICK = 20, 6, 8
@@ -52,7 +52,7 @@ def _surprise(p: float) -> float:
 def draw_p_value(signal: DriftSignal, axis: Axis) -> Markup:
     """How improbable the window is where nothing changed: a bar that is long where p is small, and the threshold."""
     kind = "bar moved" if signal.drifted else "bar"
-    told = f"threshold {p_value(signal.threshold)}"
+    told = f"threshold {threshold(signal.threshold)}"
     marks = [bar((0, 100), TOP, THICK, "track"), bar((0, axis.at(_surprise(signal.p_value))), TOP, THICK, kind),
              upright(axis.at(_surprise(signal.threshold)), HEIGHT, "limit", told=told)]  # fmt: skip
     return drawing(f"{signal.name}: p {p_value(signal.p_value)}, {told}", *marks, height=HEIGHT)

@@ -50,6 +50,11 @@ def p_value(p: float) -> str:
     return f"{p:.1e}" if p < 0.001 else f"{p:.{2 - math.floor(math.log10(p)) if p < 0.1 else 2}f}"
 
 
+def threshold(p: float) -> str:
+    """Of p-values; at 0 nothing is an alarm, however small."""
+    return p_value(p) if p else "none"
+
+
 def p_in_words(p: float) -> str:
     """As a sentence has it. A smaller one is no number to be believed: the Kolmogorov-Smirnov limit is off by orders of
     magnitude there."""

@@ -71,7 +71,9 @@ def _title(report: RunReport) -> str:
 def _seen(report: RunReport, seen: Observation) -> str:
     fired, asked = sum(s.drifted for s in seen.drift.signals), len(seen.drift.signals)
     came = f"{amount(seen.validation.read, 'row')} came in"
-    if fired:
+    if not seen.drift.alpha:
+        looks = "whether they drifted was not judged, so soon after the last run"
+    elif fired:
         looks = f"they differ from what {champion_of(report)} was released on ({fired} of {asked} drift signals)"
     else:
         looks = f"they look like what {champion_of(report)} was released on (none of {asked} drift signals)"

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from models.contracts import BootstrapReport, CurvePoint, Outcome, ReasonCount, RunReport
+from flows.story import tell
+from models.contracts import BootstrapReport, CurvePoint, Ended, Outcome, ReasonCount, RunReport
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
 from tasks.metrics.confusion import decide
@@ -127,6 +128,19 @@ def test_a_window_too_small_to_judge_is_not_called_quiet() -> None:
     small = run(observation(gap=0.4), policy=Policy(min_rows=500))
     assert small.outcome is Outcome.HELD
     assert "200 rows are fewer than policy.min_rows = 500" in verdict(small)
+
+
+def test_drift_that_was_not_judged_is_not_called_none() -> None:
+    seen = observation(gap=0.4)
+    unjudged = [s.model_copy(update={"threshold": 0.0}) for s in seen.drift.signals]
+    seen = seen.model_copy(update={"drift": seen.drift.model_copy(update={"alpha": 0.0, "signals": tuple(unjudged)})})
+    report = run(seen)
+    assert "whether they drifted was not judged, so soon after the last run" in verdict(report)
+    assert "drift     not judged" in "\n".join(tell(Ended(report=report, pages=None)))
+    for shown in (Page(render_html(report)).shown, render_markdown(report)):
+        assert "they look like" not in shown
+        assert "too soon after the last run" in shown
+    assert "threshold none" in Page(render_html(report)).shown
 
 
 def test_labels_that_the_champion_contradicts_more_than_chance_are_doubted() -> None:
