@@ -166,17 +166,18 @@ def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
     """Named subsets: each label, shorter and longer texts, and every value of the spec's slice columns."""
     true = true_labels(judged.rows["label"], kind) if kind.classifies else np.zeros((0, 0), bool)
     masks = {f"slice:label={label}": true[:, i] for i, label in enumerate(kind.labels)}
-    lengths = judged.rows["text"].str.len().to_numpy()
-    middle = float(np.median(lengths)) if len(lengths) else 0.0
-    masks |= {
-        f"slice:length<={middle:.0f}": lengths <= middle,
-        f"slice:length>{middle:.0f}": lengths > middle,
-    }
+    masks |= by_length(judged.rows["text"].str.len().to_numpy())
     for column in (c for c in judged.rows.columns if c.startswith(SLICE)):
         values = judged.rows[column].dropna().value_counts().index
         for value in [v for v in values if v.strip()][:MAX_SLICES]:  # blanks of an earlier Upkeep are no nulls
             masks[f"{column}={value}"] = (judged.rows[column] == value).to_numpy()
     return {name: judged.where(mask) for name, mask in masks.items() if mask.any()}
+
+
+def by_length(lengths: "NDArray[np.integer]") -> "dict[str, NDArray[np.bool_]]":
+    """Shorter and longer texts, parted at the median; of one between two lengths at the lower, so that the names hold."""
+    middle = int(np.median(lengths)) if len(lengths) else 0
+    return {f"slice:length<={middle}": lengths <= middle, f"slice:length>{middle}": lengths > middle}
 
 
 def _latency(champion: TaskAdapter, candidate: TaskAdapter, texts: list[str]) -> Latency:

@@ -12,7 +12,7 @@ from models.adapter import Predictions
 from models.contracts import ModelKind, Scorecard, Weights
 from models.recipe import Training
 from tasks.dataset import build_training_set, freeze_reference
-from tasks.evaluation import evaluate
+from tasks.evaluation import by_length, evaluate
 from tests.tiny import kept_table, sentences
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
@@ -66,6 +66,16 @@ def test_a_probability_that_is_no_number_is_no_vote_for_the_first_label(
     monkeypatch.setattr("tasks.evaluation._load", lambda weights, *_: Broken() if weights == CANDIDATE else Reads())
     with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
         scored(sentences(400), sentences(500, start=400), store)
+
+
+@pytest.mark.parametrize("lengths", [[30, 31, 32, 33], [31, 32, 33, 34], [7], [5, 5, 5], []])
+def test_what_a_slice_of_lengths_is_called_holds_for_each_of_its_rows(lengths: list[int]) -> None:
+    texts = np.array(lengths, int)
+    shorter, longer = by_length(texts).items()
+    at = int(shorter[0].removeprefix("slice:length<="))
+    assert longer[0] == f"slice:length>{at}"
+    assert shorter[1].tolist() == (texts <= at).tolist()
+    assert longer[1].tolist() == (texts > at).tolist()
 
 
 def test_slices_are_those_that_the_spec_names_now_and_a_blank_is_none(store: ObjectStore) -> None:
