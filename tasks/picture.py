@@ -3,6 +3,7 @@
 A whole SVG document without classes or scripts, light on dark and dark on light, since Prefect's page may be either.
 """
 
+import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from html import escape
@@ -15,6 +16,8 @@ from tasks.pages import rows_of
 
 ROW, LEFT, WIDTH, RIGHT = 24, 190, 360, 210
 GREY, BLUE, RED, GREEN = "#8a8f98", "#4a90d9", "#d9534f", "#3fa34d"
+NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML may hold, not even escaped: one of them would break the whole image."""
 MOST = 12
 """Rows a panel; the tables beside it hold all."""
 MOVED = "How much moved, against its floor"
@@ -69,7 +72,9 @@ def _difference(compared: Comparison, row: int, place: Callable[[float], float])
 
 def _told(name: str, numbers: str, y: float) -> str:
     text = '<text x="{x}" y="{y}" fill="{fill}" font-size="12" font-family="sans-serif"{anchor}>{told}</text>'
-    first = text.format(x=LEFT - 8, y=y + 4, fill=GREY, anchor=' text-anchor="end"', told=escape(name[:30]))
+    first = text.format(
+        x=LEFT - 8, y=y + 4, fill=GREY, anchor=' text-anchor="end"', told=escape(NO_XML.sub("\ufffd", name[:30]))
+    )
     return first + text.format(x=LEFT + WIDTH + 8, y=y + 4, fill=GREY, anchor="", told=escape(numbers))
 
 

@@ -39,12 +39,15 @@ def test_every_signal_and_comparison_of_a_run_is_drawn_inside_the_picture(outcom
     assert all(key in (picture_of(report) or "") for key in (MOVED_KEY, CHANGED_KEY)[: len(panels)])
 
 
-def test_a_name_with_markup_in_it_stays_a_name() -> None:
+@pytest.mark.parametrize(
+    ("name", "shown"), [("<b>&", "<b>&"), ("land=\x1bA\x0b\x00\uffff", "land=\ufffdA" + 3 * "\ufffd")]
+)
+def test_a_name_with_markup_or_control_characters_in_it_stays_a_name(name: str, shown: str) -> None:
     report = report_of(Outcome.HELD)
     assert isinstance(report, RunReport)
     assert report.observation is not None
     drift = report.observation.drift
-    odd = drift.signals[0].model_copy(update={"name": "<b>&"})
+    odd = drift.signals[0].model_copy(update={"name": name})
     seen = report.observation.model_copy(update={"drift": drift.model_copy(update={"signals": (odd,)})})
     (panel,) = drawn(report.model_copy(update={"observation": seen}))
-    assert next(text.text for text in panel.iter(f"{SVG}text")) == "<b>&"
+    assert next(text.text for text in panel.iter(f"{SVG}text")) == shown
