@@ -7,12 +7,15 @@ import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
 from html import escape
+from itertools import accumulate
+from unicodedata import east_asian_width
 
 from models.contracts import Comparison, DriftSignal, RunReport
 from models.measures import METRICS
 from tasks.drift_plots import rank_signals
 from tasks.formats import points, unit, words
 from tasks.pages import rows_of
+from tasks.plots import is_slice
 
 ROW, LEFT, WIDTH, RIGHT = 24, 190, 360, 210
 GREY, BLUE, RED, GREEN = "#8a8f98", "#4a90d9", "#d9534f", "#3fa34d"
@@ -20,6 +23,8 @@ NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML may hold, not even escaped: one of them would break the whole image."""
 MOST = 12
 """Rows a panel; the tables beside it hold all."""
+LONGEST = 30
+"""Characters of a name that the left of a panel has room for."""
 MOVED = "How much moved, against its floor"
 MOVED_KEY = "Red: drift. Blue: none, since it may be chance or is below its floor, the grey tick."
 CHANGED = "By how much the candidate is better, on the same rows"
@@ -34,13 +39,19 @@ def picture_of(report: RunReport) -> str | None:
         signals = rank_signals(seen.drift.signals)[:MOST]
         panels.append((MOVED, MOVED_KEY, [_signal(s, i) for i, s in enumerate(signals)]))
     if attempt and attempt.scorecard.comparisons:
-        compared = [c for c in attempt.scorecard.comparisons if METRICS[c.metric].better != "neither"][:MOST]
+        compared = _worst_first(attempt.scorecard.comparisons)[:MOST]
         reach = max(0.02, *(abs(end) for c in compared for end in (c.difference.low, c.difference.high)))
         place = _placer(reach)
         rows = [_difference(c, i, place) for i, c in enumerate(compared)]
         panels.append((CHANGED, CHANGED_KEY, rows))
     drawn = (f"**{title}**\n\n{key}\n\n![{title}]({_image(rows)})" for title, key, rows in panels)
     return "\n\n".join(drawn) or None
+
+
+def _worst_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """What can be better or worse: whole windows, and then the slices that lost most."""
+    judged = [c for c in comparisons if METRICS[c.metric].better != "neither"]
+    return sorted(judged, key=lambda c: (is_slice(c), c.difference.value if is_slice(c) else 0))
 
 
 def _placer(reach: float) -> Callable[[float], float]:
@@ -73,9 +84,16 @@ def _difference(compared: Comparison, row: int, place: Callable[[float], float])
 def _told(name: str, numbers: str, y: float) -> str:
     text = '<text x="{x}" y="{y}" fill="{fill}" font-size="12" font-family="sans-serif"{anchor}>{told}</text>'
     first = text.format(
-        x=LEFT - 8, y=y + 4, fill=GREY, anchor=' text-anchor="end"', told=escape(NO_XML.sub("\ufffd", name[:30]))
+        x=LEFT - 8, y=y + 4, fill=GREY, anchor=' text-anchor="end"', told=escape(NO_XML.sub("\ufffd", _short(name)))
     )
     return first + text.format(x=LEFT + WIDTH + 8, y=y + 4, fill=GREY, anchor="", told=escape(numbers))
+
+
+def _short(name: str) -> str:
+    """Wide characters, as Chinese has, take the room of two."""
+    widths = accumulate(2 if east_asian_width(letter) in "WF" else 1 for letter in name)
+    fits = sum(width <= LONGEST for width in widths)
+    return name if fits == len(name) else f"{name[: fits - 1]}…"
 
 
 def _line(start: float, end: float, y: float, colour: str, thick: float) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from models.contracts import Outcome, RunReport
 from tasks.picture import CHANGED_KEY, MOST, MOVED_KEY, picture_of
-from tests.tasks.reports import OUTCOMES, report_of
+from tests.tasks.reports import OUTCOMES, attempt, comparison, observation, report_of, run
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -39,10 +39,25 @@ def test_every_signal_and_comparison_of_a_run_is_drawn_inside_the_picture(outcom
     assert all(key in (picture_of(report) or "") for key in (MOVED_KEY, CHANGED_KEY)[: len(panels)])
 
 
+def test_the_slices_that_lost_most_are_in_the_picture_and_a_name_that_is_cut_says_so() -> None:
+    slices = [comparison(f"slice:a rather long country={i:02}", gain) for i, gain in enumerate([0.1] * 20 + [-0.3])]
+    (_, changed) = drawn(run(observation(accuracy=0.7), attempt(slices=slices)))
+    told = [text.text for text in changed.iter(f"{SVG}text")]
+    assert told[:7:2] == [
+        "new rows, accuracy",
+        "new rows, macro F1",
+        "earlier rows, accuracy",
+        "a rather long country=20, acc…",
+    ]
+    assert told[7] == "-30.0 [-34.0, -26.0] points"
+    assert len(told) == 2 * MOST
+
+
 @pytest.mark.parametrize(
-    ("name", "shown"), [("<b>&", "<b>&"), ("land=\x1bA\x0b\x00\uffff", "land=\ufffdA" + 3 * "\ufffd")]
+    ("name", "shown"),
+    [("<b>&", "<b>&"), ("评论" * 20, "评论" * 7 + "…"), ("land=\x1bA\x0b\x00\uffff", "land=\ufffdA" + 3 * "\ufffd")],
 )
-def test_a_name_with_markup_or_control_characters_in_it_stays_a_name(name: str, shown: str) -> None:
+def test_a_name_with_markup_wide_letters_or_control_characters_in_it_stays_a_name(name: str, shown: str) -> None:
     report = report_of(Outcome.HELD)
     assert isinstance(report, RunReport)
     assert report.observation is not None
