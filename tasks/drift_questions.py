@@ -10,6 +10,7 @@ import numpy as np
 
 from models.contracts import DriftSignal
 from models.sections import Drift
+from tasks.formats import isolated
 from tasks.metrics.two_sample import Tested, categories, ks, ks_larger, mmd
 from tasks.sides import Side
 
@@ -84,7 +85,7 @@ def shares(
 ) -> Question:
     """Of kinds, one a row: `then` and `now` count through `names`."""
     moved = sorted(range(len(names)), key=lambda i: -round(abs((then == i).mean() - (now == i).mean()), 9))
-    detail = ", ".join(f"{names[i]} {(then == i).mean():.1%} → {(now == i).mean():.1%}" for i in moved[:5])
+    detail = ", ".join(f"{isolated(names[i])} {(then == i).mean():.1%} → {(now == i).mean():.1%}" for i in moved[:5])
 
     def ask(permutations: int, rng: np.random.Generator) -> Tested:
         return categories(then, now, kinds=len(names), permutations=permutations, rng=rng)

@@ -2,10 +2,12 @@
 
 import math
 from datetime import UTC, datetime
+from unicodedata import bidirectional
 
 from models.contracts import Estimate
 from models.measures import METRICS
 
+_FROM_THE_RIGHT = {"R", "AL", "AN", "RLE", "RLO", "RLI"}
 _UNITS = ("B", "kB", "MB", "GB")
 
 
@@ -89,6 +91,12 @@ def size(bytes_: float) -> str:
             break
         bytes_ /= 1000
     return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 100 else f"{bytes_:.1f} {unit}"
+
+
+def isolated(name: str) -> str:
+    """A name in a sentence: written from right to left, it would take the numbers behind it along, and '50 % → 30 %' be
+    read as a rise."""
+    return f"\u2068{name}\u2069" if any(bidirectional(letter) in _FROM_THE_RIGHT for letter in name) else name
 
 
 def moment(at: datetime) -> str:

@@ -16,7 +16,7 @@ from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
 from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 from models.measures import METRICS
-from tasks.formats import signed, unit, value
+from tasks.formats import isolated, signed, unit, value
 from tasks.metrics.paired import rows_needed
 from tasks.variant_gate import judge_agreement
 
@@ -117,11 +117,11 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
         raise UnmeasuredMetric(f"gate {gate.name!r} needs {gate.metric} per slice, and no slice was measured")
     worst = min(judged or slices, key=lambda c: c.difference.value)
     collapsed = [c for c in judged if c.difference.value < -gate.tolerance and c.difference.high < 0]
-    name = f"{worst.on} {_points(worst.difference.value, worst.metric)} ({worst.difference.n} rows)"
+    name = f"{isolated(worst.on)} {_points(worst.difference.value, worst.metric)} ({worst.difference.n} rows)"
     if collapsed:
         verdict, because = (
             Verdict.REJECTED,
-            f"collapsed: {', '.join(c.on for c in collapsed)}; worst is {name}",
+            f"collapsed: {', '.join(isolated(c.on) for c in collapsed)}; worst is {name}",
         )
     elif not judged:
         verdict, because = Verdict.INSUFFICIENT, f"no slice has {gate.min_rows} rows; worst is {name}"

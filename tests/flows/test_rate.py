@@ -92,7 +92,7 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
     assert not re.search("champion|candidate", html)
     assert "http" not in html  # nothing is loaded from anywhere
     contents = re.findall(r'data-content="(\w+)"', html)
-    answers = re.findall(r'<div class="answer">(\w+)</div>', html)
+    answers = re.findall(r'<div class="answer" dir="auto">(\w+)</div>', html)
     saved = tmp_path / "saved.csv"
     with saved.open("w", newline="", encoding="utf-8") as file:
         rows = [["c" + c, "a" if a == "positive" else "b", "cy"] for c, a in zip(contents, answers[::2], strict=True)]

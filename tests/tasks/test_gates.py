@@ -113,6 +113,12 @@ def test_one_collapsed_slice_stops_a_release_and_is_named() -> None:
     assert "slice:label=negative" in blessing.gates[0].because
 
 
+def test_the_loss_of_a_slice_that_is_written_from_right_to_left_stands_behind_its_name() -> None:
+    card = scorecard(*GOOD[:2], comparison("slice:land=ישראל", estimate(-0.3, -0.4, -0.2)))
+    because = judge.fn(card, gates=[NoCollapse()]).gates[0].because
+    assert "collapsed: \u2068slice:land=ישראל\u2069; worst is \u2068slice:land=ישראל\u2069 -30.0 points" in because
+
+
 def test_slices_that_are_all_too_small_are_insufficient_evidence() -> None:
     card = scorecard(*GOOD[:2], comparison("slice:label=negative", estimate(0, -1, 1, n=5)))
     assert verdict_of(card, NoCollapse()) is Verdict.INSUFFICIENT

@@ -131,6 +131,9 @@ def test_a_metadata_column_that_moved_is_found_be_it_of_numbers_or_of_categories
     found = {s.name: s for s in signals(side(500, rng), current) if s.family == "metadata"}
     assert found["country"].drifted
     assert "es 0.0% → 100.0%" in found["country"].detail
+    hebrew = replace(current, metadata={**current.metadata, "country": np.full(300, "ישראל", object)})
+    told = next(s.detail for s in signals(side(500, rng), hebrew) if s.name == "country")
+    assert "\u2068ישראל\u2069 0.0% → 100.0%" in told  # else it is shown as 100.0% → 0.0%
     assert found["age"].drifted
     assert found["age"].method == "Kolmogorov-Smirnov"
 
