@@ -7,7 +7,6 @@ from models.contracts import (
     Cost,
     DriftReport,
     Ended,
-    Estimate,
     Evidence,
     Handled,
     LabelRequest,
@@ -18,7 +17,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import interval, p_in_words, unit
+from tasks.formats import interval, p_in_words, points, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -127,7 +126,7 @@ def tell_evidence(evidence: Evidence) -> list[str]:
         if compared.on in {"current", "reference"}:
             lines.append(f"   {compared.on:9} {compared.metric:8} champion "
                          f"{_est(compared.champion, compared.metric)} → candidate "
-                         f"{_est(compared.candidate, compared.metric)}, paired {_points(compared.difference)} "
+                         f"{_est(compared.candidate, compared.metric)}, paired {points(compared.difference)} "
                          f"{unit(compared.metric)}{_lowered(compared.metric)}")  # fmt: skip
     if evidence.scorecard.judgement:
         lines.append(f"   judge     {tell_judgement(evidence.scorecard.judgement)}")
@@ -139,10 +138,6 @@ def _variants(checks: tuple[VariantCheck, ...]) -> list[str]:
     return [f"   variant   {check.variant}: same answers {interval(check.agreement)}, largest gap of a probability "
             f"{check.largest_gap:.2g}, {check.variant_ms.p50:.1f} ms a text against {check.full_ms.p50:.1f}"
             for check in checks]  # fmt: skip
-
-
-def _points(estimate: Estimate) -> str:
-    return f"{100 * estimate.value:+.1f} [{100 * estimate.low:+.1f}, {100 * estimate.high:+.1f}]"
 
 
 def _lowered(metric: str) -> str:

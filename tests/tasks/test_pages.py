@@ -233,6 +233,14 @@ def test_the_drawings_carry_the_numbers_of_the_records() -> None:
     assert any("validation loss 0.500 at step 100, 0.300 at step 200" in (label or "") for label in labels)
 
 
+def test_no_difference_is_shown_as_a_loss_of_nothing() -> None:
+    report = run(observation(accuracy=0.7), attempt(gain=-0.0001))
+    told = "\n".join(tell(Ended(report=report, pages=None)))
+    for shown in (told, Page(render_html(report)).shown, render_markdown(report)):
+        assert "+0.0 [-4.0, +4.0]" in shown
+        assert "-0.0 " not in shown
+
+
 def test_fifty_slices_are_all_there_the_worst_in_sight_and_the_others_folded() -> None:
     slices = [comparison(f"slice:country={i}", (i - 25) / 500) for i in reversed(range(50))]
     html = render_html(run(observation(accuracy=0.7), attempt(slices=slices)))
