@@ -22,7 +22,12 @@ def value(metric: str, number: float) -> str:
 
 def measured(estimate: Estimate, metric: str) -> str:
     """A metric with its interval."""
-    return f"{value(metric, estimate.value)} [{value(metric, estimate.low)}, {value(metric, estimate.high)}]"
+    return f"{value(metric, estimate.value)} {span(estimate, metric)}"
+
+
+def span(estimate: Estimate, metric: str) -> str:
+    """The interval alone."""
+    return f"[{value(metric, estimate.low)}, {value(metric, estimate.high)}]"
 
 
 def interval(estimate: Estimate) -> str:

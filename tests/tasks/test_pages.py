@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from flows.story import tell
-from models.contracts import BootstrapReport, CurvePoint, Ended, Outcome, ReasonCount, RunReport
+from models.contracts import BootstrapReport, CurvePoint, Ended, Outcome, QualityCheck, ReasonCount, RunReport
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
 from tasks.metrics.confusion import decide
@@ -18,6 +18,7 @@ from tests.tasks.reports import (
     bootstrapped,
     candidate,
     comparison,
+    estimate,
     observation,
     report_of,
     run,
@@ -231,6 +232,19 @@ def test_the_drawings_carry_the_numbers_of_the_records() -> None:
     assert "difference +12.0 [+8.0, +16.0] points" in labels  # macro F1 has no gate
     assert "words: p < 1e-16, threshold 0.00100" in labels
     assert any("validation loss 0.500 at step 100, 0.300 at step 200" in (label or "") for label in labels)
+
+
+def test_what_is_not_drawn_is_shown_with_its_intervals_in_numbers() -> None:
+    seen = observation(accuracy=0.7)
+    check = QualityCheck(
+        metric="perplexity", now=estimate(30.5, 2), at_release=estimate(22, 1), p_value=0.001, test="test"
+    )
+    seen = seen.model_copy(update={"monitoring": seen.monitoring.model_copy(update={"quality": (check,)})})
+    compared = [comparison("slice:a=b", 0.0), comparison("current", 0.1, metric="ece")]
+    shown = Page(render_html(run(seen, attempt(slices=compared)))).shown
+    assert "22 → 30.5 [21, 23] → [28.5, 32.5]" in shown
+    assert "70.0% → 80.0% [66.0%, 74.0%] → [76.0%, 84.0%]" in shown
+    assert shown.count("70.0% → 82.0% +12.0") == 2  # drawn
 
 
 def test_no_difference_is_shown_as_a_loss_of_nothing() -> None:
