@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from flows.story import tell
-from models.contracts import BootstrapReport, CurvePoint, Ended, Outcome, QualityCheck, ReasonCount, RunReport
+from models.contracts import (
+    BootstrapReport,
+    CurvePoint,
+    Ended,
+    LabelFreeEstimate,
+    Outcome,
+    QualityCheck,
+    ReasonCount,
+    RunReport,
+)
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
 from tasks.metrics.confusion import decide
@@ -253,6 +262,18 @@ def test_no_difference_is_shown_as_a_loss_of_nothing() -> None:
     for shown in (told, Page(render_html(report)).shown, render_markdown(report)):
         assert "+0.0 [-4.0, +4.0]" in shown
         assert "-0.0 " not in shown
+
+
+def test_a_gate_that_tolerates_nothing_has_no_limit_of_minus_nothing() -> None:
+    gates = [NotWorse(name="kept", on="reference", tolerance=0)]
+    guess = LabelFreeEstimate(method="DoC", estimate=estimate(0.6999), truth=estimate(0.7))
+    seen = observation(accuracy=0.7)
+    seen = seen.model_copy(update={"monitoring": seen.monitoring.model_copy(update={"estimates": (guess,)})})
+    report = run(seen, attempt(gain=0.2, gates=gates))
+    html, markdown = render_html(report), render_markdown(report)
+    assert "gate kept: limit +0.0 points" in html
+    assert "| kept +0.0 |" in markdown
+    assert "-0.0" not in html + markdown
 
 
 def test_fifty_slices_are_all_there_the_worst_in_sight_and_the_others_folded() -> None:
