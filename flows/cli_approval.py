@@ -66,8 +66,11 @@ def _login() -> str:
 
 
 def _ask(sample: "Blind", number: int, of: int) -> "Choice | None":
+    from tasks.formats import visible
+
     expected = f"\nexpected: {sample.reference}" if sample.reference else ""
-    typer.echo(f"\n--- {number} of {of}\n{sample.text}{expected}\n\nA: {sample.a}\nB: {sample.b}\n")
+    asked = f"{sample.text}{expected}\n\nA: {sample.a}\nB: {sample.b}"
+    typer.echo(f"\n--- {number} of {of}\n{visible(asked)}\n")
     choices: dict[str, Choice | None] = {"a": "a", "b": "b", "s": "same", "q": None}
     while (said := typer.prompt("Which is better? a, b, s (the same) or q (enough)").strip().casefold()) not in choices:
         typer.echo(f"{said!r} is no answer")

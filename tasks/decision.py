@@ -127,7 +127,7 @@ def _describe_drift(drift: DriftReport, policy: Policy) -> str:
     moved = sorted((s for s in drift.signals if s.drifted), key=lambda s: (s.p_value, -s.effect))
     if not moved:
         return f"no drift in {len(drift.signals)} signals at alpha {drift.alpha:.2g}"
-    named = [f"{s.name} (p = {p_in_words(s.p_value)}, {s.effect_name} {s.effect:.2f})" for s in moved[:3]]
+    named = [f"{isolated(s.name)} (p = {p_in_words(s.p_value)}, {s.effect_name} {s.effect:.2f})" for s in moved[:3]]
     return f"drift in {', '.join(named)}" + (f" and {len(moved) - 3} more" if len(moved) > 3 else "")
 
 

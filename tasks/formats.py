@@ -2,7 +2,7 @@
 
 import math
 from datetime import UTC, datetime
-from unicodedata import bidirectional
+from unicodedata import bidirectional, category
 
 from models.contracts import Estimate
 from models.measures import METRICS
@@ -98,10 +98,16 @@ def size(bytes_: float) -> str:
     return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 100 else f"{bytes_:.1f} {unit}"
 
 
+def visible(text: str) -> str:
+    """Text of a row without what a terminal would obey: control characters, but for the end of a line and the tab."""
+    return "".join("\ufffd" if category(letter) == "Cc" and letter not in "\n\t" else letter for letter in text)
+
+
 def isolated(name: str) -> str:
-    """A name in a sentence: written from right to left, it would take the numbers behind it along, and '50 % → 30 %' be
-    read as a rise."""
-    return f"\u2068{name}\u2069" if any(bidirectional(letter) in _FROM_THE_RIGHT for letter in name) else name
+    """A name that rows gave, in a sentence. Written from right to left, it would take the numbers behind it along, and
+    '50 % → 30 %' be read as a rise."""
+    found = visible(name)
+    return f"\u2068{found}\u2069" if any(bidirectional(letter) in _FROM_THE_RIGHT for letter in found) else found
 
 
 def moment(at: datetime) -> str:

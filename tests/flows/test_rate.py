@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from errors import DataError, NotApproved, SpecError
+from flows.cli_approval import _ask
 from flows.rate import Rated, describe_rated, rate, take_ratings, write_rating_page
 from infra.object_store import ObjectStore
 from models.contracts import Verdict
@@ -104,6 +105,17 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
     saved.write_text("content,choice,rater\ncnobody,a,cy\n")
     with pytest.raises(DataError, match="no sample of this version"):
         take_ratings(registry.spec, [saved])
+
+
+def test_a_terminal_does_not_obey_what_is_rated(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("typer.prompt", lambda _: "a")
+    evil = Blind(content="c", text="one\n\ttwo \x1b[2J\r\x9b5A", reference="\x07bell", a="א\x1b]52;c;x\x07", b="")
+    assert _ask(evil, 1, 2) == "a"
+    shown = capsys.readouterr().out
+    assert "one\n\ttwo \ufffd[2J\ufffd\ufffd5A\nexpected: \ufffdbell" in shown
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
 
 
 @pytest.mark.slow

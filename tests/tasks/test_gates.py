@@ -113,9 +113,11 @@ def test_one_collapsed_slice_stops_a_release_and_is_named() -> None:
     assert "slice:label=negative" in blessing.gates[0].because
 
 
-def test_the_loss_of_a_slice_that_is_written_from_right_to_left_stands_behind_its_name() -> None:
+def test_a_slice_s_name_moves_no_number_and_no_cursor() -> None:
     card = scorecard(*GOOD[:2], comparison("slice:land=ישראל", estimate(-0.3, -0.4, -0.2)))
     because = judge.fn(card, gates=[NoCollapse()]).gates[0].because
+    escape = scorecard(*GOOD[:2], comparison("slice:land=\x1b[2J", estimate(-0.3, -0.4, -0.2)))
+    assert "worst is slice:land=\ufffd[2J -30.0" in judge.fn(escape, gates=[NoCollapse()]).gates[0].because
     assert "collapsed: \u2068slice:land=ישראל\u2069; worst is \u2068slice:land=ישראל\u2069 -30.0 points" in because
 
 
