@@ -154,12 +154,13 @@ def _until(report: RunReport) -> str:
 
 
 def _doubt(report: RunReport) -> str:
-    """A champion that is right less often than a guess: then the labels are more likely wrong than the world new."""
+    """A champion that is shown to be right less often than a guess: then the labels are more likely wrong than the world
+    new. On a handful of rows chance does the same."""
     champion = report.start.champion
     if report.attempt is None or champion is None:
         return ""
-    agreement = report.attempt.scorecard.label_agreement
-    if agreement is None or agreement >= 1 / len(champion.manifest.labels):
+    agreement, found = report.attempt.scorecard.label_agreement, report.attempt.scorecard.of("current", "accuracy")
+    if agreement is None or found is None or found.champion.high >= 1 / len(champion.manifest.labels):
         return ""
     return f"{_sentence(champion_of(report))[:-1]} agrees with {percent(agreement)} of the new labels, less than guessing would: look at the labels."
 

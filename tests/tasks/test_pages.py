@@ -153,10 +153,16 @@ def test_drift_that_was_not_judged_is_not_called_none() -> None:
     assert "threshold none" in Page(render_html(report)).shown
 
 
-def test_labels_that_the_champion_contradicts_more_than_chance_are_doubted() -> None:
-    seen = observation(accuracy=0.2)
-    assert "look at the labels" in verdict(run(seen, attempt(gain=-0.1, agreement=0.2)))
-    assert "look at the labels" not in verdict(run(seen, attempt(gain=-0.1, agreement=0.6)))
+@pytest.mark.parametrize(("agreement", "half", "doubted"), [(0.2, 0.04, True), (0.2, 0.35, False), (0.6, 0.04, False)])
+def test_labels_that_the_champion_contradicts_more_than_chance_are_doubted(
+    agreement: float, half: float, *, doubted: bool
+) -> None:
+    tried = attempt(gain=-0.1, agreement=agreement)
+    first, *others = tried.scorecard.comparisons
+    first = first.model_copy(update={"champion": estimate(agreement, half)})
+    card = tried.scorecard.model_copy(update={"comparisons": (first, *others)})
+    report = run(observation(accuracy=0.2), tried.model_copy(update={"scorecard": card}))
+    assert ("look at the labels" in verdict(report)) is doubted
 
 
 @pytest.mark.parametrize("outcome", [Outcome.RELEASED, Outcome.REJECTED, Outcome.INSUFFICIENT])
