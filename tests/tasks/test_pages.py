@@ -326,6 +326,12 @@ def test_quarantined_rows_are_counted_with_reason_and_example() -> None:
     assert "| empty text | 7 | incoming/day-1.csv:9: ' ' |" in render_markdown(report)
 
 
+def test_the_commands_of_a_page_hold_whatever_the_spec_calls_its_alias() -> None:
+    html = render_html(report_of(Outcome.HELD))
+    assert "<code>upkeep pull SPEC DIR</code>" in html
+    assert "SPEC@" not in html
+
+
 def test_sentences_beside_the_quality_are_parted_by_a_blank() -> None:
     report = report_of(Outcome.HELD)
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
