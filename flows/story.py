@@ -131,7 +131,7 @@ def tell_evidence(evidence: Evidence) -> list[str]:
     if evidence.scorecard.judgement:
         lines.append(f"   judge     {tell_judgement(evidence.scorecard.judgement)}")
     lines += _variants(evidence.variants)
-    return lines + [f"   gate {MARKS[g.verdict]}    {g.gate}: {g.because}" for g in evidence.blessing.gates]
+    return lines + [f"   gate {MARKS[g.verdict]}    {g.called}: {g.because}" for g in evidence.blessing.gates]
 
 
 def _variants(checks: tuple[VariantCheck, ...]) -> list[str]:

@@ -890,6 +890,10 @@ class GateResult(Record):
     """Of `limit`, where the candidate is held against a number; empty for other gates, and in records from before it was
     kept."""
 
+    @property
+    def called(self) -> str:
+        return f"{self.gate} (only warns)" if self.mode == "warn" else self.gate
+
 
 class Blessing(Record):
     """The verdict over all enforced gates. Where a gate in mode `warn` fails, a person decides on the promotion."""

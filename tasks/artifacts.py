@@ -55,7 +55,7 @@ def list_tables(report: RunReport | BootstrapReport) -> dict[str, tuple[list[Row
 
 def _gates(report: RunReport | BootstrapReport) -> list[Row]:
     gates = report.attempt.blessing.gates if isinstance(report, RunReport) and report.attempt else ()
-    return [{"gate": g.gate, "verdict": g.verdict.replace("_", " "), "because": g.because} for g in gates]
+    return [{"gate": g.called, "verdict": g.verdict.replace("_", " "), "because": g.because} for g in gates]
 
 
 def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:

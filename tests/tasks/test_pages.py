@@ -18,6 +18,7 @@ from models.contracts import (
 )
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
+from tasks.artifacts import list_tables
 from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
@@ -189,6 +190,8 @@ def test_a_gate_that_only_warns_is_told_from_one_that_stops() -> None:
         assert "promote is false" not in shown
     assert "| kept (only warns) | ? too little evidence |" in render_markdown(published)
     assert "kept only warns ? too little evidence" in Page(render_html(published)).shown
+    assert [row["gate"] for row in list_tables(published)["gates"][0]] == ["floor", "kept (only warns)"]
+    assert "gate ?    kept (only warns): candidate" in "\n".join(tell(Ended(report=published, pages=None)))
     stopped = run(observation(accuracy=0.7), attempt(gates=[AtLeast(name="floor", value=0.9), kept]))
     assert "Of 2 gates, floor rejected it: version 1 goes on serving." in verdict(stopped)
 
