@@ -83,8 +83,14 @@ def with_lora(model: Any, training: Training, *, task: str) -> Any:
     lora = training.lora or Lora()
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
     config = LoraConfig(task_type=task, r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
-                        target_modules=targets)  # fmt: skip
+                        target_modules=targets, modules_to_save=_head(model) if task == "SEQ_CLS" else None)  # fmt: skip
     return get_peft_model(model, config)
+
+
+def _head(model: Any) -> list[str]:
+    """What stands behind the encoder and begins with noise. peft knows it by the names `classifier` and `score` alone."""
+    parts = ((name, part) for name, part in model.named_children() if part is not model.base_model)
+    return [name for name, part in parts if next(part.parameters(), None) is not None]
 
 
 def _fp32_sdpa(module: Any, query: Any, key: Any, value: Any, mask: Any, **kwargs: Any) -> Any:

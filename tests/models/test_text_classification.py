@@ -52,9 +52,9 @@ def test_any_sequence_classifier_learns_and_survives_being_saved(kind: str, tmp_
     assert next(again.model.parameters()).dtype.is_floating_point
 
 
-@pytest.mark.parametrize("method", ["lora", "head"])
-def test_lora_and_head_leave_a_plain_model_behind(method: str, tmp_path: Path) -> None:
-    model = load(tiny_model(tmp_path / "base"), new_head=True)
+@pytest.mark.parametrize(("method", "kind"), [("lora", "bert"), ("lora", "distilbert"), ("head", "bert")])
+def test_lora_and_head_leave_a_plain_model_behind(method: str, kind: str, tmp_path: Path) -> None:
+    model = load(tiny_model(tmp_path / "base", kind), new_head=True)
     recipe = training(method=method, epochs=2, **({"lora": Lora(rank=2)} if method == "lora" else {}))
     trained = model.fine_tune(
         examples(64), examples(16, 64), training=recipe, seed=1, work=tmp_path / "w", advance=ignore
@@ -223,6 +223,8 @@ SIZES = {
     "distilbert": {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 32},
     "gpt2": {"n_embd": 16, "n_layer": 3, "n_head": 2},
 }
+BART = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
+        "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -251,8 +253,7 @@ def test_a_text_is_cut_where_the_model_has_no_more_positions(
 
 
 @pytest.mark.parametrize(("kind", "sizes"), [
-    ("bart", {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
-              "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}),
+    ("bart", BART),
     ("t5", {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 1, "num_heads": 2}),
 ])  # fmt: skip
 def test_a_classifier_that_answers_from_the_end_of_a_text_learns_on_any_threads_and_reads_html(
@@ -279,6 +280,24 @@ def _end_with_a_tag(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A [EOS]", special_tokens=[("[EOS]", 2)])
     tokenizer.save_pretrained(folder)
+
+
+@pytest.mark.parametrize(("kind", "sizes"), [
+    ("bert", SIZES["bert"]), ("distilbert", SIZES["distilbert"]), ("gpt2", SIZES["gpt2"]), ("deberta-v2", SIZES["bert"]),
+    ("bart", BART), ("xlnet", {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}),
+])  # fmt: skip
+def test_with_lora_all_of_the_head_learns_whatever_it_is_called(kind: str, sizes: dict[str, int]) -> None:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    from models.preparing import with_lora
+
+    config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, pad_token_id=0, eos_token_id=2, **sizes)
+    model = AutoModelForSequenceClassification.from_config(config)
+    head = {name for name, _ in model.named_parameters() if not name.startswith(f"{model.base_model_prefix}.")}
+    adapted = with_lora(model, training(method="lora"), task="SEQ_CLS")
+    whole = {name for name, p in adapted.named_parameters() if p.requires_grad and "lora_" not in name}
+    learns = {name.replace(".modules_to_save.default", "").removeprefix("base_model.model.") for name in whole}
+    assert head and learns == head
 
 
 @pytest.mark.parametrize("kind", SIZES)
