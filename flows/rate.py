@@ -59,8 +59,11 @@ def write_rating_page(spec_path: Path, page: Path, *, version: int | None = None
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         question = _open_question(version, work.store)
-        write_page(_samples(question, work.store), page, model=spec.name, version=question.request.version)
-        return question.request.version
+        version = question.request.version
+        write_page(
+            _samples(question, work.store), page, model=spec.name, version=version, question=question.request_sha256
+        )
+        return version
 
 
 def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None = None) -> Rated:

@@ -39,5 +39,10 @@ def unblind(content: str, choice: Choice, *, question: str) -> Better:
     return "champion" if (choice == "a") == _champion_first(content, question) else "candidate"
 
 
+def mark_of(question: str) -> str:
+    """Tells a question's pages from those of others, and nobody which answer is whose."""
+    return "q" + hashlib.sha256(f"page of {question}".encode()).hexdigest()[:12]
+
+
 def _champion_first(content: str, question: str) -> bool:
     return hashlib.sha256(f"{question}{content}".encode()).digest()[0] % 2 == 0

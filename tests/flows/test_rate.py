@@ -1,6 +1,5 @@
 """People rate both models' answers blindly, in the terminal or on a page; what they say is the gate that the spec sets."""
 
-import csv
 import json
 import re
 from pathlib import Path
@@ -92,12 +91,8 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
     html = page.read_text(encoding="utf-8")
     assert not re.search("champion|candidate", html)
     assert "http" not in html  # nothing is loaded from anywhere
-    contents = re.findall(r'data-content="(\w+)"', html)
-    answers = re.findall(r'<div class="answer" dir="auto">(\w+)</div>', html)
     saved = tmp_path / "saved.csv"
-    with saved.open("w", newline="", encoding="utf-8") as file:
-        rows = [["c" + c, "a" if a == "positive" else "b", "cy"] for c, a in zip(contents, answers[::2], strict=True)]
-        csv.writer(file).writerows([["content", "choice", "rater"], *rows])
+    saved.write_text(as_saved(html, likes="positive"), encoding="utf-8")
     found = take_ratings(registry.spec, [saved])
     assert "candidate better 10, champion 0" in found.verdict.because
     with pytest.raises(SpecError, match="not overwritten"):
@@ -116,6 +111,37 @@ def test_a_terminal_does_not_obey_what_is_rated(
     shown = capsys.readouterr().out
     assert "one\n\ttwo \ufffd[2J\ufffd\ufffd5A\nexpected: \ufffdbell" in shown
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+
+
+def test_a_page_about_another_version_is_not_taken_for_this_one_although_it_shows_the_same_texts(
+    registry: Asking, tmp_path: Path
+) -> None:
+    """A and B are others there, so that half of what was said would count for the other model."""
+    registry.ask(ratings=10)
+    pages = [tmp_path / "two.html", tmp_path / "three.html"]
+    write_rating_page(registry.spec, pages[0])
+    registry.ask(ratings=10)
+    assert write_rating_page(registry.spec, pages[1]) == 3
+    saved = tmp_path / "saved.csv"
+    saved.write_text(as_saved(pages[0].read_text(encoding="utf-8"), likes="positive"), encoding="utf-8")
+    with pytest.raises(DataError, match=r"line 2: the page asks about another version.*--version"):
+        take_ratings(registry.spec, [saved])
+    assert "candidate better 10, champion 0" in take_ratings(registry.spec, [saved], version=2).verdict.because
+
+
+def as_saved(html: str, *, likes: str) -> str:
+    """What a page saves for somebody who prefers one word, by the columns and the mark of its own script."""
+    header = re.findall(r'\["([\w,]+)\\r', html)[0]
+    mark = re.findall(r'trim\(\), "(\w+)"\]', html)
+    contents, answers = (
+        re.findall(r'data-content="(\w+)"', html),
+        re.findall(r'<div class="answer" dir="auto">(\w+)</div>', html),
+    )
+    rows = [
+        ",".join(["c" + c, "a" if a == likes else "b", "cy", *mark])
+        for c, a in zip(contents, answers[::2], strict=True)
+    ]
+    return "\r\n".join([header, *rows, ""])
 
 
 @pytest.mark.slow
