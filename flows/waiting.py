@@ -1,6 +1,5 @@
 """What waits for a person's answer, with all that the answer should rest on. Changes nothing."""
 
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import ApprovalRequest, Evidence, GateResult, Record, SideBySide
 from models.spec import read_spec
-from tasks.rating_sheets import read_samples
+from tasks.rating_sheets import read_samples, write_sheet
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import Question, Standing, list_questions, list_ratings
 from tasks.registry.versions import read_evidence, read_version
@@ -55,7 +54,8 @@ def _save(sheet: Path, waiting: list[Question], store: ObjectStore) -> None:
     if sheet.exists():
         raise SpecError(f"{sheet} exists and is not overwritten: somebody may have filled it; name a new file")
     sheet.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(store.get_file(waiting[0].request.samples), sheet)
+    request = waiting[0].request
+    write_sheet(read_samples(store.get_file(request.samples)), sheet, version=request.version)
 
 
 def describe_waiting(found: Waiting) -> list[str]:

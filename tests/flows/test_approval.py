@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -279,6 +280,21 @@ def test_a_sheet_of_another_version_is_refused_and_not_kept(registry: Asking, tm
     with pytest.raises(DataError, match=r"line 2: 'f+' is no sample of version 2"):
         promote.fn(registry.spec, ratings=strange)
     assert registry.store.list_keys(registry.store.keys.ratings(2)) == []
+
+
+def test_a_sheet_of_another_version_is_refused_also_where_it_holds_the_same_texts(
+    registry: Asking, tmp_path: Path
+) -> None:
+    """What its candidate wrote is not what this one did."""
+    registry.ask(ratings=5)
+    sheet = tmp_path / "sheet.csv"
+    find_waiting(registry.spec, sheet=sheet)
+    sheet.write_text(re.sub("^,,", "candidate,ann,", sheet.read_text("utf-8-sig"), flags=re.M), "utf-8")
+    registry.ask(ratings=5)
+    with pytest.raises(DataError, match="line 2: the sheet is of version 2, and its ratings say nothing of version 3"):
+        promote.fn(registry.spec, ratings=sheet)
+    assert registry.store.list_keys(registry.store.keys.ratings(3)) == []
+    assert promoted(registry, version=2, ratings=sheet).version == 2
 
 
 # --- a run asks ---
