@@ -170,10 +170,15 @@ def _find_answer(version: int, store: ObjectStore) -> ApprovalAnswer | None:
 
 
 def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime, store: ObjectStore) -> None:
-    """Keeps a filled sheet beside the question. Handed in again it is the one that is there."""
+    """Keeps a filled sheet beside the question. Handed in again at once it is the one that is there; behind another one it
+    is kept anew, since of what somebody says twice the last counts."""
     version = question.request.version
     sheet = Ratings(version=version, request_sha256=question.request_sha256, given=given, who=whoami(), at=now)
-    key = store.keys.rated(version, _sha256(json.dumps([rating.model_dump() for rating in given]).encode()))
+    newest = max(list_ratings(version, store=store).values(), key=lambda kept: kept.at, default=None)
+    if newest and newest.given == given:
+        return
+    told = [[rating.model_dump() for rating in given], newest and newest.model_dump(mode="json")]
+    key = store.keys.rated(version, _sha256(json.dumps(told).encode()))
     with suppress(KeyTaken):
         store.put_bytes(key, sealed(sheet), if_absent=True)
 

@@ -16,7 +16,17 @@ from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, ApprovalRequest, Candidate, Manifest, Misfit, Rating, Table
 from models.sections import Approval
 from models.spec import parse_spec
-from tasks.registry.approvals import Question, Says, Standing, find_question, give_answer, keep_ratings, list_questions
+from tasks.ratings import judge_ratings
+from tasks.registry.approvals import (
+    Question,
+    Says,
+    Standing,
+    find_question,
+    give_answer,
+    keep_ratings,
+    list_questions,
+    list_ratings,
+)
 from tasks.registry.audit import audit
 from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import Retention, collect
@@ -181,6 +191,19 @@ def answered_one(challenger: Manifest, store: ObjectStore) -> ObjectStore:
     keep_ratings((Rating(content="c", better="same", rater="ann"),), question, now=NOW, store=store)
     answered(store, "approve")
     return store
+
+
+def test_of_what_somebody_says_and_takes_back_and_says_again_the_last_counts(
+    challenger: Manifest, store: ObjectStore
+) -> None:
+    question = find_question(2, store=store)
+    assert question is not None
+    for hour, better in enumerate(["candidate", "champion", "candidate", "candidate"]):
+        given = Rating.model_validate({"content": "c", "better": better, "rater": "ann"})
+        keep_ratings((given,), question, now=NOW + timedelta(hours=hour), store=store)
+    sheets = list_ratings(2, store=store).values()
+    assert len(sheets) == 3
+    assert "candidate better 1, champion 0" in judge_ratings(sheets, question.request).because
 
 
 def misfits(store: ObjectStore) -> tuple[Misfit, ...]:
