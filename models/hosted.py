@@ -156,8 +156,8 @@ class HostedModel:
         reply = self.api.request("POST", EMBEDDINGS, json={"model": model, "input": list(texts)})
         rows = reply.body.get("data")
         try:
-            ordered = sorted(rows or (), key=lambda row: row["index"])
-            found = np.array([row["embedding"] for row in ordered], np.float32).reshape(len(texts), -1)
+            by_text = {row["index"]: row["embedding"] for row in rows or ()}
+            found = np.array([by_text[i] for i in range(len(texts))], np.float32).reshape(len(texts), -1)
         except (KeyError, TypeError, ValueError):
             found = np.zeros((0, 0), np.float32)
         if not found.size or not np.isfinite(found).all():

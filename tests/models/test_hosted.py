@@ -290,6 +290,22 @@ def test_embeddings_come_from_the_api_where_the_spec_names_a_model(serve: Serve,
     assert found.embeddings[:, 0].tolist() == list(range(1, 131))
 
 
+@pytest.mark.parametrize("places", [[0, 1], [0, 1, 1, 3], [1, 2, 3, 4]], ids=["too few", "one twice", "from 1"])
+def test_embeddings_that_are_not_one_of_each_text_are_refused_and_not_cut_up_to_fit(
+    places: list[int], serve: Serve, tmp_path: Path
+) -> None:
+    """Two of four numbers are four of two, to whoever only counts numbers."""
+
+    def decide(asked: Asked) -> Answer:
+        if asked.path.endswith("/chat/completions"):
+            return echo(asked)
+        return Answer(body={"data": [{"index": i, "embedding": [0.0, 1.0, 2.0, float(i)]} for i in places]})
+
+    model = load(kind_at(serve(decide).url, embeddings="e"), tmp_path)
+    with pytest.raises(ModelError, match=r"no embedding of each text.*Drop model\.hosted\.embeddings"):
+        model.predict(["a", "b", "c", "d"], advance=ignore)
+
+
 def test_hashed_words_are_the_same_for_the_same_words_and_near_for_like_ones() -> None:
     one, same, like, other = hashed_words(["the film was good", "The film, was good!", "the film was bad", "冰箱坏了"])
     assert np.allclose(one, same)
