@@ -107,6 +107,13 @@ class ModelKind(Record):
         return self.model_copy(update={"hosted": hosted, "generation": Generation(max_new_tokens=0)})
 
     @property
+    def without_embeddings(self) -> Self:
+        """Asks no API for what nobody will look at: it would be paid for, and be part of the time that an answer takes."""
+        if self.hosted is None:
+            return self
+        return self.model_copy(update={"hosted": self.hosted.model_copy(update={"embeddings": None})})
+
+    @property
     def writes(self) -> bool:
         return bool(self.generation.max_new_tokens)
 

@@ -123,7 +123,7 @@ def measure_release(
 
 def _load(weights: Weights, kind: ModelKind, store: ObjectStore) -> TaskAdapter:
     folder = store.get_folder(weights.prefix, weights.files)
-    return load_model(folder, kind, keys=store.api_keys)
+    return load_model(folder, kind.without_embeddings, keys=store.api_keys)
 
 
 def _metrics(kind: ModelKind, entails: Entails | None) -> tuple[str, ...]:

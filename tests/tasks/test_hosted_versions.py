@@ -10,8 +10,14 @@ from infra.object_store import ObjectStore
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.hosting import HOSTED_FILE, Hosted, Pinned, write_pinned
+from models.recipe import Training
+from tasks.dataset import build_training_set
+from tasks.evaluation import evaluate
 from tasks.finetuning import store_folder, why_not_trained
 from tasks.importing import pin_hosted
+from tasks.timing import TEXTS
+from tests.apis import Serve, completion
+from tests.tiny import kept_table, stories
 
 HOSTED = Hosted(url="https://api.example.com/v1", model="a")
 
@@ -64,3 +70,16 @@ def test_what_a_version_pins_is_no_input_of_scoring() -> None:
     assert kind().of_versions != kind(logprobs=True).of_versions
     local = ModelKind(task="translation", labels=(), max_tokens=9, seed=1)
     assert local.of_versions is local
+
+
+def test_a_models_latency_is_that_of_its_answers_and_an_evaluation_pays_for_no_embeddings(
+    store: ObjectStore, serve: Serve
+) -> None:
+    server = serve(lambda asked: completion(asked.text.upper()))
+    asking = kind(url=server.url, embeddings="e", retries=0)
+    weights = pin_hosted.fn(asking, store=store)
+    rows, training = kept_table(stories(60), store), Training(test_share=0.5)
+    built = build_training_set.fn(rows, None, training=training, seed=1, store=store)
+    scorecard = evaluate.fn(built, weights, weights, kind=asking, store=store)
+    assert scorecard.latency.champion.n == TEXTS
+    assert {asked.path for asked in server.asked} == {"/v1/chat/completions"}
