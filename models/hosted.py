@@ -21,7 +21,7 @@ from models.completions import choice, confidence, numbers_of, said, tokens
 from models.contracts import Budget, Cost, ModelKind
 from models.hashed_words import hashed_words
 from models.hosted_tuning import Tuning
-from models.hosting import Hosted, Pinned, read_pinned, write_pinned
+from models.hosting import Hosted, Pinned, at_most, read_pinned, write_pinned
 from models.outputs import columns_of
 from models.recipe import Training
 
@@ -138,7 +138,7 @@ class HostedModel:
                                   f"Run again once it answers; {self.section}.timeout and retries say how patient to be")  # fmt: skip
 
     def _refuse_failures(self, replies: Sequence[Reply]) -> None:
-        if self.failed > max(1, self.hosted.max_failed * self.asked):
+        if self.failed > at_most(self.hosted.max_failed, of=self.asked):
             last = next((reply.problem for reply in reversed(replies) if reply.problem), "")
             raise self.api.failed(CHAT, f"{self.failed} of {self.asked} requests failed for good, the last with: {last}",
                                   f"At most {self.section}.max_failed = {self.hosted.max_failed:g} may; run again, or allow "

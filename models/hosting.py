@@ -33,7 +33,7 @@ class Endpoint(Part):
                          "or took too long.")  # fmt: skip
     at_once: int = Field(4, ge=1, le=256, description="Requests under way at any time.")
     max_failed: Share = Field(0.1, description="A larger share of requests that failed for good stops the run; until then "
-                              "each is an empty answer.")  # fmt: skip
+                              "each is an empty answer. One never stops it, unless this is 0.")  # fmt: skip
 
     @field_validator("url")
     @classmethod
@@ -76,6 +76,11 @@ class Pinned(Part):
 
     def ask(self, text: str) -> str:
         return self.prompt.replace("{text}", text)
+
+
+def at_most(share: float, *, of: int) -> float:
+    """So many may go wrong: of a few rows one, and none where the spec allows none."""
+    return max(1.0, share * of) if share else 0.0
 
 
 def write_pinned(pinned: Pinned, folder: Path) -> None:

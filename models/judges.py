@@ -14,7 +14,7 @@ from models.adapter import Advance, KeyRing
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.hosted import HostedModel
-from models.hosting import Hosted, Pinned
+from models.hosting import Hosted, Pinned, at_most
 from models.judging import JudgeApi, read_verdict
 from models.outputs import FAILED, SENT, WRITTEN, columns_of
 from models.text_pairs import Reward
@@ -105,7 +105,7 @@ class ApiJudge:
 
     def _refuse_nonsense(self, given: Sequence[Opinion], answers: Sequence[str]) -> None:
         self.compared, self.unread = self.compared + len(given), self.unread + given.count("unread")
-        if self.unread > max(1, self.judge.max_unread * self.compared):
+        if self.unread > at_most(self.judge.max_unread, of=self.compared):
             example = next((said for said in answers if said and read_verdict(said) is None), "")
             raise ModelError(f"{SECTION}: of {self.compared} pairs, {self.unread} got an answer that is no verdict, such as "
                              f"{example[:80]!r}; at most max_unread = {self.judge.max_unread:g} may. It has to answer with "

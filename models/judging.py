@@ -39,7 +39,7 @@ class JudgeApi(Endpoint):
         16, ge=1, le=8192, description="Longest answer; more where it is to give reasons first."
     )
     max_unread: Share = Field(0.1, description="A larger share of pairs with an answer that is no verdict stops the run; until "
-                              "then such pairs are left out.")  # fmt: skip
+                              "then such pairs are left out. One never stops it, unless this is 0.")  # fmt: skip
     prices: Prices | None = Field(None, description="What tokens cost, in any currency; null: cost is not counted.")
 
     @field_validator("prompt")

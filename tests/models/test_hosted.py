@@ -197,6 +197,14 @@ def test_too_many_failures_stop_the_run_with_the_last_reason(serve: Serve, tmp_p
         model.predict(texts, advance=ignore)
 
 
+def test_where_the_spec_allows_no_failure_the_first_one_stops_the_run(serve: Serve, tmp_path: Path) -> None:
+    refusing = serve(lambda asked: Answer(422, {}) if "row 7" in asked.text else echo(asked))
+    texts = [f"row {i}" for i in range(30)]
+    assert load(kind_at(refusing.url, max_failed=0.01), tmp_path).predict(texts, advance=ignore).texts is not None
+    with pytest.raises(ModelError, match=r"1 of 30 requests failed for good.*max_failed = 0 may"):
+        load(kind_at(refusing.url, max_failed=0), tmp_path).predict(texts, advance=ignore)
+
+
 def test_a_server_that_dies_is_given_up_after_a_few_rows_and_not_after_all(serve: Serve, tmp_path: Path) -> None:
     server = serve(once(*[Answer(500, {})] * 10_000))
     model = load(kind_at(server.url, retries=1), tmp_path)

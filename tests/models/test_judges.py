@@ -57,6 +57,8 @@ def test_answers_that_are_no_verdict_are_counted_and_too_many_are_refused_with_a
 
     found = judge_at(serve(mostly).url).compare(PAIRS, advance=ignore)
     assert found.given.count("unread") == 1 and found.given[3] == "unread"
+    with pytest.raises(ModelError, match=r"of 20 pairs, 1 got an answer that is no verdict.*max_unread = 0 may"):
+        judge_at(serve(mostly).url, max_unread=0).compare(PAIRS, advance=ignore)
     with pytest.raises(ModelError, match=r"of 20 pairs, 20 got an answer that is no verdict, such as 'they differ'"):
         judge_at(serve(saying("they differ")).url).compare(PAIRS, advance=ignore)
 
