@@ -32,7 +32,7 @@ _WAYS_OUT = {
 
 @dataclass(frozen=True)
 class Reply:
-    """What came of a request after its last try. `problem` says why there is none; then `body` is empty."""
+    """What came of a request after its last try. `problem` says why it is no answer; `body` is what came with status 200."""
 
     body: Mapping[str, Any] = field(default_factory=dict)
     ms: float = 0.0

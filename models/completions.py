@@ -15,14 +15,15 @@ def choice(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return choices[0] if isinstance(choices, list) and choices and isinstance(choices[0], dict) else {}
 
 
-def said(body: Mapping[str, Any]) -> str:
+def said(reply: Reply) -> str:
     """Empty where a request failed, and where the model said nothing."""
-    content = (choice(body).get("message") or {}).get("content")
+    content = None if reply.problem else (choice(reply.body).get("message") or {}).get("content")
     return content.encode("utf-8", "replace").decode() if isinstance(content, str) else ""
 
 
 def numbers_of(reply: Reply) -> tuple[float, ...]:
-    return (confidence(reply.body), reply.ms, float(bool(reply.problem)), tokens(reply.body, "prompt_tokens"),
+    """A failure has no confidence; its tokens, where it was counted, are paid for."""
+    return (math.nan if reply.problem else confidence(reply.body), reply.ms, float(bool(reply.problem)), tokens(reply.body, "prompt_tokens"),
             tokens(reply.body, "completion_tokens"))  # fmt: skip
 
 

@@ -6,8 +6,9 @@ otherwise tomorrow: nobody can pin what a server runs. That is what drift of its
 
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ EMBEDDED_AT_ONCE = 64
 IN_A_ROW = 8
 """So many requests that failed for good, one after the other: nobody is there to answer."""
 GREETING = "Hello."
+WITHHELD = "content_filter"
+"""How a completion ends that its API cut off, or left out, for what it says."""
 
 
 class HostedModel:
@@ -56,7 +59,7 @@ class HostedModel:
         """What was written; `models/outputs.py` names the numbers. Raises ModelError where too many requests failed."""
         replies = self._each(self._ask, texts, advance)
         numbers = np.array([numbers_of(reply) for reply in replies], np.float32).reshape(-1, len(columns_of(self.kind)))
-        return Predictions(numbers, self._embed(texts), [said(reply.body) for reply in replies])
+        return Predictions(numbers, self._embed(texts), [said(reply) for reply in replies])
 
     def fine_tune(
         self,
@@ -96,7 +99,7 @@ class HostedModel:
                 reply.problem,
                 f"Nothing was done. Look at {self.section}.url and {self.section}.model, or run again once it answers",
             )
-        if self.hosted.logprobs and math.isnan(confidence(reply.body)) and said(reply.body):
+        if self.hosted.logprobs and math.isnan(confidence(reply.body)) and said(reply):
             raise self.api.failed(CHAT, "it gives no logprobs", f"Write {self.section}.logprobs: false")
         if self.hosted.prices and not tokens(reply.body, "prompt_tokens"):
             raise self.api.failed(CHAT, "it does not count tokens (usage)", f"Drop {self.section}.prices")
@@ -109,9 +112,16 @@ class HostedModel:
         if self.hosted.logprobs:
             body["logprobs"] = True
         reply = self.api.request("POST", CHAT, json=body)
-        if not reply.problem and not isinstance(choice(reply.body).get("message"), dict):
-            return Reply(ms=reply.ms, problem="what came holds no choices[0].message")
-        return reply
+        problem = reply.problem or self._no_answer(reply.body)
+        return replace(reply, problem=problem)
+
+    def _no_answer(self, body: Mapping[str, Any]) -> str:
+        """Why what came with status 200 is none; empty where it is one."""
+        if not isinstance(choice(body).get("message"), dict):
+            return f"what came holds no choices[0].message{self.api.told(body)}"
+        if choice(body).get("finish_reason") == WITHHELD:
+            return f"the API's content filter withheld the answer (finish_reason: {WITHHELD})"
+        return ""
 
     def _each(self, ask: Callable[[str], Reply], texts: Sequence[str], advance: Advance) -> list[Reply]:
         """In the texts' order, `at_once` at a time."""
@@ -132,7 +142,7 @@ class HostedModel:
 
     def _count(self, reply: Reply) -> None:
         self.asked, self.failed = self.asked + 1, self.failed + bool(reply.problem)
-        self.in_a_row = self.in_a_row + 1 if reply.problem else 0
+        self.in_a_row = self.in_a_row + 1 if reply.problem and not choice(reply.body) else 0
         if self.in_a_row >= IN_A_ROW:
             raise self.api.failed(CHAT, f"{IN_A_ROW} requests in a row failed, the last with: {reply.problem}",
                                   f"Run again once it answers; {self.section}.timeout and retries say how patient to be")  # fmt: skip

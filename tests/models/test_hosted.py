@@ -172,6 +172,35 @@ def test_what_holds_no_answer_is_a_failure(odd: bytes, serve: Serve, tmp_path: P
     assert found.texts == [""] and found.numbers[0, 2] == 1
 
 
+def test_what_came_instead_of_an_answer_is_told_in_the_servers_words(serve: Serve, tmp_path: Path) -> None:
+    """Gateways hand on another server's error with status 200."""
+    server = serve(lambda _: Answer(body={"error": {"message": "no provider has this model", "code": 404}}))
+    with pytest.raises(ModelError, match=r"no choices\[0\]\.message \(no provider has this model\)"):
+        load(kind_at(server.url), tmp_path)
+
+
+@pytest.mark.parametrize("kept", ["", "half of"])
+def test_an_answer_that_a_content_filter_withheld_is_a_failure_that_is_paid_for(
+    kept: str, serve: Serve, tmp_path: Path
+) -> None:
+    def decide(asked: Asked) -> Answer:
+        found = completion(kept) if "row 7" in asked.text else echo(asked)
+        if "row 7" in asked.text:
+            found.body["choices"][0] |= {
+                "finish_reason": "content_filter",
+                "logprobs": {"content": [{"logprob": -1.0}]},
+            }
+        return found
+
+    found = load(kind_at(serve(decide).url), tmp_path).predict([f"row {i}" for i in range(20)], advance=ignore)
+    number = dict(zip(columns_of(kind_at("http://x")), found.numbers[7].tolist(), strict=True))
+    assert found.texts is not None and found.texts[7] == ""
+    assert (number["failed"], number["sent tokens"], number["written tokens"]) == (1, 12, 3)
+    assert math.isnan(number["confidence"]) and found.numbers[:, 2].sum() == 1
+    texts = ["row 7"] * 9 + ["other"] * 91  # somebody is there all the same
+    assert load(kind_at(serve(decide).url, at_once=1), tmp_path).predict(texts, advance=ignore).numbers[:, 2].sum() == 9
+
+
 @pytest.mark.parametrize("said", ["", None])
 def test_an_empty_answer_is_an_answer(said: str | None, serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: completion(said))
