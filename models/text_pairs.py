@@ -25,6 +25,7 @@ class TextPairs:
 
     def __init__(self, folder: Path, *, wanted: str, refuse: Callable[[Any, Path], None]) -> None:
         """`refuse` raises ModelError for a configuration that does not fit."""
+        self.folder, self.wanted = folder, wanted
         kind = ModelKind(task="text-classification", labels=(), max_tokens=LONGEST, seed=0)
         config = read_config(folder, kind)
         refuse(config, folder)
@@ -37,7 +38,8 @@ class TextPairs:
 
     @torch.inference_mode()
     def logits(self, firsts: Sequence[str], seconds: Sequence[str], *, advance: Advance) -> NDArray[np.float32]:
-        """pairs × outputs. Of a pair that is too long, the longer text is cut."""
+        """pairs × outputs. Of a pair that is too long, the longer text is cut. Raises ModelError where one is no number: it
+        would speak for either side."""
         encoded = [self._encode(*pair) for pair in zip(firsts, seconds, strict=True)]
         if len(encoded) >= PROBED_FROM:
             choose_threads(lambda: self._forward(encoded[:8]))
@@ -45,6 +47,9 @@ class TextPairs:
         for rows in token_batches([len(pair["input_ids"]) for pair in encoded]):
             found[rows] = self._forward([encoded[row] for row in rows])
             advance(len(rows))
+        if not np.isfinite(found).all():
+            raise ModelError(f"{self.folder}: {self.wanted} answers with what is no number (NaN or infinity): its weights are "
+                             "damaged. Nothing was measured by it; name another one, or the same saved anew")  # fmt: skip
         return found
 
     def _encode(self, first: str, second: str) -> dict[str, list[int]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import SecretStr
 
 from errors import ModelError
@@ -103,3 +104,11 @@ def test_a_reward_model_names_the_answer_with_the_higher_score(tmp_path: Path) -
     found = judge.compare(pairs, advance=ignore)
     assert found.given == ("first", "second", "same")
     assert (found.requests, found.failed) == (0, 0)
+
+
+def test_a_reward_model_whose_scores_are_no_numbers_speaks_for_nobody(tmp_path: Path) -> None:
+    judge = RewardJudge(praising_reader(tmp_path), Generation(prompt="the {text} was bad"))
+    with torch.no_grad():
+        next(judge.model.model.parameters()).fill_(float("nan"))
+    with pytest.raises(ModelError, match=r"a reward model answers with what is no number.*name another one"):
+        judge.compare([Pair("film", "", "the film was good", "the film was dull")], advance=ignore)
