@@ -53,7 +53,8 @@ def write(model: Any, tokenizer: Any, asked: Generation, new_tokens: int, **inpu
         **inputs, **_OURS, max_new_tokens=new_tokens, num_beams=asked.beams, pad_token_id=tokenizer.pad_token_id,
         eos_token_id=_ends(model, tokenizer),
     )  # fmt: skip
-    given = 0 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
+    # A decoder begins with one token, which of BART's kind is the one that ends an answer.
+    given = 1 if model.config.is_encoder_decoder else inputs["input_ids"].shape[1]
     return [row[:given] + _until_the_end(row[given:], _ends(model, tokenizer)) for row in said.tolist()]
 
 

@@ -16,6 +16,8 @@ from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
+    BartConfig,
+    BartForConditionalGeneration,
     DataCollatorForSeq2Seq,
     Gemma3Config,
     LEDConfig,
@@ -26,6 +28,7 @@ from transformers import (
     OPTConfig,
     PreTrainedConfig,
     PreTrainedTokenizerFast,
+    set_seed,
 )
 
 from errors import ModelError
@@ -225,6 +228,26 @@ def test_mbart_learns_to_begin_with_the_mark_of_the_language_as_it_is_asked_to(t
     given = DataCollatorForSeq2Seq(model.tokenizer, model=model.model)([rows[0]])["decoder_input_ids"][0]
     assert tokenizer.convert_ids_to_tokens(rows[0]["labels"]) == ["▁Film", "▁gut", "</s>", "de_DE"]
     assert given[0] == german
+
+
+def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_whole(tmp_path: Path) -> None:
+    """BART's, LED's and mBART-50's decoders are given the end first."""
+    folder = tiny_writer(tmp_path, "t5")
+    config = BartConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(folder)), d_model=16, encoder_layers=1, decoder_layers=1,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, init_std=0.5,
+        pad_token_id=0, bos_token_id=2, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None,
+    )  # fmt: skip
+    set_seed(0)
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    texts = ["the film was good", "very bad plot"]
+    found = model.predict(texts, advance=ignore)
+    for text, said in zip(texts, found.texts or (), strict=True):
+        tokens = torch.tensor([model.tokenizer(text)["input_ids"]])
+        whole = model.model.generate(input_ids=tokens, max_new_tokens=model.new_tokens)[0]
+        assert said == model.tokenizer.decode(whole, skip_special_tokens=True) != ""
+    assert 0 < found.numbers.max() < 1
 
 
 def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
