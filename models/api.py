@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -64,7 +64,10 @@ class Api:
             reply = self._try(method, path, content)
             surely_refused = reply.wait > 0 or not only_once
             wait = max(reply.wait, min(LONGEST_BACKOFF, FIRST_WAIT * 2**number))
-            if not (reply.again and surely_refused) or wait > LONGEST_WAIT or number == self.retries:
+            if wait > LONGEST_WAIT:
+                told = f"{reply.problem}, and asks to wait {wait:.0f} s, of which at most {LONGEST_WAIT:.0f} are waited"
+                return replace(reply, problem=told)
+            if not (reply.again and surely_refused) or number == self.retries:
                 break
             if reply.wait:
                 self._not_before = max(self._not_before, time.monotonic() + wait)

@@ -129,6 +129,8 @@ def test_who_asks_to_wait_for_an_hour_is_not_waited_for(serve: Serve, tmp_path: 
     began = time.monotonic()
     assert load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore).texts == [""]
     assert time.monotonic() - began < 3
+    with pytest.raises(ModelError, match=r"429 .*asks to wait 3600 s, of which at most 300 are waited"):
+        load(kind_at(serve(lambda _: Answer(429, {}, {"Retry-After": "3600"})).url), tmp_path)
 
 
 def test_a_server_that_is_too_slow_or_trickles_is_given_up_in_time(serve: Serve, tmp_path: Path) -> None:
