@@ -68,6 +68,12 @@ def positions_of(model: Any) -> int | None:
     return min([*counted, *learned, *([told] if told > 0 else [])], default=None)
 
 
+def as_text(model: Any) -> dict[str, bool]:
+    """What a classifier's tokenizer is told. BART and T5 answer from a row's last </s>, and refuse rows that have not equally
+    many: one in a text, such as HTML's, is text to them."""
+    return {"split_special_tokens": True} if model.config.is_encoder_decoder else {}
+
+
 def pad_behind(tokenizer: Any, model: Any) -> None:
     """Where places are counted, from the first token on, what is padded before it moves a text by its neighbours' length."""
     if positions_of(model):

@@ -14,7 +14,7 @@ from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.label_sets import membership
-from models.loading import PROBED_FROM, load_parts, longest, pad_behind, read_config, token_batches
+from models.loading import PROBED_FROM, as_text, load_parts, longest, pad_behind, read_config, token_batches
 from models.outputs import NO_NUMBER
 from models.recipe import Training
 from models.threads import choose_threads
@@ -103,12 +103,10 @@ class TextClassifier:
         return self.model(input_ids=tokens, attention_mask=torch.ones_like(tokens))
 
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
-        """BART and T5 answer from a row's last </s>, and refuse rows that have not equally many: one in a text, such as
-        HTML's, is text to them."""
         if not len(texts):
             return []
-        literal = {"split_special_tokens": True} if self.model.config.is_encoder_decoder else {}
-        return self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens, **literal)["input_ids"]
+        read = as_text(self.model)
+        return self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens, **read)["input_ids"]
 
     def _dataset(self, examples: Examples) -> Any:
         from datasets import Dataset

@@ -12,7 +12,7 @@ from transformers import AutoModelForSequenceClassification
 from errors import ModelError
 from models.adapter import Advance
 from models.contracts import ModelKind
-from models.loading import PROBED_FROM, load_parts, pad_behind, positions_of, read_config, token_batches
+from models.loading import PROBED_FROM, as_text, load_parts, pad_behind, positions_of, read_config, token_batches
 from models.threads import choose_threads
 
 LONGEST = 4096
@@ -53,7 +53,9 @@ class TextPairs:
         return found
 
     def _encode(self, first: str, second: str) -> dict[str, list[int]]:
-        pair = self.tokenizer(first, second, truncation="longest_first", max_length=self.max_tokens)
+        pair = self.tokenizer(
+            first, second, truncation="longest_first", max_length=self.max_tokens, **as_text(self.model)
+        )
         return {name: pair[name] for name in self.tokenizer.model_input_names if name in pair}
 
     def _forward(self, pairs: list[dict[str, list[int]]]) -> NDArray[np.float32]:
