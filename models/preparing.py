@@ -7,6 +7,7 @@ import torch
 from transformers import AttentionInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import AttentionMaskInterface, sdpa_mask
+from transformers.pytorch_utils import Conv1D
 
 from errors import MissingExtra, ModelError
 from models.recipe import Training
@@ -15,6 +16,9 @@ EMBEDDING_NAMES = ("embed", "wte", "wpe")
 NO_BF16 = ("deberta",)
 """Models that mask in single precision what autocast has made bf16, and stop; DeBERTa-v2 and -v3 do not."""
 ATTENTION_DROPOUTS = ("attention_probs_dropout_prob", "attention_dropout", "attn_pdrop")
+
+LAYERS = (torch.nn.Linear, torch.nn.Embedding, Conv1D)
+"""That low-rank matrices can be put beside."""
 
 
 def prepare(model: Any, training: Training, *, embeddings_learn: bool) -> tuple[bool, str]:
@@ -82,9 +86,23 @@ def with_lora(model: Any, training: Training, *, task: str) -> Any:
 
     lora = training.lora or Lora()
     targets = lora.targets if isinstance(lora.targets, str) else list(lora.targets)
+    head = _head(model) if task == "SEQ_CLS" else None
+    if isinstance(targets, list):
+        _require_layers(targets, model.base_model if head else model)
     config = LoraConfig(task_type=task, r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout,
-                        target_modules=targets, modules_to_save=_head(model) if task == "SEQ_CLS" else None)  # fmt: skip
+                        target_modules=targets, modules_to_save=head)  # fmt: skip
     return get_peft_model(model, config)
+
+
+def _require_layers(targets: list[str], model: Any) -> None:
+    """peft adapts what it finds, and says nothing of a name that it does not find beside one that it does."""
+    fits = {name: isinstance(part, LAYERS) for name, part in model.named_modules()}
+    for target in targets:
+        found = [fit for name, fit in fits.items() if name == target or name.endswith(f".{target}")]
+        if not found or not all(found):
+            known = sorted({name.split(".")[-1] for name, fit in fits.items() if fit} - {""})
+            raise ModelError(f"training.lora.targets: {target!r} is no linear layer of a {type(model).__name__}, which has "
+                             f"{', '.join(known)}; name some of these, or write all-linear")  # fmt: skip
 
 
 def _head(model: Any) -> list[str]:

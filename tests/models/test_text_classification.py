@@ -300,6 +300,20 @@ def test_with_lora_all_of_the_head_learns_whatever_it_is_called(kind: str, sizes
     assert head and learns == head
 
 
+@pytest.mark.parametrize(("targets", "wrong"), [(["query", "q_lin"], "q_lin"), (["query", "output"], "output")])
+def test_a_layer_that_the_model_has_not_is_told_with_those_that_it_has(
+    targets: list[str], wrong: str, tmp_path: Path
+) -> None:
+    model = load(tiny_model(tmp_path / "base"), new_head=True)
+    recipe = training(method="lora", lora=Lora(targets=tuple(targets)))
+    with pytest.raises(
+        ModelError, match=rf"'{wrong}' is no linear layer of a BertModel, which has dense, key, .*query, .*value"
+    ):
+        model.fine_tune(examples(8), examples(8), training=recipe, seed=1, work=tmp_path / "w", advance=ignore)
+    fitting = training(method="lora", epochs=1, lora=Lora(targets=("query", "attention.output.dense")))
+    model.fine_tune(examples(8), examples(8), training=fitting, seed=1, work=tmp_path / "w", advance=ignore)
+
+
 @pytest.mark.parametrize("kind", SIZES)
 def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architecture(kind: str) -> None:
     import torch
