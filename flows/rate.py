@@ -73,9 +73,8 @@ def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None 
         question = _open_question(version, work.store)
         asked = {sample.content for sample in _samples(question, work.store)}
         read = [read_page_ratings(file, asked=asked, question=question.request_sha256) for file in files]
-        for given in read:
-            keep_ratings(given, question, now=datetime.now(UTC), store=work.store)
-        return _so_far(question, sum(map(len, read)), work.store)
+        kept = [keep_ratings(given, question, now=datetime.now(UTC), store=work.store) for given in read]
+        return _so_far(question, sum(kept), work.store)
 
 
 def describe_rated(rated: Rated, spec_path: Path) -> list[str]:

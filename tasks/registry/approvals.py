@@ -169,18 +169,19 @@ def _find_answer(version: int, store: ObjectStore) -> ApprovalAnswer | None:
 # --- ratings ------------------------------------------------------------------------------------------------
 
 
-def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime, store: ObjectStore) -> None:
-    """Keeps a filled sheet beside the question. Handed in again at once it is the one that is there; behind another one it
-    is kept anew, since of what somebody says twice the last counts."""
+def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime, store: ObjectStore) -> int:
+    """Keeps a filled sheet beside the question; how many ratings that adds. Handed in again at once it is the one that is
+    there; behind another one it is kept anew, since of what somebody says twice the last counts."""
     version = question.request.version
     sheet = Ratings(version=version, request_sha256=question.request_sha256, given=given, who=whoami(), at=now)
     newest = max(list_ratings(version, store=store).values(), key=lambda kept: kept.at, default=None)
     if newest and newest.given == given:
-        return
+        return 0
     told = [[rating.model_dump() for rating in given], newest and newest.model_dump(mode="json")]
     key = store.keys.rated(version, _sha256(json.dumps(told).encode()))
     with suppress(KeyTaken):
         store.put_bytes(key, sealed(sheet), if_absent=True)
+    return len(given)
 
 
 def list_ratings(version: int, *, store: ObjectStore) -> dict[str, Ratings]:

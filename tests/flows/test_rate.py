@@ -94,7 +94,8 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
     saved = tmp_path / "saved.csv"
     saved.write_text(as_saved(html, likes="positive"), encoding="utf-8")
     found = take_ratings(registry.spec, [saved])
-    assert "candidate better 10, champion 0" in found.verdict.because
+    assert (found.kept, "candidate better 10, champion 0" in found.verdict.because) == (10, True)
+    assert take_ratings(registry.spec, [saved]).kept == 0  # the same file again adds nothing
     with pytest.raises(SpecError, match="not overwritten"):
         write_rating_page(registry.spec, page)
     saved.write_text("content,choice,rater\ncnobody,a,cy\n")
