@@ -9,7 +9,7 @@ import typer
 from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
 from infra.settings import prepare_environment
-from models.contracts import Record, VersionLine
+from models.contracts import BrokenVersion, Record, VersionLine
 from tasks.formats import measured, words
 
 registry = typer.Typer()
@@ -50,6 +50,7 @@ def versions(spec: Spec, as_json: Json = False) -> None:
 
     found = find(spec)
     _print(found, [_version_line(line) for line in found] or ["no version yet: run `upkeep bootstrap SPEC`"], as_json)
+    raise typer.Exit(MISFIT if any(isinstance(line, BrokenVersion) for line in found) else 0)
 
 
 @registry.command()
@@ -107,7 +108,9 @@ def gc(
     _print(found, lines, as_json)
 
 
-def _version_line(line: VersionLine) -> str:
+def _version_line(line: VersionLine | BrokenVersion) -> str:
+    if isinstance(line, BrokenVersion):
+        return f"{line.version:>4}  {'  '.join((*line.aliases, line.problem))}"
     found = line.measured
     quality = f"{words(found.metric)} {measured(found.estimate, found.metric)}" if found else ""
     parent = f"from {line.parent}" if line.parent else "first"

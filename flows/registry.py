@@ -5,7 +5,7 @@ from pathlib import Path
 
 from errors import SpecError
 from infra.workspace import open_workspace
-from models.contracts import Audit, Difference, Removal, VersionLine
+from models.contracts import Audit, BrokenVersion, Difference, Removal, VersionLine
 from models.part import parse_period
 from models.spec import read_spec
 from tasks.registry.audit import audit
@@ -19,7 +19,7 @@ LEAST_AGE, LEAST_BLOBS = "1d", "14d"
 NEVER = "never"
 
 
-def versions(spec_path: Path) -> tuple[VersionLine, ...]:
+def versions(spec_path: Path) -> tuple[VersionLine | BrokenVersion, ...]:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         return describe_versions(now=datetime.now(UTC), store=work.store)

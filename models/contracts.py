@@ -1118,6 +1118,14 @@ class VersionLine(Record):
     """`upkeep gc` began to delete it: it can be read as long as it is there, and not released."""
 
 
+class BrokenVersion(Record):
+    """A version as a list shows it where its manifest is not what was written there."""
+
+    version: int
+    aliases: tuple[str, ...]
+    problem: str
+
+
 class Difference(Record):
     """Something that two versions do not share; `part`: recipe, data, files or metrics."""
 

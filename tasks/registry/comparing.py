@@ -5,35 +5,39 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from errors import CorruptObject
 from infra.object_store import ObjectStore
-from models.contracts import Difference, Estimate, Manifest, VersionLine
+from models.contracts import BrokenVersion, Difference, Estimate, Manifest, VersionLine
 from tasks.registry.aliases import list_aliases, newest_entry
 from tasks.registry.approvals import list_questions
 from tasks.registry.moving import entombed
 from tasks.registry.versions import list_versions, read_version
 
 
-def describe_versions(*, now: datetime, store: ObjectStore) -> tuple[VersionLine, ...]:
-    """Every whole version, newest first."""
+def describe_versions(*, now: datetime, store: ObjectStore) -> tuple[VersionLine | BrokenVersion, ...]:
+    """Every whole version, newest first. One whose manifest was changed is told as that, and hides no other."""
     asked = {version: question.told(now) for version, question in list_questions(store=store).items()}
     buried = entombed(store=store)
     named: dict[int, list[str]] = {}
     for alias in list_aliases(store=store):
         named.setdefault(newest_entry(alias, store=store).version, []).append(alias)
     return tuple(
-        _line(
-            read_version(version, store=store), tuple(named.get(version, ())), asked.get(version, ""), version in buried
-        )
+        _line(version, tuple(named.get(version, ())), asked.get(version, ""), version in buried, store)
         for version in reversed(list_versions(store=store))
     )
 
 
-def _line(manifest: Manifest, aliases: tuple[str, ...], approval: str, entombed: bool) -> VersionLine:
+def _line(
+    version: int, aliases: tuple[str, ...], approval: str, entombed: bool, store: ObjectStore
+) -> VersionLine | BrokenVersion:
+    try:
+        manifest = read_version(version, store=store)
+    except CorruptObject as problem:
+        return BrokenVersion(version=version, aliases=aliases, problem=str(problem))
     return VersionLine(
-        version=manifest.version, aliases=aliases, parent=manifest.parent, created_at=manifest.created_at,
+        version=version, aliases=aliases, parent=manifest.parent, created_at=manifest.created_at,
         run_id=manifest.lineage.run_id, bytes=sum(file.bytes for file in manifest.files), measured=manifest.deciding,
-        recipe=manifest.lineage.recipe, approval=approval,
-        entombed=entombed,
+        recipe=manifest.lineage.recipe, approval=approval, entombed=entombed,
     )  # fmt: skip
 
 

@@ -4,8 +4,10 @@ import json
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from errors import CorruptObject, SpecError
+from flows.cli import app
 from flows.inspect import read_all_history, read_status
 from flows.promote import promote, release_challenger
 from flows.rollback import rollback
@@ -121,6 +123,19 @@ def test_a_champion_whose_manifest_was_changed_can_be_left(registry: Registry, s
     with pytest.raises(CorruptObject, match="Roll back"):
         read_status(registry.spec)
     assert rollback.fn(registry.spec).version == 1
+
+
+def test_versions_lists_the_others_beside_one_whose_manifest_was_changed_and_tells_by_its_exit_code(
+    registry: Registry, store: ObjectStore
+) -> None:
+    registry.publish(judged_against=1)
+    assert CliRunner().invoke(app, ["versions", str(registry.spec)]).exit_code == 0
+    flip(store, store.keys.manifest(2), byte=50)
+    done = CliRunner().invoke(app, ["versions", str(registry.spec)])
+    second, first = done.output.splitlines()
+    assert done.exit_code == 6
+    assert second.startswith("   2  s3://") and "its seal does not fit" in second
+    assert first.startswith("   1  2") and first.endswith("champion")
 
 
 @pytest.mark.slow

@@ -1,8 +1,9 @@
 from pathlib import Path
 
 from infra.object_store import ObjectStore
+from models.contracts import BrokenVersion, VersionLine
 from tasks.registry.comparing import compare, describe_versions
-from tests.releases import NOW, moved, released, stored_candidate
+from tests.releases import NOW, flip, moved, released, stored_candidate
 
 
 def test_two_versions_differ_in_what_the_spec_says_and_their_metrics_are_named_all_the_same(
@@ -26,3 +27,18 @@ def test_versions_are_listed_newest_first_with_their_aliases(store: ObjectStore,
     lines = describe_versions(now=NOW, store=store)
     assert [(line.version, line.aliases) for line in lines] == [(2, ()), (1, ("champion",))]
     assert lines[0].bytes > 1000
+
+
+def test_a_version_whose_manifest_was_changed_is_told_in_its_line_and_hides_no_other(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    candidate = stored_candidate(store, tmp_path / "model")
+    for run, before in ("run-1", None), ("run-2", 1), ("run-3", 2):
+        moved(released(candidate, store, run), before, store, run)
+    flip(store, store.keys.manifest(2))
+    flip(store, store.keys.manifest(3))
+    third, second, first = describe_versions(now=NOW, store=store)
+    assert isinstance(first, VersionLine) and (first.version, first.aliases) == (1, ())
+    assert isinstance(second, BrokenVersion) and (second.version, second.aliases) == (2, ())
+    assert isinstance(third, BrokenVersion) and (third.version, third.aliases) == (3, ("champion",))
+    assert "versions/000003/manifest.json is not what was written there" in third.problem
