@@ -96,7 +96,7 @@ def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> It
     """The run that was interrupted or left open, or else a new one. One that had released ends by its own spec."""
     with open_workspace(spec_path, spec, dry_run=dry_run) as work:
         champion = require_alias(spec.release.alias, store=work.store)
-        finish_move(champion.entry, store=work.store)
+        finish_move(champion.entry, tell=not dry_run, store=work.store)
         mover = champion.entry.run_id
         start = open_run(spec, "maintain", champion, force=force, mover=mover, store=work.store)
         spec = spec_begun_by(start, spec)

@@ -35,13 +35,15 @@ def move_champion(
     return release
 
 
-def finish_move(current: AliasEntry, *, opened: RunStart | None = None, store: ObjectStore) -> bool:
+def finish_move(current: AliasEntry, *, opened: RunStart | None = None, tell: bool = True, store: ObjectStore) -> bool:
     """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
-    none. Whoever made the move may have died right behind it; who did not has `opened` it."""
+    none. Whoever made the move may have died right behind it; who did not has `opened` it. `tell`: not in a dry run, whose
+    entry stays nowhere."""
     start = unfinished_move(current, opened=opened, store=store)
     if start is None:
         return False
-    _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
+    if tell:
+        _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
     last = read_history(store=store, limit=1)[0]
     close_run(move_entry(current, start, last, at=datetime.now(UTC)), store=store)
     return True

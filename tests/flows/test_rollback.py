@@ -1,6 +1,7 @@
 """A rollback that dies, and what the next command makes of it."""
 
 import contextlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ import pytest
 
 from flows.inspect import pull_version, read_all_history, read_status
 from flows.maintain import maintain
+from flows.monitor import monitor
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import Manifest, Measured, Outcome, Release
+from models.contracts import Ended, Manifest, Measured, Outcome, Release
 from models.spec import read_spec
 from tasks.registry.aliases import move_alias
 from tasks.registry.versions import publish
@@ -92,6 +94,21 @@ def test_a_rollback_that_died_before_its_history_entry_gets_it_from_the_next_run
         (3, Outcome.WAITING), (2, Outcome.ROLLED_BACK), (1, Outcome.BOOTSTRAPPED),
     ]  # fmt: skip
     assert history[1].cursor == history[2].cursor
+
+
+@pytest.mark.parametrize("flow", [maintain, monitor])
+def test_a_dry_run_does_not_tell_of_a_rollback_that_died_and_the_next_run_does(
+    second: Home, flow: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr("flows.moving.emit_move", lambda release, kind: told.append(release.version))
+    with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
+        die_after(3, planted)
+        rollback.fn(second.spec)
+    flow(second.spec, dry_run=True)
+    assert told == [] and read_status(second.spec).unfinished is not None
+    flow(second.spec)
+    assert told == [1]
 
 
 @pytest.mark.parametrize("readable", [True, False])
