@@ -2,7 +2,9 @@
 
 import fcntl
 import json
+import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -10,13 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 from infra.files import force_to_disk
 from infra.seaweed import PORTS, command, environment, free_ports, weed
 
 GRACE_SECONDS = 3
 DATA, ENDPOINT, USERS, SERVER, LOG = "data", "endpoint.json", "users.lock", "server.lock", "server.log"
+SUPERVISOR = "supervisor.lock"
 """In the server's directory."""
 
 
@@ -29,21 +32,90 @@ class Endpoint:
     ports: dict[str, int]
 
 
+class Server(Protocol):
+    """A process: one's own child, or another's."""
+
+    def poll(self) -> int | None: ...
+    def terminate(self) -> None: ...
+    def kill(self) -> None: ...
+    def wait(self, timeout: float) -> int: ...
+
+
 def supervise(directory: Path) -> None:
-    """Runs the server until no user holds the lock, then stops it."""
-    endpoint_file, ports = directory / ENDPOINT, free_ports(len(PORTS))
+    """Runs the server until no user holds the lock, then stops it; one whose supervisor was killed is used as long."""
+    with (directory / SUPERVISOR).open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        with (directory / SERVER).open("a+") as lock:
+            left = LeftServer(lock)
+            if left.poll() is None and (directory / ENDPOINT).exists():
+                _look_after(left, directory)
+                return
+            _stop(left)  # nobody knows where it is, or it does not answer
+        _run(directory)
+
+
+def _run(directory: Path) -> None:
+    ports = free_ports(len(PORTS))
     keys = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}
     with _only_server(directory) as lock:
         server = subprocess.Popen(command(directory / DATA, ports), env=environment(keys), pass_fds=[lock.fileno()])
+        lock.write(f"{server.pid}\n")
+        lock.flush()
         try:
-            _note(Endpoint(url=f"http://127.0.0.1:{ports['s3']}", pid=server.pid, ports=ports, **keys), endpoint_file)
-            with (directory / USERS).open("w") as users:
-                _wait_until_unused(users.fileno(), server)
-                endpoint_file.unlink(missing_ok=True)
-                if _stop(server):
-                    lock.truncate(0)
+            _note(
+                Endpoint(url=f"http://127.0.0.1:{ports['s3']}", pid=server.pid, ports=ports, **keys),
+                directory / ENDPOINT,
+            )
+            if _look_after(server, directory):
+                lock.truncate(0)
         finally:
             _stop(server)
+
+
+def _look_after(server: Server, directory: Path) -> bool:
+    """Stops it once nobody uses it; whether it ended as it should."""
+    with (directory / USERS).open("w") as users:
+        _wait_until_unused(users.fileno(), server)
+        (directory / ENDPOINT).unlink(missing_ok=True)
+        return _stop(server)
+
+
+class LeftServer:
+    """A server whose supervisor was killed. It is no child of this process, but holds the lock for as long as it lives, and
+    the locked file says its number."""
+
+    UNKNOWN = -1
+    """How it ended."""
+
+    def __init__(self, lock: IO[str]) -> None:
+        lock.seek(0)
+        self.lock, said = lock, lock.read().split()
+        self.pid = int(said[-1]) if said and said[-1].isdigit() else None
+
+    def poll(self) -> int | None:
+        try:
+            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return None
+        return self.UNKNOWN
+
+    def terminate(self) -> None:
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._send(signal.SIGKILL)
+
+    def _send(self, what: signal.Signals) -> None:
+        if self.pid and self.poll() is None:
+            os.kill(self.pid, what)
+
+    def wait(self, timeout: float) -> int:
+        deadline = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired("weed", timeout)
+            time.sleep(0.1)
+        return self.UNKNOWN
 
 
 @contextmanager
@@ -70,7 +142,7 @@ def _note(endpoint: Endpoint, file: Path) -> None:
     draft.replace(file)
 
 
-def _wait_until_unused(lock: int, server: "subprocess.Popen[bytes]") -> None:
+def _wait_until_unused(lock: int, server: Server) -> None:
     time.sleep(GRACE_SECONDS)
     while server.poll() is None:
         try:
@@ -80,7 +152,7 @@ def _wait_until_unused(lock: int, server: "subprocess.Popen[bytes]") -> None:
             time.sleep(0.5)
 
 
-def _stop(server: "subprocess.Popen[bytes]") -> bool:
+def _stop(server: Server) -> bool:
     """Whether it ended by itself once it was asked to."""
     if server.poll() is not None:
         return False

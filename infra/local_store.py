@@ -6,6 +6,7 @@ kernel frees it even after kill -9), then stops the server. Two commands at the 
 
 import fcntl
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from errors import StoreError
-from infra.local_server import DATA, ENDPOINT, LOG, USERS, Endpoint
+from infra.local_server import DATA, ENDPOINT, LOG, SUPERVISOR, USERS, Endpoint
 from infra.seaweed import weed
 
+logger = logging.getLogger(__name__)
 BUCKET = "upkeep"
 START_SECONDS, STARTS, TOLD_SECONDS = 60, 3, 10
 FORCE = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nexit\n"
@@ -45,7 +47,29 @@ def _running(directory: Path) -> Endpoint:
         fcntl.flock(starting, fcntl.LOCK_EX)
         state = directory / ENDPOINT
         endpoint = _noted(state)
-        return endpoint if endpoint and _answers(endpoint) else _start(directory, state)
+        if endpoint is None or not _answers(endpoint):
+            return _start(directory, state)
+        if not _is_supervised(directory):
+            _supervise_again(directory, endpoint)
+        return endpoint
+
+
+def _is_supervised(directory: Path) -> bool:
+    with (directory / SUPERVISOR).open("w") as alone:
+        try:
+            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def _supervise_again(directory: Path, endpoint: Endpoint) -> None:
+    """Others may be in the midst of using this server, so it goes on."""
+    logger.warning("the embedded S3 server (process %d) goes on alone: what should stop it after its last use was killed. It is "
+                      "used, and will be stopped after that", endpoint.pid)  # fmt: skip
+    supervisor, deadline = _supervisor(directory), time.monotonic() + TOLD_SECONDS
+    while not _is_supervised(directory) and supervisor.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.1)  # or the next user would begin another
 
 
 def _noted(state: Path) -> Endpoint | None:
@@ -72,16 +96,20 @@ def _start(directory: Path, state: Path) -> Endpoint:
 def _started(directory: Path, state: Path, deadline: float) -> Endpoint | None:
     """None where the server ended, or does not answer in time."""
     state.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "infra.local_server", str(directory)]
-    with (directory / LOG).open("ab") as out:
-        supervisor = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                                      cwd=Path(__file__).resolve().parent.parent)  # fmt: skip
+    supervisor = _supervisor(directory)
     while time.monotonic() < deadline and supervisor.poll() is None:
         endpoint = _noted(state)
         if endpoint and _answers(endpoint) and _forces(endpoint):
             return endpoint
         time.sleep(0.1)
     return None
+
+
+def _supervisor(directory: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "infra.local_server", str(directory)]
+    with (directory / LOG).open("ab") as out:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                cwd=Path(__file__).resolve().parent.parent)  # fmt: skip
 
 
 def _answers(endpoint: Endpoint) -> bool:

@@ -9,6 +9,7 @@ import sysconfig
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.local_store import local_store
@@ -58,6 +59,37 @@ def test_a_server_whose_user_is_killed_goes_away_and_what_was_written_is_there_a
         assert client_of(again).get_object(Bucket="upkeep", Key="k")["Body"].read() == b"kept"
     assert wait_until_gone(again.pid)
     shutil.rmtree(tmp_path / "s")
+
+
+def without_supervisor(folder: Path) -> int:
+    """A server whose supervisor was killed."""
+    with local_store(folder) as endpoint:
+        client_of(endpoint).put_object(Bucket="upkeep", Key="k", Body=b"kept")
+        os.kill(psutil.Process(endpoint.pid).ppid(), signal.SIGKILL)
+    assert alive(endpoint.pid)
+    return endpoint.pid
+
+
+def test_a_server_whose_supervisor_was_killed_is_used_by_the_next_user_who_is_told_and_stopped_after_the_last(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = without_supervisor(tmp_path / "s")
+    with local_store(tmp_path / "s") as again, local_store(tmp_path / "s") as another:
+        assert again.pid == another.pid == server
+        assert client_of(again).get_object(Bucket="upkeep", Key="k")["Body"].read() == b"kept"
+    assert caplog.text.count(f"the embedded S3 server (process {server}) goes on alone") == 1
+    assert wait_until_gone(server)
+
+
+def test_a_server_whose_supervisor_was_killed_and_that_does_not_answer_is_ended_before_another_starts(
+    tmp_path: Path,
+) -> None:
+    server = without_supervisor(tmp_path / "s")
+    os.kill(server, signal.SIGSTOP)
+    with local_store(tmp_path / "s") as again:
+        assert not alive(server) and again.pid != server
+        assert client_of(again).get_object(Bucket="upkeep", Key="k")["Body"].read() == b"kept"
+    assert wait_until_gone(again.pid)
 
 
 def client_of(endpoint):
