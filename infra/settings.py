@@ -1,5 +1,6 @@
 """Where Upkeep runs and with which credentials: the only place that reads the environment."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -79,8 +80,10 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every command and run: nothing phones home."""
+OWN = ("flows", "infra", "models", "tasks")
+"""Whose warnings are for people."""
 DEPLOYED = QUIET | {
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "flows,infra,models,tasks",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": ",".join(OWN),
     "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # of a thread that belongs to no run
 }
 """That of a deployment's runs: what they warn of is shown on their pages."""
@@ -93,13 +96,16 @@ def keep_quiet() -> None:
 
 def prepare_environment(*, verbose: bool) -> None:
     """Defaults for the libraries, before they are imported: Prefect's embedded server where no other is named,
-    its log in its database rather than between our lines."""
+    its log in its database rather than between our lines. What Upkeep itself warns of is told on stderr."""
     defaults = QUIET | {
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
     }
     _default_to(defaults)
+    if logging.lastResort and not verbose:
+        for name in OWN:
+            logging.getLogger(name).addHandler(logging.lastResort)
 
 
 def _default_to(variables: dict[str, str]) -> None:

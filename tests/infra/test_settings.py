@@ -1,5 +1,7 @@
 """A setting that is wrong is told as such, by its name, and not as a bug."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,20 @@ def test_settings_of_which_no_client_can_be_made_are_told_with_the_way_out(
     with pytest.raises(SpecError, match=told) as caught:
         connect(bucket="b", prefix="", cache=tmp_path, **{**given, **settings})  # type: ignore[arg-type]
     assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("verbose", [False, True])
+def test_what_upkeep_warns_of_is_told_once_in_the_terminal_though_prefects_log_is_not(
+    verbose: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", raising=False)  # another test's command set it
+    code = f"""
+import logging
+from infra.settings import prepare_environment
+prepare_environment(verbose={verbose})
+from prefect import flow
+for name in ("flows.moving", "prefect.server", "flows.moving"):
+    logging.getLogger(name).warning("%s warns", name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stderr.count("flows.moving warns"), "prefect.server warns" in done.stderr) == (2, verbose)
