@@ -6,15 +6,17 @@ from prefect.schedules import Cron, Schedule
 from errors import SpecError
 from models.spec import ModelSpec
 
+FIELDS = "minute (0–59), hour (0–23), day of the month (1–31), month (1–12) and day of the week (0–7), as `0 3 * * *`"
+
 
 def looks(spec: ModelSpec) -> Schedule | None:
     """Of `monitor`."""
-    return _cron(spec.schedule.monitor, spec) if spec.schedule and spec.schedule.monitor else None
+    return _cron("monitor", spec.schedule.monitor, spec) if spec.schedule and spec.schedule.monitor else None
 
 
 def nightly(spec: ModelSpec) -> Schedule | None:
     """Of `maintain`."""
-    return _cron(spec.schedule.cron, spec) if spec.schedule else None
+    return _cron("cron", spec.schedule.cron, spec) if spec.schedule else None
 
 
 def require_schedules(spec: ModelSpec) -> None:
@@ -22,13 +24,22 @@ def require_schedules(spec: ModelSpec) -> None:
     looks(spec), nightly(spec)
 
 
-def _cron(expression: str, spec: ModelSpec) -> Schedule:
+def _cron(field: str, expression: str, spec: ModelSpec) -> Schedule:
     zone = spec.schedule.timezone if spec.schedule else "UTC"
+    if not zone or not _is_taken("0 3 * * *", zone):  # of none, Prefect would take its own
+        raise SpecError(
+            f"schedule.timezone of {spec.name!r}: {zone!r} is no IANA time zone; write UTC, or a name as Europe/Berlin"
+        )
+    if (len(expression.split()) != 5 and not expression.startswith("@")) or not _is_taken(expression, zone):
+        raise SpecError(
+            f"schedule.{field} of {spec.name!r}: {expression!r} is no cron expression; write five fields: {FIELDS}"
+        )
+    return Cron(expression, timezone=zone)
+
+
+def _is_taken(expression: str, zone: str) -> bool:
     try:
         CronSchedule(cron=expression, timezone=zone)
-        if not zone or (len(expression.split()) != 5 and not expression.startswith("@")):
-            raise ValueError("Prefect would take a sixth field for seconds, and no zone for its own")
-    except ValueError as problem:
-        raise SpecError(f"schedule of {spec.name!r}: {expression!r} in {zone!r} is refused: {problem}. Write five fields, "
-                        "minute to day of the week, as `0 3 * * *`, and an IANA time zone") from problem  # fmt: skip
-    return Cron(expression, timezone=zone)
+    except ValueError:
+        return False
+    return True

@@ -1,6 +1,7 @@
 """`upkeep deploy` on a real server: safe to repeat, and never against what a person has set."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -102,9 +103,14 @@ def test_every_field_of_every_form_says_what_it_means(home: Home) -> None:
 
 SENSELESS = pytest.mark.parametrize(
     ("schedule", "told"),
-    [({"cron": "at noon"}, "at noon"), ({"timezone": "Mars"}, "Mars"), ({"timezone": ""}, "no zone"),
-     ({"monitor": "* * * * * *"}, "sixth field")],
-)  # fmt: skip
+    [
+        ({"cron": "at noon"}, r"schedule.cron of 'test': 'at noon' is no cron expression; write five fields: minute"),
+        ({"cron": "R 3 * * *"}, r"schedule.cron of 'test': 'R 3 \* \* \*' is no cron expression"),
+        ({"monitor": "* * * * * *"}, r"schedule.monitor of 'test': '\* \* \* \* \* \*' is no cron expression"),
+        ({"timezone": "Mars"}, r"schedule.timezone of 'test': 'Mars' is no IANA time zone; write UTC"),
+        ({"timezone": ""}, r"schedule.timezone of 'test': '' is no IANA time zone; write UTC"),
+    ],
+)
 
 
 @SENSELESS
@@ -115,8 +121,9 @@ def test_a_schedule_that_means_nothing_is_refused_with_what_would_do_before_any_
     right = tmp_path / "right.yaml"
     right.write_text(home.spec.read_text().replace("name: test", "name: right"))
     home.write_spec(schedule=schedule)
-    with pytest.raises(SpecError, match=rf"(?s)schedule of 'test'.*{told}.*0 3 \* \* \*"):
+    with pytest.raises(SpecError, match=told) as refused:
         deploy([right, home.spec], Options())
+    assert "pydantic" not in str(refused.value)
     with get_client(sync_client=True) as client, pytest.raises(ObjectNotFound):
         client.read_deployment_by_name("maintain/right")
 
@@ -126,7 +133,7 @@ def test_check_refuses_a_schedule_that_deploy_would_refuse(home: Home, schedule:
     home.write_spec(schedule=schedule)
     done = CliRunner().invoke(app, ["check", str(home.spec)])
     assert isinstance(done.exception, SpecError)
-    assert told in str(done.exception)
+    assert re.search(told, str(done.exception))
 
 
 def test_two_specs_that_would_be_taken_for_one_are_refused_before_any_model_is_deployed(
