@@ -1,5 +1,7 @@
 """When the flows of a deployed model run, as Prefect reads it."""
 
+import asyncio
+
 from prefect.client.schemas.schedules import CronSchedule
 from prefect.schedules import Cron, Schedule
 
@@ -20,7 +22,7 @@ def nightly(spec: ModelSpec) -> Schedule | None:
 
 
 def require_schedules(spec: ModelSpec) -> None:
-    """SpecError where Prefect would refuse one of them."""
+    """SpecError where Prefect would refuse one of them, or never run by it."""
     looks(spec), nightly(spec)
 
 
@@ -34,6 +36,9 @@ def _cron(field: str, expression: str, spec: ModelSpec) -> Schedule:
         raise SpecError(
             f"schedule.{field} of {spec.name!r}: {expression!r} is no cron expression; write five fields: {FIELDS}"
         )
+    if not _comes(expression):
+        raise SpecError(f"schedule.{field} of {spec.name!r}: {expression!r} names a day that never comes, so that nothing would "
+                        f"ever run; write five fields that fit together: {FIELDS}")  # fmt: skip
     return Cron(expression, timezone=zone)
 
 
@@ -43,3 +48,13 @@ def _is_taken(expression: str, zone: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _comes(expression: str) -> bool:
+    """Whether Prefect's scheduler would find a day; where it does not, it only logs that, and goes on."""
+    from prefect.server.schemas.schedules import CronSchedule as Scheduled
+
+    try:
+        return bool(asyncio.run(Scheduled(cron=expression).get_dates(1)))
+    except ValueError:
+        return False
