@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from errors import SpecError
@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     """Copies of stored files that no run used for so long leave the machine."""
     s3_bucket: str | None = None
     s3_prefix: str = ""
+    """What stands before `models/NAME/` in every key."""
     s3_endpoint_url: str | None = None
     s3_region: str = "us-east-1"
     s3_access_key: SecretStr | None = None
@@ -57,6 +58,15 @@ class Settings(BaseSettings):
     api_keys: dict[str, SecretStr] = {}
     """As JSON, address → key: of other servers: a judge's, or those that versions of a hosted model are pinned to."""
 
+    @field_validator("s3_prefix")
+    @classmethod
+    def _is_kept_by_every_store(cls, prefix: str) -> str:
+        """SeaweedFS for one lists nothing of what it took under `a//b`, and `/a` as `a`: the registry would look empty."""
+        if {"", ".", ".."} & set(prefix.removesuffix("/").split("/")) and prefix:
+            raise ValueError("a slash at the beginning, two in a row and the parts . and .. are changed or refused by some stores; "
+                             "write it as team/upkeep/")  # fmt: skip
+        return prefix
+
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
 
@@ -66,7 +76,10 @@ def read_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as problem:
-        wrong = [f"{PREFIX}{error['loc'][0]}".upper() + f": {error['msg']}" for error in problem.errors()]
+        wrong = [
+            f"{PREFIX}{error['loc'][0]}".upper() + f": {error['msg'].removeprefix('Value error, ')}"
+            for error in problem.errors()
+        ]
     except SettingsError as problem:
         named = next((name for name in Settings.model_fields if f'"{name}"' in str(problem)), "")
         wrong = [f"{PREFIX}{named}".upper() + ": no JSON could be read from it"]

@@ -33,6 +33,21 @@ def test_a_variable_that_holds_nothing_is_unset(name: str, monkeypatch: pytest.M
     assert read_settings() == unset
 
 
+@pytest.mark.parametrize("prefix", ["/team/", "/", "a//b/", "./a/", "a/..", "a/./b"])
+def test_a_prefix_that_some_stores_would_change_or_list_as_empty_is_refused(
+    prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPKEEP_S3_PREFIX", prefix)
+    with pytest.raises(SpecError, match=r"^UPKEEP_S3_PREFIX: a slash at the beginning.*write it as team/upkeep/"):
+        read_settings()
+
+
+@pytest.mark.parametrize("prefix", ["", "team/", "team/up.keep/", "team-", "tëam x/"])
+def test_any_other_prefix_is_taken_as_it_is(prefix: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPKEEP_S3_PREFIX", prefix)
+    assert read_settings().s3_prefix == prefix
+
+
 @pytest.mark.parametrize(
     "name", ["UPKEEP_S3_ENDPOINT_URL", "UPKEEP_S3_ACCESS_KEY", "UPKEEP_S3_SECRET_KEY", "UPKEEP_S3_DATA"]
 )
