@@ -5,7 +5,8 @@ Blobs are named by their content, so writing one twice is harmless. What must be
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -22,6 +23,8 @@ from infra.s3 import Listed, list_items, open_client, read_object, read_whole, s
 from infra.single_writer import SingleWriter
 from infra.stored_files import StoredFiles
 
+READERS = 8
+"""As many as the client keeps connections open, and two to spare."""
 USED_AGAIN = timedelta(days=7)
 """What is read as work that was done already says at least so often that somebody still uses it."""
 
@@ -78,6 +81,13 @@ class ObjectStore(StoredFiles):
         with translated(self.uri(key)):
             data: bytes = read_object(self.client, self.bucket, self.prefix + key, lambda body: body.read())
         return data
+
+    def get_each(self, keys: Sequence[str]) -> list[bytes]:
+        """Small objects, in the order of their keys; several at a time, since over a network each waits for its answer."""
+        if len(keys) < 2:
+            return [self.get_bytes(key) for key in keys]
+        with ThreadPoolExecutor(READERS) as pool:
+            return list(pool.map(self.get_bytes, keys))
 
     def get_used(self, key: str) -> bytes:
         """An object that saves work, such as a finished stage's record. It is written again, unchanged, where nobody did

@@ -161,7 +161,8 @@ def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | 
 def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
     """Finished runs, newest first."""
     keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
-    return tuple(parsed(HistoryEntry, store.get_bytes(key), uri=store.uri(key)) for key in keys)
+    found = zip(keys, store.get_each(keys), strict=True)
+    return tuple(parsed(HistoryEntry, data, uri=store.uri(key)) for key, data in found)
 
 
 def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:

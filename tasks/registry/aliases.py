@@ -44,7 +44,7 @@ def move_alias(
         try:
             store.put_bytes(key, sealed(entry), if_absent=True)
         except KeyTaken as problem:
-            written = _read(key, store)
+            written = unsealed(AliasEntry, store.get_bytes(key), uri=store.uri(key))
             raise StoreError(f"alias {alias!r} was moved to version {written.version} by run {written.run_id} at the "
                              "same moment. Nothing was changed; run again.") from problem  # fmt: skip
     return Release(manifest=manifest, entry=entry)
@@ -105,7 +105,8 @@ def _no_champion(alias: str, store: ObjectStore) -> NoChampion:
 
 def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[AliasEntry]:
     """Every generation of an alias, newest first."""
-    return [_read(key, store) for key in list_entries(alias, store=store, limit=limit)]
+    keys = list_entries(alias, store=store, limit=limit)
+    return [unsealed(AliasEntry, d, uri=store.uri(key)) for key, d in zip(keys, store.get_each(keys), strict=True)]
 
 
 def list_entries(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[str]:
@@ -116,10 +117,6 @@ def list_entries(alias: str, *, store: ObjectStore, limit: int | None = None) ->
 def list_aliases(*, store: ObjectStore) -> list[str]:
     keys = store.list_keys(store.keys.aliases, named=RECORD)
     return sorted({key.split("/")[1] for key in keys if key.count("/") == 2})
-
-
-def _read(key: str, store: ObjectStore) -> AliasEntry:
-    return unsealed(AliasEntry, store.get_bytes(key), uri=store.uri(key))
 
 
 def _sha256(data: bytes) -> str:

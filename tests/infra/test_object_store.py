@@ -1,4 +1,5 @@
 import hashlib
+import threading
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,22 @@ def test_a_conditional_write_is_refused_where_somebody_wrote_before(store: Objec
     with pytest.raises(KeyTaken):
         store.put_bytes("k", b"second", if_absent=True)
     assert store.get_bytes("k") == b"first"
+
+
+def test_many_small_objects_come_in_the_order_of_their_keys_and_are_waited_for_together(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [f"k/{number:02}" for number in range(16)]
+    for key in keys:
+        store.put_bytes(key, key.encode())
+    read, under_way = store.get_bytes, threading.Barrier(4, timeout=30)
+
+    def together(key: str) -> bytes:
+        under_way.wait()
+        return read(key)
+
+    monkeypatch.setattr(store, "get_bytes", together)
+    assert store.get_each(keys) == [key.encode() for key in keys]
 
 
 def test_a_blob_is_named_by_its_content_and_comes_back_verified(store: ObjectStore, tmp_path: Path) -> None:
