@@ -40,8 +40,10 @@ class Told:
 
     @property
     def id(self) -> uuid.UUID:
-        """The same for the same thing, however often it is told."""
-        return uuid.uuid5(_IDS, "/".join((self.name, self.model, self.run_id, self.window_digest)))
+        """The same for the same thing, however often it is told. A run that was killed behind its release and trained anew
+        tells of another version."""
+        about = (self.name, self.model, self.run_id, self.window_digest, str(self.payload.get("version", "")))
+        return uuid.uuid5(_IDS, "/".join(about))
 
 
 def emit_events(report: RunReport, window: Window) -> None:

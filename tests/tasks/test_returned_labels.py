@@ -17,6 +17,7 @@ from models.contracts import (
     LabelsTaken,
     MonitoringReport,
     Reference,
+    Release,
     Scores,
     Table,
     Window,
@@ -26,7 +27,7 @@ from models.rows import Split, content_digest, raw_schema, split_of
 from models.sections import Columns, Data, Validation, Windowing
 from tasks.dataset import build_training_set, freeze_reference, save_table, take_baseline
 from tasks.estimation import estimate_without_labels
-from tasks.events import PROMOTED, emit_move, move
+from tasks.events import PROMOTED, emit_move, move, publication
 from tasks.ingestion import ingest_window
 from tasks.label_delivery import join_returned_labels
 from tasks.label_sheets import write_csv, write_jsonl
@@ -408,6 +409,15 @@ def test_a_promotion_has_the_same_id_however_often_it_is_told_and_outside_a_run_
     later = release.model_copy(update={"entry": release.entry.model_copy(update={"run_id": "other"})})
     assert move(later, PROMOTED).id != told.id
     json.dumps(told.payload)
+
+
+def test_what_a_run_tells_of_a_second_version_is_not_taken_for_what_it_told_of_the_first() -> None:
+    """As where it was killed behind its release, taken up, and trained anew."""
+    first = released(0.9, 400)
+    manifest = first.manifest.model_copy(update={"version": first.version + 1})
+    second = Release(manifest=manifest, entry=first.entry.model_copy(update={"version": manifest.version}))
+    assert move(second, PROMOTED).id != move(first, PROMOTED).id
+    assert publication(manifest, "run").id != publication(first.manifest, "run").id
 
 
 def test_several_labels_are_taken_as_they_are_meant_and_unknown_ones_refused(batch: Batch) -> None:
