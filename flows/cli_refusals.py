@@ -8,6 +8,7 @@ from infra.files import NO_ROOM
 
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 """Also where a file is in a folder's place, or the other way round."""
+DENIED, NOWHERE = {401, 403}, 404
 AWAY = ("Failed to reach API", "Timed out while attempting to connect to ephemeral Prefect API server")
 
 
@@ -24,6 +25,23 @@ def as_refusal(problem: Exception) -> UpkeepError | None:
     if _is_unanswered(problem):
         return PoolError(f"Prefect's server does not answer ({problem}). Is it running, and PREFECT_API_URL right? Where that "
                          "is unset, a run starts a server of its own")  # fmt: skip
+    return _as_answer(problem)
+
+
+def _as_answer(problem: Exception) -> PoolError | None:
+    """Of Prefect's server, or of what stands at its address; whoever never imported its client has not asked it."""
+    prefect = sys.modules.get("prefect.exceptions")
+    if prefect is None or not isinstance(problem, prefect.PrefectHTTPStatusError):
+        return None
+    status, address = problem.response.status_code, problem.request.url
+    if status in DENIED:
+        return PoolError(
+            f"Prefect's server refuses ({status} at {address}): look at PREFECT_API_AUTH_STRING, or PREFECT_API_KEY"
+        )
+    if status == NOWHERE:
+        return PoolError(
+            f"no Prefect server answers at {address} ({status}): look at PREFECT_API_URL, which ends with /api"
+        )
     return None
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -94,6 +95,25 @@ def test_a_place_that_is_closed_to_the_user_is_told_without_a_traceback_and_with
     assert denied is not None and denied.exit_code == 2
     assert as_refusal(FileNotFoundError(2, "No such file", "/gone")) is None  # a bug
     assert as_refusal(RuntimeError("anything")) is None
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(404, "no Prefect server answers at http://prefect:4200/work_pools/ (404): look at PREFECT_API_URL, which ends with /api"),
+     (401, "refuses (401 at http://prefect:4200/work_pools/): look at PREFECT_API_AUTH_STRING"), (422, None)],
+)  # fmt: skip
+def test_an_address_that_is_not_that_of_prefects_api_is_no_bug_and_a_request_that_it_cannot_read_is(
+    status: int, told: str | None
+) -> None:
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    asked = httpx.Request("POST", "http://prefect:4200/work_pools/")
+    refused = as_refusal(
+        PrefectHTTPStatusError("no", request=asked, response=httpx.Response(status, request=asked))
+    )  # fmt: skip
+    assert (
+        (refused is None) if told is None else (told in str(refused) and refused is not None and refused.exit_code == 7)
+    )
 
 
 def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> None:
