@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from errors import CorruptObject, KeyTaken, MissingObject, StoreError
+from errors import CorruptObject, KeyTaken, MissingObject, StoreError, redacted
 
 UNDECIDED = {"ConditionalRequestConflict", "OperationAborted"}
 """Two writers at the same moment, and neither was let through: to be tried again."""
@@ -10,6 +10,8 @@ CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 RAN_OUT = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"}
 BUSY = {"SlowDown", "RequestLimitExceeded", "Throttling", "TooManyRequests"}
+SHOWN = 300
+"""Characters of what a store says."""
 AGAIN = "Nothing is half released: run again, what was finished is not done twice."
 
 
@@ -78,4 +80,6 @@ def _failed(code: str, status: int, response: dict[str, Any]) -> str:
         return f"the store is overloaded ({status} {code}, {tries} tries). {AGAIN}"
     if status >= 500:
         return f"the store failed ({status} {code}, {tries} tries); its log says why, a full disk for one. {AGAIN}"
-    return f"the store answered {status} {code}"
+    said = redacted(str(response.get("Error", {}).get("Message") or "without a reason"))
+    return (f"the store refused ({status} {code}): {said[:SHOWN]}. Look at UPKEEP_S3_*, and at storage.encryption and its key in the "
+            f"spec. {AGAIN}")  # fmt: skip

@@ -58,10 +58,12 @@ def planted(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan
 class Echo(BaseHTTPRequestHandler):
     """A server (or a proxy before one) that refuses, and repeats in its answer all that it was sent."""
 
+    status, code = 403, "SignatureDoesNotMatch"
+
     def answer(self) -> None:
         told = " ".join(f"{name}: {value}" for name, value in self.headers.items()).replace("<", "").replace("&", "")
-        body = f"<Error><Code>SignatureDoesNotMatch</Code><Message>You sent {told}</Message></Error>".encode()
-        self.send_response(403)
+        body = f"<Error><Code>{self.code}</Code><Message>You sent {told}</Message></Error>".encode()
+        self.send_response(self.status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         with suppress(BrokenPipeError, ConnectionResetError):
@@ -76,6 +78,12 @@ class Echo(BaseHTTPRequestHandler):
         pass
 
 
+class Puzzled(Echo):
+    """One whose words are shown, since they are the only reason that there is."""
+
+    status, code = 400, "InvalidRequest"
+
+
 class Cut(Echo):
     """One that cuts every connection."""
 
@@ -83,7 +91,7 @@ class Cut(Echo):
         self.connection.close()
 
 
-@pytest.fixture(params=[Echo, Cut], ids=["refuses", "cuts"])
+@pytest.fixture(params=[Echo, Puzzled, Cut], ids=["refuses", "is puzzled", "cuts"])
 def hostile(request: pytest.FixtureRequest) -> Iterator[str]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), request.param)
     threading.Thread(target=server.serve_forever, daemon=True).start()

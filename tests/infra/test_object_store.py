@@ -3,12 +3,14 @@ import threading
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
 from infra import s3
 from infra.keys import Keys
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
+from infra.refusals import explained
 from infra.workspace import model_of
 from models.contracts import FileEntry
 
@@ -60,6 +62,18 @@ def test_errors_name_the_address_and_never_the_secret(s3_url: str, tmp_path: Pat
     with pytest.raises(StoreError, match="the bucket does not exist") as caught:
         lost.put_bytes("k", b"")
     assert "PLANTED-SECRET" not in str(caught.value)
+
+
+def test_a_refusal_that_upkeep_does_not_know_is_told_in_the_store_s_own_words_with_where_to_look() -> None:
+    answer = {
+        "Error": {"Code": "KMS.NotFoundException", "Message": "Invalid keyId 'mine' (sent by AKIAIOSFODNN7EXAMPLE)"},
+        "ResponseMetadata": {"HTTPStatusCode": 400},
+    }
+    told = str(explained(ClientError(answer, "PutObject"), "s3://b/k"))  # type: ignore[arg-type]
+    assert told.startswith(
+        "s3://b/k: the store refused (400 KMS.NotFoundException): Invalid keyId 'mine' (sent by ***). Look at"
+    )
+    assert "storage.encryption and its key" in told
 
 
 def test_an_overlay_reads_through_and_keeps_its_writes_to_itself(store: ObjectStore, tmp_path: Path) -> None:
