@@ -11,8 +11,9 @@ import time
 from pathlib import Path
 from typing import IO, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
+from errors import redacted
 from infra.s3 import split_uri, translated
 
 LOG = logging.getLogger(__name__)
@@ -168,10 +169,12 @@ def _abort_noted(client: Any, note: _Note) -> bool:
             return False
         abort_upload(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
         note.forget()
-    except ClientError as problem:  # another role's upload: whoever may abort it will
-        LOG.warning(
-            "s3://%s/%s: an upload that was given up could not be aborted: %s", found["bucket"], found["key"], problem
-        )
+    except (
+        BotoCoreError,
+        ClientError,
+    ) as problem:  # another role's upload: whoever may abort it will; or nobody answers
+        LOG.warning("s3://%s/%s: an upload that was given up could not be aborted: %s", found["bucket"], found["key"],
+                    redacted(str(problem)))  # fmt: skip
         return False
     finally:
         note.close()

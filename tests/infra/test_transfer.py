@@ -1,6 +1,7 @@
 """Files on their way: whole, and gone on with after a kill. On moto and on the demo's own server."""
 
 import hashlib
+import json
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,12 +9,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from errors import MissingObject
 from infra import copying
 from infra.copying import Duplicate
 from infra.local_server import Endpoint
 from infra.local_store import BUCKET
+from infra.multipart import abort_forgotten
 from infra.object_store import ObjectStore
 from infra.s3 import open_client
 from infra.sending import Outgoing
@@ -46,6 +49,35 @@ def test_a_file_is_fetched_where_no_room_can_be_taken_for_it(
     monkeypatch.delattr(os, "posix_fallocate")
     store.download(stored, tmp_path / "back")
     assert sha256(tmp_path / "back") == stored.sha256
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        ClientError({"Error": {"Code": "AccessDenied", "Message": "AKIAIOSFODNN7EXAMPLE may not"}}, "AbortMultipartUpload"),
+        EndpointConnectionError(endpoint_url="https://someone:AKIAIOSFODNN7EXAMPLE@store"),
+    ],
+)  # fmt: skip
+def test_an_upload_that_was_given_up_and_cannot_be_ended_costs_a_warning_without_credentials(
+    store: ObjectStore,
+    problem: Exception,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    note = tmp_path / "uploads" / "old.json"
+    note.parent.mkdir()
+    endpoint = store.client.meta.endpoint_url
+    note.write_text(json.dumps({"endpoint": endpoint, "bucket": store.bucket, "key": "k", "upload": "u"}))
+    os.utime(note, (0, 0))
+
+    def refuse(**_: str) -> None:
+        raise problem
+
+    monkeypatch.setattr(store.client, "abort_multipart_upload", refuse)
+    assert abort_forgotten(store.client, note.parent) == 0
+    assert f"s3://{store.bucket}/k: an upload that was given up could not be aborted" in caplog.text
+    assert "AKIAIOSFODNN7EXAMPLE" not in caplog.text and note.exists()
 
 
 def test_spans_cover_a_file_and_are_never_too_many() -> None:
