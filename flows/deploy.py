@@ -1,6 +1,6 @@
 """Puts models under Prefect's care: pools, deployments and automations, made or brought up to date."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -8,7 +8,9 @@ from uuid import UUID
 from prefect import Flow, get_client
 from prefect.client.orchestration import SyncPrefectClient
 from prefect.deployments.runner import RunnerDeployment
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import EntrypointType
+from prefect.schedules import Schedule
 from prefect.settings import get_current_settings
 
 from errors import SpecError
@@ -96,17 +98,23 @@ def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> Non
 def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, client: SyncPrefectClient) -> Deployed:
     queue = ensure_queue(spec.name, CPU_POOL, client=client)
     there = {"spec_path": str(_path_there(path, options))}
-    on_cpu = {"work_pool_name": CPU_POOL, "parameters": there, "job_variables": {"env": _environment(options)}}
+    on_cpu: dict[str, Any] = {
+        "work_pool_name": CPU_POOL,
+        "parameters": there,
+        "job_variables": {"env": _environment(options)},
+    }
     resumes = [TAG, f"model:{spec.name}", f"resumes:{spec.name}"]
     ids = {
-        "monitor": _apply(monitor, spec, work_queue_name=queue, schedule=looks(spec), tags=resumes, **on_cpu),
-        "maintain": _apply(maintain, spec, work_queue_name=queue, schedule=nightly(spec), tags=resumes, **on_cpu),
-        "promote": _apply(promote, spec, tags=resumes, **on_cpu),
-        "rollback": _apply(rollback, spec, tags=resumes, **on_cpu),
+        "monitor": _apply(monitor, spec, client, work_queue_name=queue, schedule=looks(spec), tags=resumes, **on_cpu),
+        "maintain": _apply(
+            maintain, spec, client, work_queue_name=queue, schedule=nightly(spec), tags=resumes, **on_cpu
+        ),
+        "promote": _apply(promote, spec, client, tags=resumes, **on_cpu),
+        "rollback": _apply(rollback, spec, client, tags=resumes, **on_cpu),
     }
     if options.gpus:
-        on_gpu = {"work_pool_name": GPU_POOL, "job_variables": {"env": DEPLOYED}, "tags": resumes[:2]}
-        ids |= {"retrain": _apply(retrain, spec, **on_gpu), "score": _apply(score, spec, **on_gpu)}
+        on_gpu: dict[str, Any] = {"work_pool_name": GPU_POOL, "job_variables": {"env": DEPLOYED}, "tags": resumes[:2]}
+        ids |= {"retrain": _apply(retrain, spec, client, **on_gpu), "score": _apply(score, spec, client, **on_gpu)}
     values = {
         "model": spec.name,
         "silence": _seconds(options.silent_after),
@@ -118,9 +126,28 @@ def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, 
     return Deployed(model=spec.name, deployments=names, automations=tuple(installed))
 
 
-def _apply(flow: Flow[Any, Any], spec: ModelSpec, **settings: Any) -> UUID:
-    made = flow.to_deployment(spec.name, entrypoint_type=EntrypointType.MODULE_PATH, **settings)
+def _apply(
+    flow: Flow[Any, Any],
+    spec: ModelSpec,
+    client: SyncPrefectClient,
+    *,
+    schedule: Schedule | None = None,
+    **settings: Any,
+) -> UUID:
+    held = _held_by_a_person(f"{flow.name}/{spec.name}", schedule, client)
+    made = flow.to_deployment(spec.name, entrypoint_type=EntrypointType.MODULE_PATH, **held, **settings)
     return cast(UUID, cast(RunnerDeployment, made).apply())  # awaitable only where the caller is asynchronous
+
+
+def _held_by_a_person(name: str, schedule: Schedule | None, client: SyncPrefectClient) -> dict[str, Any]:
+    """A deployment or a schedule that is paused stays so, though by itself Prefect would begin with it again."""
+    try:
+        found = client.read_deployment_by_name(name)
+    except ObjectNotFound:
+        return {"schedule": schedule}
+    if schedule and found.schedules and not any(known.active for known in found.schedules):
+        schedule = replace(schedule, active=False)
+    return {"schedule": schedule, "paused": found.paused}
 
 
 def _environment(options: Options) -> dict[str, str]:

@@ -64,6 +64,25 @@ def test_a_schedule_that_was_taken_out_of_the_spec_is_gone_after_the_next_deploy
         assert client.read_deployment_by_name("maintain/test").schedules == []
 
 
+def test_a_schedule_and_a_deployment_that_a_person_paused_stay_paused(home: Home) -> None:
+    home.write_spec(schedule={"cron": "0 3 * * *", "monitor": "*/5 * * * *"})
+    put(home)
+    with get_client(sync_client=True) as client:
+        nightly, look = (client.read_deployment_by_name(f"{flow}/test") for flow in ("maintain", "monitor"))
+        client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=False)
+        client.pause_deployment(look.id)
+        home.write_spec(schedule={"cron": "0 4 * * *", "monitor": "*/5 * * * *"})
+        put(home)
+        nightly, look = (client.read_deployment_by_name(f"{flow}/test") for flow in ("maintain", "monitor"))
+        assert [(s.schedule.cron, s.active) for s in nightly.schedules] == [("0 4 * * *", False)]  # type: ignore[union-attr]
+        assert (nightly.paused, look.paused) == (False, True)
+        client.resume_deployment(look.id)
+        client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=True)
+        put(home)
+        assert client.read_deployment_by_name("monitor/test").paused is False
+        assert client.read_deployment_by_name("maintain/test").schedules[0].active
+
+
 def test_an_automation_that_a_person_paused_stays_paused(home: Home) -> None:
     done = put(home)
     with get_client(sync_client=True) as client:
