@@ -12,7 +12,7 @@ from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import AliasEntry, Release
 from models.spec import read_spec
-from tasks.registry.aliases import newest_entry, read_log, require_alias
+from tasks.registry.aliases import newest_entry, require_alias, walk_log
 from tasks.runs import find_done
 
 
@@ -37,14 +37,18 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
             return require_alias(spec.release.alias, store=work.store)
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
-        if to is not None and to not in {entry.version for entry in read_log(spec.release.alias, store=work.store)}:
+        if to is not None and not _was_champion(to, current, work.store):
             refuse_unapproved(to, store=work.store)
         target = _version_before(current, work.store) if to is None else to
         return move_champion(spec, current, target, kind="rollback", why=why, store=work.store)
 
 
+def _was_champion(version: int, current: AliasEntry, store: ObjectStore) -> bool:
+    return any(entry.version == version for entry in walk_log(current.alias, store=store))
+
+
 def _version_before(current: AliasEntry, store: ObjectStore) -> int:
-    earlier = [e.version for e in read_log(current.alias, store=store) if e.version != current.version]
-    if not earlier:
-        raise SpecError(f"version {current.version} is the only one that was ever champion; nothing to roll back to")
-    return earlier[0]
+    for entry in walk_log(current.alias, store=store):
+        if entry.version != current.version:
+            return entry.version
+    raise SpecError(f"version {current.version} is the only one that was ever champion; nothing to roll back to")

@@ -7,6 +7,7 @@ the SHA-256 of the one before and of the manifest that it names.
 import getpass
 import hashlib
 import secrets
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from prefect import task
@@ -107,6 +108,12 @@ def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> lis
     """Every generation of an alias, newest first."""
     keys = list_entries(alias, store=store, limit=limit)
     return [unsealed(AliasEntry, d, uri=store.uri(key)) for key, d in zip(keys, store.get_each(keys), strict=True)]
+
+
+def walk_log(alias: str, *, store: ObjectStore) -> Iterator[AliasEntry]:
+    """The same, each read when it is asked for: who looks for a recent one needs none of those before."""
+    for key in list_entries(alias, store=store):
+        yield unsealed(AliasEntry, store.get_bytes(key), uri=store.uri(key))
 
 
 def list_entries(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[str]:

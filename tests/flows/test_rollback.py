@@ -19,6 +19,7 @@ from tasks.registry.versions import publish
 from tasks.runs import open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
+from tests.releases import flip
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
 
@@ -147,6 +148,17 @@ def test_a_rollback_is_told_and_in_the_history_also_where_a_scheduled_run_opens_
     assert told == [1]
     newest = read_all_history(second.spec)[0]
     assert (newest.outcome, newest.champion_version) == (Outcome.ROLLED_BACK, 1)
+
+
+def test_a_rollback_needs_no_entry_of_the_log_before_the_one_to_which_it_goes_back(
+    second: Home, store: ObjectStore
+) -> None:
+    rollback.fn(second.spec)
+    rollback.fn(second.spec, to=2)
+    flip(store, store.keys.generation("champion", 1), byte=30)
+    flip(store, store.keys.generation("champion", 2), byte=30)
+    assert rollback.fn(second.spec).version == 1
+    assert rollback.fn(second.spec, to=2).version == 2
 
 
 def test_another_version_can_be_asked_for_after_a_rollback_that_died(second: Home) -> None:
