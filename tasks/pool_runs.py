@@ -64,6 +64,9 @@ def _wait(run: FlowRun) -> FlowRun:
             with get_client(sync_client=True) as client:
                 run = client.read_flow_run(run.id)
             away_since = None
+        except ObjectNotFound as problem:
+            raise PoolError(f"run {run.name!r} was deleted in Prefect while it was waited for. Run this again: the work is sent "
+                            "anew, and a training goes on from its last checkpoint.") from problem  # fmt: skip
         except (httpx.TransportError, httpx.HTTPStatusError) as problem:
             away_since = away_since or time.monotonic()
             if time.monotonic() - away_since > SERVER_MAY_BE_AWAY:

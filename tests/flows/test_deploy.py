@@ -218,6 +218,33 @@ def test_a_job_that_was_given_up_after_crashes_is_tried_again_when_it_is_asked_f
     assert become == []
 
 
+def test_a_job_whose_run_a_person_deleted_is_told_and_sent_anew_when_it_is_asked_for_again(
+    prefect_server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @flow(name="job")
+    def job() -> None:
+        return
+
+    deployed = job.to_deployment("deleted").apply()
+    asked = DeploymentFilter(id=DeploymentFilterId(any_=[deployed]))
+
+    def delete(_: float) -> None:
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(deployment_filter=asked):
+                client.delete_flow_run(run.id)
+
+    def complete(_: float) -> None:
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(deployment_filter=asked):
+                client.set_flow_run_state(run.id, Completed(), force=True)
+
+    monkeypatch.setattr("tasks.pool_runs.time.sleep", delete)
+    with pytest.raises(PoolError, match="was deleted in Prefect while it was waited for"):
+        run_on_pool("job/deleted", {}, key="k")
+    monkeypatch.setattr("tasks.pool_runs.time.sleep", complete)
+    run_on_pool("job/deleted", {}, key="k")
+
+
 def test_a_kubernetes_pool_is_made_with_the_template_that_asks_for_gpus(prefect_server: None) -> None:
     with get_client(sync_client=True) as client:
         if any(pool.name == GPU_POOL for pool in client.read_work_pools()):
