@@ -1,12 +1,9 @@
-"""What tests share: a store on an in-process S3 server, and one Prefect server a session."""
+"""What tests share: a store on the demo's S3 server, and one Prefect server a session."""
 
-import logging
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -15,6 +12,7 @@ os.environ.update(HF_HUB_OFFLINE="1", DO_NOT_TRACK="1", TOKENIZERS_PARALLELISM="
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two torch threads on a busy machine cost eight times one
 
 from infra.object_store import ObjectStore
+from tests import servers
 from tests.apis import Serve, faulty_api
 from tests.stores import store_on
 
@@ -23,29 +21,22 @@ settings.load_profile("busy cores")
 
 
 @pytest.fixture(scope="session")
-def s3_url() -> Iterator[str]:
-    from moto.server import DomainDispatcherApplication, ThreadedMotoServer
+def s3_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with servers.seaweed(tmp_path_factory.mktemp("s3")) as server:
+        yield server.url
 
-    answer, one_at_a_time = DomainDispatcherApplication.__call__, threading.Lock()
 
-    def answer_alone(self: DomainDispatcherApplication, *request: Any) -> list[bytes]:
-        """Moto's threads look whether a key is there and then write it: two of eight at once were seen to win."""
-        with one_at_a_time:
-            return list(answer(self, *request))
-
-    DomainDispatcherApplication.__call__ = answer_alone
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+@pytest.fixture(scope="session")
+def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a server that takes any key, and any wish for encryption."""
+    with servers.moto(tmp_path_factory.mktemp("moto")) as server:
+        yield server.url
 
 
 @pytest.fixture
 def store(s3_url: str, tmp_path: Path) -> ObjectStore:
-    """An empty store of its own."""
-    return store_on(s3_url, f"b{abs(hash(str(tmp_path)))}", tmp_path)
+    """Empty."""
+    return store_on(s3_url, tmp_path)
 
 
 @pytest.fixture(scope="session")

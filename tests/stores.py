@@ -1,24 +1,32 @@
 """Stores on the session's S3 server, and what tests do to them past Upkeep."""
 
 from pathlib import Path
+from typing import Any
 
 from infra.copying import Duplicate
 from infra.object_store import ObjectStore, connect
 from infra.s3 import split_uri
+from tests.servers import BUCKET, KEY, SECRET
 
 Objects = dict[str, bytes]
+TO_ALL: dict[str, Any] = {"bucket": BUCKET, "region": "us-east-1", "access_key": KEY, "secret_key": SECRET}
+AT_ONCE = 1000
 
 
-def store_on(url: str, bucket: str, folder: Path) -> ObjectStore:
-    """Empty, also where the bucket was used before."""
-    store = connect(
-        bucket=bucket, prefix="models/test/", cache=folder / "cache", endpoint_url=url, region="us-east-1",
-        access_key="test", secret_key="test",
-    )  # fmt: skip
-    store.client.create_bucket(Bucket=bucket)
-    for key in _keys(store):
-        store.client.delete_object(Bucket=bucket, Key=key)
+def store_on(url: str, folder: Path) -> ObjectStore:
+    """Emptied of what the test before left. All have one bucket: others would cost the server more, and what is put back
+    from one test to the next (`tests/flows/champions.py`) names it."""
+    store = connect(**{**TO_ALL, "endpoint_url": url, "prefix": "models/test/", "cache": folder / "cache"})
+    left = [{"Key": key} for key in _keys(store)]
+    for start in range(0, len(left), AT_ONCE):
+        store.client.delete_objects(Bucket=BUCKET, Delete={"Objects": left[start : start + AT_ONCE], "Quiet": True})
     return store
+
+
+def address_of(store: ObjectStore) -> dict[str, Any]:
+    """Arguments by which another client gets to the same store."""
+    url = store.client.meta.endpoint_url
+    return {**TO_ALL, "endpoint_url": url, "prefix": store.prefix, "cache": store.cache}
 
 
 def objects_of(store: ObjectStore) -> Objects:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from infra.object_store import ObjectStore
-from tests.stores import store_on
+from tests.servers import KEY, SECRET
 from tests.tiny import sentences, tiny_model
 
 SPEC: dict[str, Any] = {
@@ -41,16 +41,10 @@ class Home:
 
 
 @pytest.fixture
-def store(s3_url: str, tmp_path: Path) -> ObjectStore:
-    """Its bucket has one name for all tests: the records of a champion that is put back name it (champions.py)."""
-    return store_on(s3_url, "flows", tmp_path)
-
-
-@pytest.fixture
 def home(
     store: ObjectStore, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, prefect_server: None
 ) -> Home:
-    settings = {"S3_BUCKET": store.bucket, "S3_ENDPOINT_URL": s3_url, "S3_ACCESS_KEY": "test", "S3_SECRET_KEY": "test"}
+    settings = {"S3_BUCKET": store.bucket, "S3_ENDPOINT_URL": s3_url, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET}
     for name, value in settings.items():
         monkeypatch.setenv(f"UPKEEP_{name}", value)
     folder = tmp_path / "mine"

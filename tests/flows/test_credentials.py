@@ -43,6 +43,12 @@ class Planted:
 
 
 @pytest.fixture
+def s3_url(moto_url: str) -> str:
+    """Of a server that takes any key."""
+    return moto_url
+
+
+@pytest.fixture
 def planted(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Planted:
     make_keys(tmp_path / "keys")
     pem = (tmp_path / "keys" / PRIVATE).read_text()

@@ -12,6 +12,7 @@ from infra.local_server import Endpoint
 from infra.local_store import BUCKET, local_store
 from infra.object_store import ObjectStore
 from tests.infra.transfers import SIZE, opened
+from tests.stores import TO_ALL
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +29,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, Any]:
         server: Endpoint = request.getfixturevalue("seaweed")
         return {**where, "bucket": BUCKET, "endpoint_url": server.url, "access_key": server.access_key,
                 "secret_key": server.secret_key}  # fmt: skip
-    store: ObjectStore = request.getfixturevalue("store")
-    return {**where, "bucket": store.bucket, "endpoint_url": store.client.meta.endpoint_url, "access_key": "test",
-            "secret_key": "test"}  # fmt: skip
+    return {**TO_ALL, **where, "endpoint_url": request.getfixturevalue("moto_url")}
 
 
 @pytest.fixture

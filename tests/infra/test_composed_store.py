@@ -13,7 +13,7 @@ from infra.local_store import FORCE
 from infra.workspace import open_workspace
 from tests.infra.specs import spec_with
 from tests.registry.composed import INFRA, SERVICES, STORE, composed_store
-from tests.registry.servers import Server
+from tests.servers import Server
 
 WRITERS = {name: service for name, service in SERVICES.items() if "UPKEEP_S3_BUCKET" in service.get("environment", {})}
 

@@ -7,15 +7,13 @@ import pytest
 from errors import KeyTaken, StoreError
 from infra import single_writer
 from infra.object_store import ObjectStore, connect
+from tests.stores import address_of
 
 
 def unconditional(store: ObjectStore, tmp_path: Path, *, single: bool, machine: str = "a") -> ObjectStore:
     """The same store by a client whose server ignores If-None-Match: the header is taken off before it is sent."""
     home = tmp_path / machine
-    found = connect(
-        bucket=store.bucket, prefix=store.prefix, cache=home / "cache", endpoint_url=store.client.meta.endpoint_url,
-        region="us-east-1", access_key="test", secret_key="test", single_writer=single,
-    )  # fmt: skip
+    found = connect(**{**address_of(store), "cache": home / "cache"}, single_writer=single)
 
     def without_condition(params: dict[str, dict[str, str]], **_: object) -> None:
         params["headers"].pop("If-None-Match", None)

@@ -17,6 +17,12 @@ from tests.stores import copy
 LARGE = (16 << 20) + 1
 
 
+@pytest.fixture
+def s3_url(moto_url: str) -> str:
+    """Of a server that takes any wish for encryption."""
+    return moto_url
+
+
 def write_in_every_way(store: ObjectStore, folder: Path) -> list[str]:
     store.put_bytes("bytes", b"x")
     store.put_bytes("conditional", b"x", if_absent=True)

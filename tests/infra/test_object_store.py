@@ -54,10 +54,10 @@ def test_a_changed_blob_is_refused_and_leaves_nothing_behind(store: ObjectStore,
     assert not [p for p in store.cache.rglob("*") if p.is_file()]
 
 
-def test_errors_name_the_address_and_never_the_secret(s3_url: str, tmp_path: Path, store: ObjectStore) -> None:
+def test_errors_name_the_address_and_never_the_secret(moto_url: str, tmp_path: Path, store: ObjectStore) -> None:
     with pytest.raises(MissingObject, match="s3://"):
         store.get_bytes("nothing")
-    lost = connect(bucket="no-such-bucket", prefix="", cache=tmp_path / "c", endpoint_url=s3_url, region="us-east-1",
+    lost = connect(bucket="no-such-bucket", prefix="", cache=tmp_path / "c", endpoint_url=moto_url, region="us-east-1",
                    access_key="me", secret_key="PLANTED-SECRET")  # fmt: skip
     with pytest.raises(StoreError, match="the bucket does not exist") as caught:
         lost.put_bytes("k", b"")

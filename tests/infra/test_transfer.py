@@ -24,6 +24,7 @@ from infra.transfer import MOST_PARTS, PART, THREADS, spans
 from models.contracts import FileEntry
 from tests.infra.dying import die, growth
 from tests.infra.transfers import PARTS, SIZE, Requests, left_beside, opened, sha256, uploads_under_way
+from tests.stores import address_of
 
 # --- whole ---
 
@@ -151,8 +152,7 @@ def test_a_killed_download_goes_on_where_it_was(address: dict[str, Any], large: 
 
 
 def test_what_a_killed_download_left_is_not_trusted(store: ObjectStore, large: Path, tmp_path: Path) -> None:
-    address = {"bucket": store.bucket, "prefix": store.prefix, "cache": str(store.cache), "region": "us-east-1",
-               "endpoint_url": store.client.meta.endpoint_url, "access_key": "test", "secret_key": "test"}  # fmt: skip
+    address = {**address_of(store), "cache": str(store.cache)}
     stored, target = store.put_file("k", large), tmp_path / "back" / "k"
     die("download", address, "k", target, parts=3, sha256=stored.sha256)
     part = target.with_name(".k.part")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.registry.servers import KEY, SECRET, Server, free_port, running
+from tests.servers import KEY, SECRET, Server, free_port, running
 
 PROGRAMS = ("ceph-mon", "ceph-osd", "ceph", "ceph-authtool", "monmaptool", "radosgw", "radosgw-admin")
 SETTINGS = """

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from infra.seaweed import free_ports
-from tests.registry.servers import BUCKET, KEY, READY_SECONDS, SCRIPTS, SECRET, Server
+from tests.servers import BUCKET, KEY, READY_SECONDS, SCRIPTS, SECRET, Server
 
 INFRA = Path(__file__).resolve().parents[2] / "infra"
 SERVICES: dict[str, Any] = yaml.safe_load((INFRA / "compose.yaml").read_text())["services"]

@@ -9,10 +9,10 @@ import pytest
 
 from infra.local_store import BUCKET, local_store
 from infra.object_store import ObjectStore, connect
-from tests.registry import servers
+from tests import servers
 from tests.registry.ceph import ceph as ceph_server
 from tests.registry.ceph import missing
-from tests.registry.servers import Server
+from tests.servers import Server
 
 Address = dict[str, Any]
 NewAddress = Callable[[], Address]

@@ -17,8 +17,8 @@ from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import list_versions
 from tests.registry.conftest import NewAddress, opened
 from tests.registry.proxy import Plan, Proxy, Request, healthy, proxy
-from tests.registry.servers import Server
 from tests.releases import KIND, moved, released, stored_candidate
+from tests.servers import Server
 
 
 class Line:

@@ -13,8 +13,8 @@ from infra.object_store import ObjectStore
 from tasks.registry.aliases import read_alias
 from tasks.registry.audit import audit
 from tests.registry.conftest import address_on, opened
-from tests.registry.servers import Server
 from tests.releases import moved, released, stored_candidate
+from tests.servers import Server
 
 DISK_MB, FILE_MB = 96, 4
 

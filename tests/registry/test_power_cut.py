@@ -22,8 +22,8 @@ from tasks.registry.versions import list_versions
 from tests.registry.composed import composed_store
 from tests.registry.conftest import Address, NewAddress, address_on, opened
 from tests.registry.disks import Disk, new_disk
-from tests.registry.servers import Server
 from tests.releases import moved, released, stored_candidate
+from tests.servers import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 Cuts = list[Disk]

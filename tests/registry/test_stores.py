@@ -10,8 +10,8 @@ from tasks.registry.aliases import read_alias
 from tasks.registry.audit import audit
 from tasks.registry.checks import verify_version
 from tests.registry.conftest import NewAddress, address_on, opened
-from tests.registry.servers import Server
 from tests.releases import KIND, moved, released, stored_candidate
+from tests.servers import Server
 
 
 def test_a_version_is_released_verified_and_audited_on_every_kind_of_server(

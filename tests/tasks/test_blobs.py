@@ -18,6 +18,7 @@ from tests.asleep import CLOCKS, asleep
 from tests.infra.test_iam import key_of, kinds_of_keys
 from tests.infra.transfers import Requests
 from tests.runs_with_blobs import OPEN, Run, blob, blobs_of, gc, made
+from tests.stores import address_of
 
 TEXTS = ("one", "two")
 AT_ANY_AGE = Kept(age=timedelta(days=-1))
@@ -27,10 +28,7 @@ LATER = [100, 101, 102, 103]
 
 def alone(store: ObjectStore) -> ObjectStore:
     """The same store, by another client."""
-    return connect(
-        bucket=store.bucket, prefix=store.prefix, cache=store.cache, endpoint_url=store.client.meta.endpoint_url,
-        region="us-east-1", access_key="test", secret_key="test",
-    )  # fmt: skip
+    return connect(**address_of(store))
 
 
 def test_without_apply_nothing_is_changed_and_it_is_said_what_would_be(store: ObjectStore) -> None:

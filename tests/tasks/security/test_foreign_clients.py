@@ -10,6 +10,7 @@ import pytest
 from infra.object_store import ObjectStore
 from infra.release_keys import ReleaseKeys
 from tasks.security.keys import PUBLIC
+from tests.servers import KEY, SECRET
 from tests.tasks.security.conftest import Publish
 
 AWS = Path(sys.executable).with_name("aws")
@@ -24,7 +25,7 @@ def test_a_copy_made_with_the_aws_command_line_loads_in_transformers_and_its_sig
     store.release_keys = keys
     manifest = published()
     folder = tmp_path / "copied"
-    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "us-east-1"}
+    credentials = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_DEFAULT_REGION": "us-east-1"}
     copied = subprocess.run(
         [str(AWS), "--endpoint-url", s3_url, "s3", "cp", "--recursive", store.uri(store.keys.version(1)), str(folder)],
         capture_output=True, text=True, env={**os.environ, **credentials},
