@@ -151,6 +151,10 @@ def _refuse_metric(name: str, metric: str, gate: object, spec: "ModelSpec") -> N
     if wrong:
         right = "at_least" if better == "more" else "at_most"
         raise ValueError(f"gates: {name} is a bound on the wrong side, since {better} {metric} is better; use {right}")
+    if isinstance(gate, AtLeast | AtMost) and METRICS[metric].is_share and gate.value > 1:
+        passes = "never" if isinstance(gate, AtLeast) else "always"
+        raise ValueError(f"gates: {name} bounds {metric} by {gate.value:g}, which would {passes} hold, since {metric} is a share "
+                         f"and 1 at most; of {gate.value:g} % write {gate.value / 100:g}")  # fmt: skip
 
 
 def _unless_asked_for(metric: str, spec: "ModelSpec") -> str:

@@ -175,3 +175,15 @@ def test_gates_may_ask_for_the_ranking_and_the_calibration_and_their_bounds_stan
     assert len(parse_spec({**LEAST, "gates": gates}, where="x").gates) == 4
     assert "use at_most" in _refusal(gates=[{"kind": "at_least", "metric": "ece", "value": 0.05}])
     assert "slices are measured by accuracy" in _refusal(gates=[{"kind": "no_collapse", "metric": "auroc"}])
+
+
+def test_a_bound_of_a_share_above_one_is_refused_since_it_would_always_or_never_hold() -> None:
+    said = _refusal(gates=[{"kind": "at_least", "name": "good", "value": 90}])
+    assert "never hold" in said and "of 90 % write 0.9" in said
+    translation = {"task": "translation", "labels": [], "columns": {"text": "a", "label": "b"}}
+    said = _refusal(**translation, gates=[{"kind": "at_most", "metric": "repetition", "value": 50}])
+    assert "always hold" in said and "of 50 % write 0.5" in said
+    assert "of 30 % write 0.3" in _refusal(**translation, gates=[{"kind": "at_least", "metric": "bleu", "value": 30}])
+    model = {"task": "causal-lm", "labels": []}
+    bounded = {**LEAST, **model, "gates": [{"kind": "at_most", "metric": "perplexity", "value": 40}]}
+    assert parse_spec(bounded, where="x").gates
