@@ -1,6 +1,7 @@
 """The sections of a spec, in the order in which a run needs them."""
 
 import math
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -115,6 +116,16 @@ class Validation(Part):
     @classmethod
     def _period(cls, value: str) -> str:
         parse_period(value)
+        return value
+
+    @field_validator("earliest")
+    @classmethod
+    def _date(cls, value: str | None) -> str | None:
+        try:
+            if value is not None:
+                datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(f"{value!r} is no ISO date; write one such as 2024-01-31") from None
         return value
 
 

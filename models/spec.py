@@ -118,6 +118,9 @@ class ModelSpec(Part):
             raise ValueError(f"gates: all are off ({names}), so nothing would be judged; enforce at least one")
         if self.window.by == "time" and not self.columns.timestamp:
             raise ValueError("window.by: time needs columns.timestamp")
+        if self.validation.earliest and not self.columns.timestamp:
+            raise ValueError(f"validation.earliest: {self.validation.earliest} needs columns.timestamp; without one no row is "
+                             "too early")  # fmt: skip
         return self
 
 

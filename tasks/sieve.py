@@ -4,7 +4,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from errors import SpecError
 from models.contracts import ModelKind
 from models.label_sets import UnknownLabel, read_labels
 from models.part import parse_period
@@ -104,7 +103,7 @@ class Sieve:
         moment = parse_timestamp(str(value))
         if moment is None:
             raise Rejected("unreadable timestamp", f"{str(value)[:80]!r} is neither ISO 8601 nor Unix seconds")
-        earliest = _earliest(self.policy)
+        earliest = parse_timestamp(self.policy.earliest or "")
         if earliest and moment < earliest:
             raise Rejected("timestamp too early", f"{moment.isoformat()} is before {self.policy.earliest}")
         if moment - self.now > parse_period(self.policy.future):
@@ -133,15 +132,6 @@ class Sieve:
         differs = label is not None and first != label
         conflict = f", with another label: {first!r} there, {label!r} here" if differs else ""
         return f"{verb} {place}{conflict}"
-
-
-def _earliest(policy: Validation) -> datetime | None:
-    if policy.earliest is None:
-        return None
-    moment = parse_timestamp(policy.earliest)
-    if moment is None:
-        raise SpecError(f"validation.earliest: {policy.earliest!r} is no ISO date; write one such as 2024-01-31")
-    return moment
 
 
 def not_compared(rows: int, policy: Validation) -> list[str]:

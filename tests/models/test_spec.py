@@ -106,6 +106,9 @@ def test_a_refused_value_is_shown() -> None:
         ({"gates": [{"kind": "best"}]}, "gates.0:"),
         ({"name": "Not A Name"}, "name:"),
         ({"validation": {"future": "tomorrow"}}, "is no period"),
+        ({"validation": {"earliest": "spring"}}, "'spring' is no ISO date"),
+        ({"validation": {"earliest": "2024"}}, "'2024' is no ISO date"),
+        ({"validation": {"earliest": "2024-01-31"}}, "needs columns.timestamp"),
     ],
 )
 def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
