@@ -38,7 +38,7 @@ def init(
     spec: Annotated[Path, typer.Option(help="The file to write.")] = Path("spec.yaml"),
     name: Annotated[str | None, typer.Option(help="The model's name in the store; default: the file's.")] = None,
 ) -> None:
-    """Write a commented spec for a data file by looking at its columns."""
+    """Write a commented spec of a classifier by looking at the columns of a data file."""
     from models.sketch import sketch_spec
     from models.spec import json_schema
 

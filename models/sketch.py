@@ -1,4 +1,4 @@
-"""Sketches a spec for a data file by looking at its columns: what `upkeep init` writes, before any run."""
+"""Sketches a classifier's spec by looking at a data file's columns: what `upkeep init` writes, before any run."""
 
 import os
 import re
@@ -75,7 +75,8 @@ def guess_roles(columns: list[Column], data: Path) -> dict[str, Guess]:
         if role not in found:
             seen = "; ".join(map(str, columns[:30]))
             raise DataError(f"{data} has no column that could be the {role} ({rule}). Seen: {seen}. "
-                            f"Rename the column to {role!r}, or write the spec by hand: docs/spec.md.")  # fmt: skip
+                            f"Rename the column to {role!r}, or write the spec by hand: docs/spec.md. Only a classifier's is "
+                            "sketched; for a model that writes begin with one of examples/*/spec.yaml.")  # fmt: skip
     return found
 
 

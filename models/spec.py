@@ -130,7 +130,9 @@ class ModelSpec(Part):
 def read_spec(path: Path) -> ModelSpec:
     """The spec in a YAML file. Raises SpecError that lists every problem at once."""
     if not path.is_file():
-        raise SpecError(f"{path} is not a file; `upkeep init DATA` writes a spec for your data")
+        raise SpecError(
+            f"{path} is not a file; `upkeep init DATA --model MODEL` writes one for a classifier of your data"
+        )
     try:
         document = load_yaml(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as problem:

@@ -157,6 +157,12 @@ def test_a_file_that_shows_too_little_is_refused_with_what_was_seen(tmp_path: Pa
         _sketch(tmp_path / "d.csv")
 
 
+def test_pairs_of_texts_are_sent_to_the_examples_since_only_a_classifier_is_sketched(tmp_path: Path) -> None:
+    rows = [{"text": " ".join([str(i), *WORDS]), "label": " ".join([*WORDS, str(i)])} for i in range(60)]
+    with pytest.raises(DataError, match=r"a model that writes begin with one of examples/\*/spec.yaml"):
+        _sketch(_csv(tmp_path / "d.csv", rows))
+
+
 def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "d.csv.gz").write_bytes(gzip.compress(b"text,label\n" * 99)[:-9])
     (tmp_path / "d.parquet").write_bytes(b"no parquet at all")
