@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from models.gate_kinds import COMPARING, Agrees, AtLeast, AtMost, LatencyWithin, NoCollapse
+from models.generation import Generation
 from models.label_sets import BETWEEN
 from models.measures import CLASSIFICATION, METRICS, WRITING
 
@@ -15,6 +16,7 @@ def refuse_unfit(spec: "ModelSpec") -> None:
     (_refuse_writing if spec.task in WRITING else _refuse_labels)(spec)
     if spec.model.hosted:
         _refuse_hosted(spec)
+    _refuse_prompt(spec)
     _refuse_evaluation(spec)
     _refuse_variants(spec)
     for gate in spec.gates:
@@ -92,6 +94,21 @@ def _refuse_hosted(spec: "ModelSpec") -> None:
     if spec.training.method != "full" or spec.training.processes > 1 or spec.training.frozen_layers:
         raise ValueError("training: method, frozen_layers and processes say how weights are trained on this machine; those of "
                          "a hosted model are trained by its API. Drop them")  # fmt: skip
+
+
+def _refuse_prompt(spec: "ModelSpec") -> None:
+    """One that no model would be asked with."""
+    if spec.task == CLASSIFICATION:
+        why = "a classifier reads a row's text as it is; drop it, and write what belongs to a text into the rows"
+    elif spec.kind.truth == "text":
+        why = (
+            "without columns.label a causal-lm learns a row's text as it is; drop it, or name the column of the answers"
+        )
+    else:
+        return
+    for field in ("prompt", "chat"):
+        if (told := getattr(spec.generation, field)) != getattr(Generation(), field):
+            raise ValueError(f"generation.{field}: {told!r} would do nothing: {why}")
 
 
 def _refuse_evaluation(spec: "ModelSpec") -> None:

@@ -13,7 +13,7 @@ class Generation(Part):
                                        "causal-lm whose rows have no answers.")  # fmt: skip
     beams: int = Field(1, ge=1, le=16, description="Of the beam search; 1: greedy. Nothing is sampled, so that the same "
                        "weights write the same answers.")  # fmt: skip
-    prompt: str = Field("{text}", description="What the model is given; `{text}` stands for the row's text.")
+    prompt: str = Field("{text}", description="What a model that answers is given; `{text}` stands for the row's text.")
     chat: bool = Field(False, description="True: the prompt goes through the tokenizer's chat template.")
     bleu_tokens: Literal["13a", "zh", "char", "intl", "none"] = Field("13a", description="sacreBLEU's tokenizer for BLEU; "
                                                               "zh for Chinese.")  # fmt: skip

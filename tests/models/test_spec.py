@@ -190,3 +190,12 @@ def test_a_bound_of_a_share_above_one_is_refused_since_it_would_always_or_never_
     model = {"task": "causal-lm", "labels": []}
     bounded = {**LEAST, **model, "gates": [{"kind": "at_most", "metric": "perplexity", "value": 40}]}
     assert parse_spec(bounded, where="x").gates
+
+
+def test_a_prompt_that_nobody_would_be_asked_is_refused() -> None:
+    said = _refusal(generation={"prompt": "query: {text}"})
+    assert "generation.prompt: 'query: {text}' would do nothing: a classifier reads" in said
+    for generation in ({"prompt": "Q: {text}"}, {"chat": True}):
+        assert "without columns.label" in _refusal(task="causal-lm", labels=[], generation=generation)
+    answers = {**LEAST, "task": "causal-lm", "labels": [], "columns": {"text": "q", "label": "a"}}
+    assert parse_spec({**answers, "generation": {"prompt": "Q: {text}", "chat": True}}, where="x").kind.writes
