@@ -37,13 +37,19 @@ def import_source(
     """The spec's model, from a folder, an s3:// prefix or the hub, copied into the store below `prefix`. `field` of the
     spec named it.
 
-    Raises UnsafeModel where a folder or prefix holds a pickle, an archive, or code that the spec does not name.
+    Raises UnsafeModel where a folder or prefix holds a pickle, an archive, or code that the spec does not name, and
+    ModelError where a revision is to pin what has none.
     From the hub, only files that a model may consist of are asked for.
     """
     code, named = source.trust_remote_code, source.source or ""
-    if named.startswith("s3://"):
-        return _from_prefix(named.rstrip("/") + "/", code, store, prefix)
     folder = Path(base) / named
+    in_store = named.startswith("s3://")
+    if source.revision and (in_store or folder.is_dir()):
+        raise ModelError(f"model.revision: {source.revision!r} pins a hub id, and {named!r} is "
+                         f"{'an s3:// prefix' if in_store else f'a folder ({folder})'}, which has no revisions; drop it, or "
+                         "name a hub id that is no folder beside the spec")  # fmt: skip
+    if in_store:
+        return _from_prefix(named.rstrip("/") + "/", code, store, prefix)
     found = folder if folder.is_dir() else _from_hub(source, folder, field)
     return store_folder(found, store, code=code, prefix=prefix)
 

@@ -51,6 +51,15 @@ def test_code_in_a_source_comes_along_only_where_the_spec_trusts_it(
     assert "modeling_mine.py" in {file.path for file in weights.files}
 
 
+@pytest.mark.parametrize("place", ["folder", "prefix"])
+def test_a_revision_pins_no_folder_and_no_prefix_which_would_be_taken_as_they_are(
+    place: str, folder: Path, store: ObjectStore
+) -> None:
+    source = folder.name if place == "folder" else uploaded(folder, store)
+    with pytest.raises(ModelError, match=r"model.revision: 'abc' pins a hub id.* drop it"):
+        import_source.fn(ModelSource(source=source, revision="abc"), base=str(folder.parent), store=store)
+
+
 def test_a_source_of_safetensors_and_text_is_taken(folder: Path, store: ObjectStore) -> None:
     (folder / "README.md").write_text("mine")
     weights = import_source.fn(ModelSource(source=uploaded(folder, store)), base="", store=store)
