@@ -98,9 +98,9 @@ def _approve(
     store: ObjectStore,
 ) -> Release:  # fmt: skip
     target = _waiting(current, store) if version is None else version
-    if not force:
-        _refuse_stale(target, current, store)
     if target != current.version:
+        if not force:
+            _refuse_stale(target, current, store)
         why = require_approval(spec, target, why=why, force=force, ratings=ratings, store=store)
     return move_champion(spec, current, target, kind="promote", why=why, store=store)
 

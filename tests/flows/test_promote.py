@@ -97,6 +97,14 @@ def test_a_version_that_was_judged_against_another_champion_needs_force(registry
     assert promoted(registry, force=True).version == 3
 
 
+def test_the_champion_is_told_to_be_champion_and_not_to_be_judged_against_another(registry: Registry) -> None:
+    registry.publish(judged_against=1)
+    promote.fn(registry.spec)
+    for force in (False, True):
+        with pytest.raises(SpecError, match="version 2 is the champion already"):
+            promote.fn(registry.spec, version=2, force=force)
+
+
 def test_a_version_whose_bytes_were_changed_is_not_promoted(registry: Registry, store: ObjectStore) -> None:
     registry.publish(judged_against=1)
     flip(store, store.keys.version(2) + "model.safetensors")
