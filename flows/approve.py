@@ -61,7 +61,7 @@ def require_approval(
     spec: ModelSpec, version: int, *, why: str, force: bool, ratings: Path | None, store: ObjectStore
 ) -> str:
     """Records a person's yes, where the question, the time and the ratings allow it; answers with the reason that the
-    alias' log is to keep."""
+    alias' log is to keep: that of the yes, and why it is asked for again where there was one."""
     question = find_question(version, store=store)
     if question is None:
         if spec.release.approval and not force:
@@ -74,7 +74,8 @@ def require_approval(
     if force and question.answer and question.answer.verdict == "reject":
         return f"{why or NO_REASON}; forced, although {question.told(datetime.now(UTC))}"
     said = _answered(question, "approve", why=why or NO_REASON, force=force, store=store)
-    return f"approved by {said.who}{' (forced)' if said.forced else ''}: {said.why}"
+    again = f"; asked for again: {why}" if question.answer and why not in {"", said.why} else ""
+    return f"approved by {said.who}{' (forced)' if said.forced else ''}: {said.why}{again}"
 
 
 def refuse_unapproved(version: int, *, store: ObjectStore) -> None:

@@ -89,8 +89,18 @@ def test_a_promotion_that_was_killed_after_the_answer_is_finished_by_asking_agai
         promote.fn(registry.spec, why="reads well")
     first = registry.answer(2)
     assert first is not None and registry.champion == 1
-    assert promoted(registry, why="again").entry.why == f"approved by {first.who}: reads well"
+    assert promoted(registry, why="reads well").entry.why == f"approved by {first.who}: reads well"
     assert registry.answer(2) == first
+
+
+def test_why_a_version_with_a_yes_becomes_champion_once_more_is_kept_beside_the_yes(registry: Asking) -> None:
+    registry.ask()
+    first = promoted(registry, why="reads well").entry
+    rollback.fn(registry.spec, why="an outage")
+    entry = promoted(registry, version=2, why="it was the network").entry
+    assert entry.why == f"{first.why}; asked for again: it was the network"
+    rollback.fn(registry.spec)
+    assert promoted(registry, version=2).entry.why == first.why
 
 
 # --- no ---
