@@ -146,8 +146,14 @@ def parse_spec(document: Any, *, where: str) -> ModelSpec:
     try:
         return ModelSpec.model_validate(document)
     except ValidationError as problem:
-        lines = [_explain(error) for error in problem.errors()]
+        lines = [_explain(error) for error in problem.errors() if not _follows(error, problem.errors())]
         raise SpecError("\n  ".join([f"{where} is refused:", *lines])) from problem
+
+
+def _follows(error: Any, errors: list[Any]) -> bool:
+    """That a list is too short is no mistake of its own where one of its entries was refused."""
+    at = error["loc"]
+    return error["type"] == "too_short" and any(other["loc"][: len(at)] == at != other["loc"] for other in errors)
 
 
 def _explain(error: Any) -> str:
@@ -161,6 +167,10 @@ def _explain(error: Any) -> str:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{where}: missing; {message.lower()}."
+    if error["type"] == "tuple_type":
+        message = "a list is wanted; write it in brackets, as [a, b], or a line each after a dash"
+    elif error["type"] == "string_type" and isinstance(error["input"], int | float):
+        message = "text is wanted; write it in quotes"
     value = "" if isinstance(error["input"], dict) else f" (value {error['input']!r})"
     return f"{where}: {message}{value}."
 

@@ -199,3 +199,13 @@ def test_a_prompt_that_nobody_would_be_asked_is_refused() -> None:
         assert "without columns.label" in _refusal(task="causal-lm", labels=[], generation=generation)
     answers = {**LEAST, "task": "causal-lm", "labels": [], "columns": {"text": "q", "label": "a"}}
     assert parse_spec({**answers, "generation": {"prompt": "Q: {text}", "chat": True}}, where="x").kind.writes
+
+
+def test_a_list_that_is_none_and_a_label_that_is_a_number_are_refused_with_the_way_to_write_them() -> None:
+    assert "data.sources: a list is wanted; write it in brackets" in _refusal(data={"sources": "rows.csv"})
+    assert "labels.1: text is wanted; write it in quotes (value 1)" in _refusal(labels=["0", 1])
+
+
+def test_a_gate_that_is_refused_does_not_make_its_list_too_short_as_well() -> None:
+    assert "at least 1 item" not in _refusal(gates=[{"kind": "at_least"}])
+    assert "at least 1 item" in _refusal(gates=[])
