@@ -35,6 +35,9 @@ def waiting(
     else:
         lines = [line for one in found for line in describe_waiting(one)]
         typer.echo("\n".join(lines or ["nothing waits for an answer"]))
+    if sheet:
+        told = f"the samples of version {found[0].request.version} are in {sheet}: fill it, then upkeep approve --ratings {sheet}"
+        typer.echo(told, err=True)
 
 
 @approving.command()

@@ -38,4 +38,5 @@ def confidence(body: Mapping[str, Any]) -> float:
         each = [float(token["logprob"]) for token in choice(body)["logprobs"]["content"]]
     except (KeyError, TypeError, ValueError, OverflowError):
         return math.nan
-    return math.exp(min(0.0, sum(each) / len(each))) if each else math.nan
+    mean = sum(each) / len(each) if each else math.nan
+    return math.nan if math.isnan(mean) else math.exp(min(0.0, mean))

@@ -68,6 +68,8 @@ def _await(url: str, server: "subprocess.Popen[bytes]", log: Path) -> None:
 
 
 def main() -> None:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
+        sys.exit("usage: python -m examples.hosted.gateway FOLDER, the one that `upkeep demo hosted` laid out")
     require_packages()
     folder = Path(sys.argv[1])
     hosted = read_spec(folder / "spec.yaml").model.hosted

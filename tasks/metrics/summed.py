@@ -72,7 +72,8 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
     pairs = zip(champion.without_each().tolist(), candidate.without_each().tolist(), strict=True)
     each = np.array([improvement(champion.name, before, after) for before, after in pairs])
     half = _half(np.array(value), each, level, rule_of_three=True)
-    return Estimate(value=value, low=value - half, high=value + half, n=len(champion.rows),
+    most = 1.0 if METRICS[champion.name].is_share else math.inf
+    return Estimate(value=value, low=max(-most, value - half), high=min(most, value + half), n=len(champion.rows),
                     method=f"paired jackknife, {level:.1%} interval")  # fmt: skip
 
 

@@ -308,6 +308,12 @@ def test_confidence_comes_from_logprobs_where_the_api_gives_them(serve: Serve, t
     assert found.numbers[0, 0] == pytest.approx(0.25)
 
 
+def test_a_logprob_that_is_no_number_is_no_certainty(serve: Serve, tmp_path: Path) -> None:
+    body = b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"logprob": NaN}]}}]}'
+    found = load(kind_at(serve(lambda _: Answer(body=body)).url), tmp_path).predict(["row"], advance=ignore)
+    assert np.isnan(found.numbers[0, 0])
+
+
 def test_numbers_that_a_spec_asks_for_and_the_api_does_not_give_are_told_at_once(serve: Serve, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="logprobs: false"):
         load(kind_at(serve(echo).url, logprobs=True), tmp_path)

@@ -89,6 +89,8 @@ def test_too_few_rows_say_nothing_and_none_are_refused() -> None:
     found = measure(mean("chrf", few / 10))
     assert (found.low, found.high) == (0, 1)
     assert measure(perplexity(few, few)).high > 1000
+    unknown = improvement_of(mean("chrf", few / 10), mean("chrf", few[::-1] / 10))
+    assert (unknown.low, unknown.value, unknown.high) == (-1, 0, 1)
     with pytest.raises(UnmeasuredMetric, match="label some"):
         measure(perplexity(np.array([]), np.array([])))
 
