@@ -6,6 +6,7 @@ from models.contracts import Cursor, LabelRequest, Observation, Release, Retrain
 from models.spec import ModelSpec
 from tasks.label_delivery import join_returned_labels
 from tasks.labelling import request_labels
+from tasks.registry.versions import why_chosen
 from tasks.runs import cursor_of
 
 
@@ -26,6 +27,7 @@ def ask_for_labels(
     if dry_run or not decision.asks_for_labels or not seen.unlabelled:
         return None
     return request_labels(
-        seen, champion, kind=spec.kind, training=spec.training, policy=spec.policy, level=spec.policy.p_value,
-        run_id=start.run_id, home=work.home, store=work.store,
+        seen, champion, evidence=why_chosen(champion.manifest, store=work.store), kind=spec.kind,
+        training=spec.training, policy=spec.policy, level=spec.policy.p_value, run_id=start.run_id, home=work.home,
+        store=work.store,
     )  # fmt: skip

@@ -16,23 +16,26 @@ UNSEEN = 0.0005
 def without_luck(check: QualityCheck, evidence: Evidence | None) -> QualityCheck:
     """The check of a version that was released because it measured well. `evidence`: why it was; None of a first champion,
     which was chosen from nothing."""
-    chosen = _chosen(check.metric, evidence) if evidence else None
-    if chosen is None or chosen.luck < UNSEEN:
+    chosen = flattered(check.metric, evidence)
+    if chosen is None:
         return check
     spread = math.hypot(*(standard_error(check.metric, e) for e in (check.now, check.at_release)))
     test = f"{check.test}; {100 * chosen.luck:.1f} {unit(check.metric)} of luck at the release taken off"
     return check.model_copy(update={"p_value": less_luck(check.p_value, chosen, spread=spread), "test": test})
 
 
-def _chosen(metric: str, evidence: Evidence) -> Chosen | None:
-    """By the gate, on the same sealed rows, whose passing flattered the metric's number most."""
-    compared = evidence.scorecard.of("current", metric)
+def flattered(metric: str, evidence: Evidence | None) -> Chosen | None:
+    """By the gate, on the same sealed rows, whose passing flattered the metric's number most; None where none did visibly."""
+    compared = evidence.scorecard.of("current", metric) if evidence else None
+    if evidence is None or compared is None:
+        return None
     gates = (g for g in evidence.blessing.gates if g.on == "current" and g.metric == metric)
     passed = (g for g in gates if g.verdict is Verdict.BLESSED)
-    return max(_flattered(passed, compared), key=lambda chosen: chosen.luck, default=None) if compared else None
+    found = max(_by_each(passed, compared), key=lambda chosen: chosen.luck, default=None)
+    return found if found and found.luck >= UNSEEN else None
 
 
-def _flattered(gates: Iterator[GateResult], compared: Comparison) -> Iterator[Chosen]:
+def _by_each(gates: Iterator[GateResult], compared: Comparison) -> Iterator[Chosen]:
     for gate in gates:
         found, paired = gate.measured, gate.measured == compared.difference
         less_is_better = not paired and METRICS[gate.metric].better == "less"

@@ -16,13 +16,15 @@ from prefect.cache_policies import NO_CACHE
 from infra.files import partial
 from infra.object_store import ObjectStore
 from infra.stages import once
-from models.contracts import LabelRequest, ModelKind, Observation, Release, Table
+from models.contracts import Evidence, LabelRequest, ModelKind, Observation, Release, Table
 from models.recipe import Training
 from models.rows import META, SLICE, Chosen, Split, split_of
 from models.sections import Policy
+from tasks.chosen import flattered
 from tasks.label_sheets import write_csv, write_jsonl
 from tasks.metrics.drawing import draw_in_proportion
-from tasks.metrics.labels import power_of_a_loss, power_of_labels
+from tasks.metrics.labels import power_of_a_loss, power_of_labels, spread_of_loss
+from tasks.metrics.luck import level_before
 from tasks.metrics.unlike import CURRENT_ROWS, most_unlike
 from tasks.outputs import answers_of, confidence_of, embeddings_of, outputs_of
 
@@ -36,12 +38,13 @@ DROP = 0.05
 @task(name="request labels", cache_policy=NO_CACHE)
 @once("labelling")
 def request_labels(
-    seen: Observation, champion: Release, *, kind: ModelKind, training: Training, policy: Policy, level: float,
-    run_id: str, home: Path, store: ObjectStore,
+    seen: Observation, champion: Release, *, evidence: Evidence | None, kind: ModelKind, training: Training,
+    policy: Policy, level: float, run_id: str, home: Path, store: ObjectStore,
 ) -> LabelRequest:  # fmt: skip
     """A batch of `policy.labels_wanted` unlabelled rows of the window, or all where there are fewer.
 
-    It lies in `home/labelling/` and in the store. `level` is that of the test that the labels are for.
+    It lies in `home/labelling/` and in the store. `level` is that of the test that the labels are for; `evidence`: why
+    the champion was released, None of a first one.
     """
     rows = _candidates(seen, kind, store)
     batch = _drawn(rows, seen, training, policy.labels_wanted, np.random.default_rng(kind.seed), store)
@@ -56,7 +59,7 @@ def request_labels(
             csv=Table.of(store.put_blob("labelling", sheet), rows=len(batch)),
             jsonl=Table.of(store.put_blob("labelling", lines), rows=len(batch)),
             local_csv=str(_at_home(sheet, home, run_id)), random_rows=random_rows,
-            unlike_rows=len(batch) - random_rows, power=_power(champion, random_rows, policy, level), drop=DROP,
+            unlike_rows=len(batch) - random_rows, power=_power(champion, evidence, random_rows, policy, level), drop=DROP,
             p_value=level,
         )  # fmt: skip
         _at_home(lines, home, run_id)
@@ -64,17 +67,22 @@ def request_labels(
     return request
 
 
-def _power(champion: Release, rows: int, policy: Policy, level: float) -> float:
+def _power(champion: Release, evidence: Evidence | None, rows: int, policy: Policy, level: float) -> float:
+    """Of the test as it will be made: without the luck of the release."""
     found = champion.manifest.deciding
     if found is None or not level:
         return 0.0
-    then = found.estimate
+    then, chosen = found.estimate, flattered(found.metric, evidence)
+    luck = chosen.luck if chosen else 0.0
+    if chosen:
+        level = level_before(level, chosen, spread=spread_of_loss(rows, then, metric=found.metric))
     if found.metric != "accuracy":
-        return power_of_a_loss(rows, then, metric=found.metric, drop=DROP, p_value=level, least_drop=policy.min_drop)
+        return power_of_a_loss(rows, then, metric=found.metric, drop=DROP, p_value=level, least_drop=policy.min_drop,
+                               luck=luck)  # fmt: skip
     if then.value < DROP:
         return 0.0
     return power_of_labels(rows, accuracy_then=then.value, rows_then=then.n, drop=DROP, p_value=level,
-                           least_drop=policy.min_drop)  # fmt: skip
+                           least_drop=policy.min_drop, luck=luck)  # fmt: skip
 
 
 def _at_home(written: Path, home: Path, run_id: str) -> Path:

@@ -16,12 +16,14 @@ _OUTCOMES = 40
 
 
 def power_of_labels(
-    labels: int, *, accuracy_then: float, rows_then: int, drop: float, p_value: float = 0.01, least_drop: float = 0.0
-) -> float:
+    labels: int, *, accuracy_then: float, rows_then: int, drop: float, p_value: float = 0.01, least_drop: float = 0.0,
+    luck: float = 0.0,
+) -> float:  # fmt: skip
     """Probability that so many labelled rows show a true `drop`: that `accuracy_fell` comes out at most at `p_value`,
     and that the drop that is seen is at least `least_drop`.
 
-    `accuracy_then` is the true one at release, measured on `rows_then` rows. Fisher's test is conservative at these
+    `accuracy_then` is the true one at release, measured on `rows_then` rows; or `luck` above it, for which the model was
+    released. Fisher's test is conservative at these
     sizes and normal approximations promise up to 0.08 too much, so the binomial is summed instead, over `_OUTCOMES`
     equally likely outcomes of the measurement at release. Raises UnmeasuredMetric for numbers that cannot be.
     """
@@ -33,22 +35,26 @@ def power_of_labels(
     then = stats.binom.ppf((np.arange(_OUTCOMES) + 0.5) / _OUTCOMES, rows_then, accuracy_then)
     seen = np.floor(labels * (then / rows_then - least_drop) + 1e-9)
     most_correct = np.minimum(_most_that_proves(labels, then, rows_then, p_value), seen)
-    return float(stats.binom.cdf(most_correct, labels, accuracy_then - drop).mean())
+    return float(stats.binom.cdf(most_correct, labels, max(0.0, accuracy_then - luck - drop)).mean())
 
 
 def power_of_a_loss(
-    labels: int, then: Estimate, *, metric: str, drop: float, p_value: float, least_drop: float = 0.0
+    labels: int, then: Estimate, *, metric: str, drop: float, p_value: float, least_drop: float = 0.0, luck: float = 0.0
 ) -> float:
     """The same for a metric that is a function of sums, approximately: rows are taken to vary as they did at release.
 
-    `drop`: points of a share, else a share of the value then.
+    `drop`: points of a share, else a share of the value then; `luck` likewise, of the logarithm.
     """
-    is_share = METRICS[metric].is_share
-    at_release = standard_error(metric, then)
-    spread = math.hypot(at_release, at_release * math.sqrt(then.n / max(1, labels)))
+    is_share, spread = METRICS[metric].is_share, spread_of_loss(labels, then, metric=metric)
     true, least = (loss if is_share else math.log1p(loss) for loss in (drop, least_drop))
     needed = max(stats.norm.isf(p_value) * spread, least)
-    return float(stats.norm.sf((needed - true) / spread)) if spread else 0.0
+    return float(stats.norm.sf((needed - true - luck) / spread)) if spread else 0.0
+
+
+def spread_of_loss(labels: int, then: Estimate, *, metric: str) -> float:
+    """The standard error of what so many labels will say was lost, if rows vary as they did at release."""
+    at_release = standard_error(metric, then)
+    return math.hypot(at_release, at_release * math.sqrt(then.n / max(1, labels)))
 
 
 def labels_needed(

@@ -61,6 +61,19 @@ def less_luck(p_value: float, chosen: Chosen, *, spread: float) -> float:
     return min(1.0, max(p_value, largest))
 
 
+def level_before(level: float, chosen: Chosen, *, spread: float) -> float:
+    """The plain p-value that `less_luck` turns into `level`: what a test has to reach so that it comes out at it."""
+    if less_luck(level, chosen, spread=spread) <= level:
+        return level
+    low = float(stats.norm.isf(level))
+    high = low + _SURE
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        proves = less_luck(float(stats.norm.sf(middle)), chosen, spread=spread) <= level
+        low, high = (low, middle) if proves else (middle, high)
+    return float(stats.norm.sf(high))
+
+
 def _tail(left: float, follows: float, truth: float) -> float:
     """How often that much is left of the drop by chance, if the gate's measure is truly `truth` standard errors beyond."""
     half = (max(PASSED, truth) + _SURE - PASSED) / 2

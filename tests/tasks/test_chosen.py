@@ -1,10 +1,14 @@
+import numpy as np
 import pytest
+from scipy import stats
 
 from models.contracts import Comparison, Estimate, Evidence, Latency, Percentiles, QualityCheck, Scorecard
 from models.gate_kinds import AtLeast, AtMost, Better, Gate, NotWorse
-from tasks.chosen import without_luck
+from tasks.chosen import flattered, without_luck
 from tasks.gates import judge
 from tasks.metrics.classification import accuracy_fell, wilson
+from tasks.metrics.labels import power_of_labels, spread_of_loss
+from tasks.metrics.luck import level_before
 from tasks.metrics.paired import score_interval
 from tasks.metrics.summed import got_worse
 
@@ -39,6 +43,34 @@ def test_a_drop_after_a_narrow_release_proves_less_and_says_what_was_taken_off()
     assert check.p_value < 0.01 < found.p_value < 0.2
     assert found.test == f"{FISHER}; 1.9 points of luck at the release taken off"
     assert (found.now, found.at_release) == (check.now, check.at_release)
+
+
+@pytest.mark.parametrize("labels", [400, 1000])
+def test_the_power_of_labels_is_how_often_the_test_without_luck_finds_the_drop(labels: int) -> None:
+    """Of what was truly as good as its number less its luck."""
+    compared = gained(18)
+    then, why = compared.candidate, evidence(Better(), compared=compared)
+    chosen = flattered("accuracy", why)
+    assert chosen is not None
+    level = level_before(0.01, chosen, spread=spread_of_loss(labels, then, metric="accuracy"))
+    told = power_of_labels(labels, accuracy_then=then.value, rows_then=400, drop=0.08, p_value=level, luck=chosen.luck)
+    truth = then.value - chosen.luck - 0.08
+    likely = np.arange(*stats.binom.interval(0.999, labels, truth), 3, dtype=int)
+    released_with = stats.binom.ppf((np.arange(8) + 0.5) / 8, 400, then.value).astype(int)
+    found = [[proves(right, labels, was, why) for right in likely] for was in released_with]
+    exact = float(
+        np.mean(found, 0) @ stats.binom.pmf(likely, labels, truth) / stats.binom.pmf(likely, labels, truth).sum()
+    )
+    assert told == pytest.approx(exact, abs=0.04)
+    assert told < power_of_labels(labels, accuracy_then=then.value, rows_then=400, drop=0.08) - 0.05
+
+
+def proves(right: int, labels: int, was: int, why: Evidence) -> bool:
+    p_value = accuracy_fell(right, labels, was, 400)
+    check = QualityCheck(
+        metric="accuracy", now=wilson(right, labels), at_release=wilson(was, 400), p_value=p_value, test=FISHER
+    )
+    return without_luck(check, why).p_value < 0.01
 
 
 def test_a_large_drop_is_proven_all_the_same() -> None:

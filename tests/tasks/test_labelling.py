@@ -17,6 +17,7 @@ from models.contracts import (
     Artifact,
     Cursor,
     DriftReport,
+    Evidence,
     LabelRequest,
     ModelKind,
     MonitoringReport,
@@ -27,12 +28,14 @@ from models.contracts import (
     ValidationReport,
     Window,
 )  # fmt: skip
+from models.gate_kinds import Better
 from models.recipe import Training
 from models.rows import Split, split_of
 from models.sections import Policy
 from tasks.label_sheets import guarded, read_filled, unguarded
 from tasks.labelling import request_labels
 from tasks.metrics.drawing import draw_in_proportion
+from tests.tasks.test_chosen import evidence, gained
 from tests.tasks.test_monitoring import LABELS, released
 from tests.tiny import kept_table, sentences, stored_scores
 
@@ -67,10 +70,12 @@ def window(count: int, *, unusual: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
     return sentences(count).assign(label=None), embeddings
 
 
-def requested(seen: Observation, store: ObjectStore, home: Path, *, wanted: int = 100) -> LabelRequest:
+def requested(
+    seen: Observation, store: ObjectStore, home: Path, *, wanted: int = 100, why: Evidence | None = None
+) -> LabelRequest:
     kind = ModelKind(task="text-classification", labels=LABELS, max_tokens=16, seed=3)
     return request_labels.fn(
-        seen, released(0.9, 400), kind=kind, training=TRAINING, policy=Policy(labels_wanted=wanted), level=0.01,
+        seen, released(0.9, 400), evidence=why, kind=kind, training=TRAINING, policy=Policy(labels_wanted=wanted), level=0.01,
         run_id="r1", home=home, store=store,
     )  # fmt: skip
 
@@ -95,6 +100,19 @@ def test_most_rows_are_random_and_the_rest_are_the_most_unlike_among_those_that_
     assert Counter(row["predicted"] for row in batch[:80]) == {"positive": 20, "negative": 60}
     assert len({row["content"] for row in batch}) == 100
     assert 0 < request.power < 1
+
+
+def test_labels_promise_less_behind_a_narrow_release_whose_luck_the_test_takes_off(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    rows, embeddings = window(1000)
+    seen, narrow, far = observed(rows, embeddings, store, tmp_path), gained(18), gained(70, discordant=90)
+    first, lucky, sure = (
+        requested(seen, store, tmp_path, wanted=500, why=why).power
+        for why in (None, evidence(Better(), compared=narrow), evidence(Better(), compared=far))
+    )
+    assert lucky < 0.7 * first
+    assert sure == first
 
 
 def test_rows_that_the_drift_report_names_come_first(store: ObjectStore, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from tasks.metrics.luck import PASSED, Chosen, less_luck, surplus
+from tasks.metrics.luck import PASSED, Chosen, less_luck, level_before, surplus
 
 SHARES = st.floats(0.0, 2.0)
 
@@ -46,6 +46,15 @@ def test_luck_is_at_most_all_that_lay_beyond_the_limit_and_falls_with_what_lies_
     assert 0 <= surplus(beyond) <= beyond
     if beyond > surplus(beyond):
         assert surplus(beyond + further) <= surplus(beyond)
+
+
+@pytest.mark.parametrize("beyond", [2.0, 3.0, 20.0])
+@pytest.mark.parametrize("moves", [0.0, 0.5, 1.5])
+def test_what_a_test_has_to_reach_comes_out_at_its_level_once_luck_is_off(beyond: float, moves: float) -> None:
+    chosen = Chosen(beyond, moves)
+    needed = level_before(0.01, chosen, spread=2.0)
+    assert needed <= 0.01
+    assert less_luck(needed, chosen, spread=2.0) == pytest.approx(0.01, rel=0.01)
 
 
 def test_who_passed_by_far_or_measured_something_unrelated_owes_little_or_nothing_to_luck() -> None:
