@@ -755,6 +755,7 @@ class Cost(Record):
     seconds: float
     """Wall-clock, of all parts of a training that was killed or stopped and resumed."""
     cpu_seconds: float
+    """0: not known, as of a training in several parts or processes."""
     peak_memory_mb: float
     device: str
     steps: int

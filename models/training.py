@@ -72,7 +72,9 @@ def fine_tune(
         except CapReached:
             trainer.pause()
             raise _over_budget(trainer, training, budget, work=work, minutes=meter.seconds / 60) from None
-        cost = _cost(trainer, meter.seconds, cpu_seconds=time.process_time() - cpu_began, resumed_from=checkpoint)
+        alone = training.processes == 1 and not meter.earlier
+        cpu_seconds = time.process_time() - cpu_began if alone else 0.0
+        cost = _cost(trainer, meter.seconds, cpu_seconds=cpu_seconds, resumed_from=checkpoint)
     _require_a_best(trainer, training)
     plain = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)  # or it would go on in bf16
     merged = plain.merge_and_unload() if training.method == "lora" else plain

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 
 from errors import ModelError
 from models.adapter import Examples
-from models.contracts import ModelKind
+from models.contracts import Cost, ModelKind
 from models.recipe import Lora, Training
 from models.text_classification import TextClassifier
 from models.training import last_valid_checkpoint
@@ -216,6 +216,23 @@ def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     fresh = load(tmp_path / "base", new_head=True)
     trained = fresh.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
     assert trained.cost.resumed_from_step == int(whole.name.split("-")[1])
+
+
+def test_the_cpu_time_of_a_training_in_parts_is_not_told_since_the_last_part_knows_its_own_only(tmp_path: Path) -> None:
+    def cost(earlier: str) -> Cost:
+        work = tmp_path / f"work{earlier}"
+        work.mkdir()
+        (work / "seconds").write_text(earlier)
+        model = load(tiny_model(tmp_path / "base"), new_head=True)
+        trained = model.fine_tune(
+            examples(16), examples(16, 64), training=training(), seed=1, work=work, advance=ignore
+        )
+        return trained.cost
+
+    whole, resumed = cost("0"), cost("50")
+    assert whole.cpu_seconds > 0
+    assert resumed.seconds > 50
+    assert resumed.cpu_seconds == 0
 
 
 SIZES = {
