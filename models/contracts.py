@@ -757,6 +757,7 @@ class Cost(Record):
     cpu_seconds: float
     """0: not known, as of a training in several parts or processes."""
     peak_memory_mb: float
+    """In millions of bytes."""
     device: str
     steps: int
     epochs: float

@@ -1,4 +1,6 @@
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from models.adapter import Examples
 from models.contracts import Cost, ModelKind
 from models.recipe import Lora, Training
 from models.text_classification import TextClassifier
-from models.training import last_valid_checkpoint
+from models.training import _peak_memory_mb, last_valid_checkpoint
 from tests.tiny import sentences, tiny_model
 
 LABELS = ("negative", "positive")
@@ -233,6 +235,13 @@ def test_the_cpu_time_of_a_training_in_parts_is_not_told_since_the_last_part_kno
     assert whole.cpu_seconds > 0
     assert resumed.seconds > 50
     assert resumed.cpu_seconds == 0
+
+
+def test_memory_is_told_in_millions_of_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    used = SimpleNamespace(ru_maxrss=1_000_000 if sys.platform != "darwin" else 1_024_000_000)
+    monkeypatch.setattr("models.training.resource.getrusage", lambda who: used)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert _peak_memory_mb() == 1024.0
 
 
 SIZES = {
