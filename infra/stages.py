@@ -34,14 +34,14 @@ def once(stage: str, *, besides: frozenset[str] = frozenset()) -> Callable[[Call
             inputs = {key: value for key, value in kwargs.items() if key not in {"store", *besides}}
             key = store.keys.stage(stage, input_digest(stage, args, inputs))
             record_type: type[R] = get_type_hints(function)["return"]
-            began = time.perf_counter()
+            began, within = time.perf_counter(), len(store.timings)
             try:
-                record = parsed(record_type, store.get_used(key), uri=store.uri(key))
-                store.timings.append((stage, time.perf_counter() - began, True))
+                record, reused = parsed(record_type, store.get_used(key), uri=store.uri(key)), True
             except MissingObject:
-                record = function(*args, **kwargs)
+                record, reused = function(*args, **kwargs), False
                 store.put_bytes(key, record.model_dump_json().encode())
-                store.timings.append((stage, time.perf_counter() - began, False))
+            inner = sum(seconds for _, seconds, _ in store.timings[within:])  # a stage's own stages count as themselves
+            store.timings.append((stage, time.perf_counter() - began - inner, reused))
             return record
 
         return remembered
