@@ -31,11 +31,13 @@ def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float,
     numbers = f"{then}, {now} (p = {p_in_words(check.p_value)}, {check.now.n} labels)"
     if not level:
         return Quality(False, 0.0, f"{name} was not judged: {numbers}, {nothing_left(policy)}")
-    fell = check.p_value < level and check.drop >= policy.min_drop
+    proven, enough = check.p_value < level, check.drop >= policy.min_drop
+    found = f"{worse} by less than policy.min_drop = {policy.min_drop:g}" if proven and not enough else (
+        worse if proven else "holds")  # fmt: skip
     why = "" if level == policy.p_value else (
         f", at level {level:.2g}: {_told(since)} after the last run, policy.false_alarms_a_year = "
         f"{policy.false_alarms_a_year:g} affords no more")  # fmt: skip
-    return Quality(fell, level, f"{name} {worse if fell else 'holds'}: {numbers}{why}")
+    return Quality(proven and enough, level, f"{name} {found}: {numbers}{why}")
 
 
 def nothing_left(policy: Policy) -> str:

@@ -88,6 +88,8 @@ def _quality(monitoring: MonitoringReport, decision: RetrainDecision | None) -> 
     name, worse = words(check.metric), ("rose", "rise") if METRICS[check.metric].better == "less" else ("fell", "drop")
     if decision and decision.degraded:
         return f"{_cased(name)} {worse[0]} from {then} at release to {now}."
+    if decision and check.p_value < decision.quality_alpha:
+        return f"{_cased(name)} {worse[0]} from {then} at release to {now}, by less than policy.min_drop."
     return (
         f"{_cased(name)} is {now} on {amount(check.now.n, 'label')}, at release it was {then}: no {worse[1]} is proven."
     )

@@ -51,6 +51,12 @@ def test_a_proven_drop_calls_for_training_and_the_reason_has_the_numbers() -> No
     assert "accuracy fell: 97.0% at release, 69.7% now (p = 3e-12, 400 labels)" in said(found)
 
 
+def test_a_proven_drop_that_is_smaller_than_the_policy_asks_for_is_not_told_as_none() -> None:
+    found = decided(monitored(drop=0.015, p=3e-5), drift())
+    assert found.action is Action.HOLD
+    assert "accuracy fell by less than policy.min_drop = 0.02: 97.0% at release, 95.5% now (p = 3e-05" in said(found)
+
+
 def test_no_more_is_said_of_a_tiny_p_value_than_that_it_is() -> None:
     assert "(p = 1e-16 or less, 400 labels)" in said(decided(monitored(drop=0.27, p=1e-178), drift()))
 

@@ -335,6 +335,12 @@ def test_the_commands_of_a_page_hold_whatever_the_spec_calls_its_alias() -> None
     assert "SPEC@" not in html
 
 
+def test_a_page_does_not_say_that_no_drop_is_proven_of_one_that_is_only_smaller_than_the_policy_asks_for() -> None:
+    page = render_markdown(run(observation(accuracy=0.89), policy=Policy(min_drop=0.1)))
+    assert "Accuracy fell from 95.0% at release to 89.0%, by less than policy.min_drop." in page
+    assert "no drop is proven" not in page
+
+
 def test_sentences_beside_the_quality_are_parted_by_a_blank() -> None:
     report = report_of(Outcome.HELD)
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
