@@ -12,7 +12,7 @@ from models.measures import METRICS
 from tasks import changes, charts, drift_plots, formats, plots
 from tasks.judgements import tell_judgement
 from tasks.summary import summarize
-from tasks.tiles import tiles
+from tasks.tiles import taken_up, tiles
 
 MOST_SLICES = 12
 """More slices, labels or files than these are folded away."""
@@ -51,6 +51,7 @@ def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
         "leaks": trained.training_set.leaks.exact + trained.training_set.leaks.near if trained else 0,
         "weights": sum(f.bytes for f in trained.candidate.files) if trained else 0,
         "kept": charts.kept_step(trained.candidate.curve) if trained else None, "total": sum(s.seconds for s in report.stages),
+        "taken_up": taken_up(report),
         **_compared(report, attempt), **_observed(seen), **_changed(report),
     }  # fmt: skip
 

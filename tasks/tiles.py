@@ -13,6 +13,12 @@ class Tile:
     note: str
 
 
+def taken_up(report: RunReport | BootstrapReport) -> bool:
+    """Whether another process had begun the run: what is known of its stages is how long they took since. Every run reads
+    its sources anew, and only its own reading is found done."""
+    return any(stage.reused for stage in report.stages if stage.stage == "ingest")
+
+
 def tiles(report: RunReport | BootstrapReport) -> tuple[Tile, ...]:
     if isinstance(report, BootstrapReport):
         first = report.measured[0]
@@ -65,12 +71,15 @@ def _tried(attempt: Attempt) -> tuple[Tile, ...]:
 
 def _cost(report: RunReport | BootstrapReport) -> Tile:
     candidate = report.candidate if isinstance(report, BootstrapReport) else report.attempt and report.attempt.candidate
-    whole = duration(sum(s.seconds for s in report.stages))
+    whole, since = (
+        duration(sum(s.seconds for s in report.stages)),
+        "since it was taken up; " if taken_up(report) else "",
+    )
     if not candidate or not candidate.cost.trained:
-        return Tile("cost", whole, "no training")
+        return Tile("cost", whole, f"{since}no training")
     cost = candidate.cost
     memory = f", {size(1e6 * cost.peak_memory_mb)} of memory" if cost.peak_memory_mb else ""
-    return Tile("cost", whole, f"training {duration(cost.seconds)} on {cost.device}{memory}")
+    return Tile("cost", whole, f"{since}training {duration(cost.seconds)} on {cost.device}{memory}")
 
 
 def _version(report: RunReport | BootstrapReport) -> Tile:

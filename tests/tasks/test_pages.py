@@ -341,6 +341,16 @@ def test_a_page_does_not_say_that_no_drop_is_proven_of_one_that_is_only_smaller_
     assert "no drop is proven" not in page
 
 
+def test_the_time_of_a_run_that_was_killed_and_taken_up_is_told_as_that_since() -> None:
+    whole = run(observation(accuracy=0.7, gap=0.4), attempt())
+    later = whole.model_copy(update={"stages": tuple(s.model_copy(update={"reused": True}) for s in whole.stages)})
+    for render in (render_markdown, render_html):
+        assert "taken up" not in render(whole)
+        assert "since it was taken up; training 95 s" in render(later)
+        assert "in all, since the run was taken up" in render(later)
+        assert "from an earlier run" not in render(later)  # it may have been this one, before it was killed
+
+
 def test_sentences_beside_the_quality_are_parted_by_a_blank() -> None:
     report = report_of(Outcome.HELD)
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
