@@ -49,7 +49,7 @@ def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values
     found = detected(then, now, store, tmp_path)
     assert found.drifted
     assert (found.reference_rows, found.current_rows, found.compared_rows) == (120, 300, 300)
-    assert "sample of 100 rows a side" in " ".join(found.notes)
+    assert "sample of at most 100 rows a side" in " ".join(found.notes)
     assert b"<html" in store.get_file(found.evidently_html).read_bytes()[:2000].lower()
     metrics = json.loads(store.get_file(found.evidently_json).read_text())["metrics"]
     by_column = {m["config"]["column"]: m for m in metrics if m["metric_name"].startswith("DrawnDrift")}
