@@ -6,6 +6,7 @@ from typing import Any
 from infra.workspace import open_workspace
 from models.contracts import HistoryEntry
 from models.spec import read_spec
+from tasks.formats import amount
 from tasks.replay import Replay, ReplayedRun, Total, is_replayed, replay_policy
 from tasks.runs import read_history, read_reports
 from tasks.span import span_of
@@ -35,7 +36,7 @@ def replay_lines(found: Replay) -> list[str]:
     lines |= {entry.sequence: _not_replayed(entry) for entry in found.without_report}
     if not lines:
         return [f"{found.model}: no run that decided anything lies between these days; `upkeep history` lists all"]
-    title = f"{found.model}: {len(found.runs)} runs decided again by the spec as it is now"
+    title = f"{found.model}: {amount(len(found.runs), 'run')} decided again by the spec as it is now"
     marked = ["  *  its numbers are of a champion that might not have been: a release was added or left out before it"]
     return [title, *(lines[sequence] for sequence in sorted(lines)),
             *(marked if any(run.another_champion for run in found.runs) else []), *_totals(found.then, found.now)]  # fmt: skip

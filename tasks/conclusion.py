@@ -120,7 +120,8 @@ def _headline(
 ) -> str:  # fmt: skip
     champion = f"version {start.champion.version}" if start.champion else "no version"
     if decision is None:
-        few = f"{window.rows} new rows are too few, and stay unread" if window.rows else "no new rows"
+        many = f"{window.rows} new rows are too few, and stay unread" if window.rows else "no new rows"
+        few = "one new row is too few, and stays unread" if window.rows == 1 else many
         return f"Nothing to look at yet: {'the next window is not full' if window.waiting else few}."
     because = "; ".join(decision.reasons)
     if outcome in {Outcome.HELD, Outcome.ALERTED}:

@@ -130,12 +130,12 @@ def _came(report: RunReport) -> str:
             return f"This was a look: nothing was trained. {champion} goes on serving until a run of `maintain`."
         return ""
     blessing = report.attempt.blessing
-    gates, goes_on = f"{len(blessing.gates)} gates", f"{champion_of(report)} goes on serving"
+    gates, goes_on = amount(len(blessing.gates), "gate"), f"{champion_of(report)} goes on serving"
     if blessing.verdict is Verdict.BLESSED:
         passed = (
             f"Of {gates}, {_judged(blessing, 'warn')}, and only warns"
             if blessing.warnings
-            else f"It passed all {gates}"
+            else f"It passed {'its one gate' if len(blessing.gates) == 1 else f'all {gates}'}"
         )
         serves = f"version {report.release.version} serves now" if report.release else (
             f"it is published and waits for approval{_until(report)}; {goes_on}")  # fmt: skip

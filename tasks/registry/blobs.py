@@ -25,6 +25,7 @@ from enum import Enum
 from infra.keys import Keys
 from infra.object_store import ObjectStore
 from models.contracts import Removal
+from tasks.formats import amount
 from tasks.registry.documents import SAVED_WORK, Found, digests_in, is_record, look_around
 from tasks.registry.moving import FORGOTTEN, Look
 
@@ -96,7 +97,7 @@ def _tell(found: Survey, fates: Mapping[Found, Fate], age: timedelta, apply: boo
     ):
         blobs = [blob for blob in fates if (blob.kind, fates[blob]) == (kind, fate)]
         because = fate.value.format(age=age, given_up=given_up)
-        yield _removal(f"{len(blobs)} blobs of {kind}", blobs, fate is Fate.DELETED, because)
+        yield _removal(f"{amount(len(blobs), 'blob')} of {kind}", blobs, fate is Fate.DELETED, because)
 
 
 def _removal(what: str, found: Sequence[Found], removed: bool, because: str) -> Removal:

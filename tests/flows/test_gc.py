@@ -49,7 +49,7 @@ def test_after_gc_every_report_has_its_blobs_and_the_next_run_does_its_work(home
     before = set(store.list_keys("blobs/"))
     assert collected(store, day=100)[0].what.endswith("records of work")
     deleted = collected(store, day=101)
-    assert {"1 blobs of baseline", "1 blobs of windows", "1 blobs of quarantine"} <= {r.what for r in deleted}
+    assert {"1 blob of baseline", "1 blob of windows", "1 blob of quarantine"} <= {r.what for r in deleted}
     after = set(store.list_keys("blobs/"))
     assert named(store) and all(store.is_whole(found) for found in named(store))
     assert {found.uri for found in named(store)} <= {store.uri(key) for key in after & before}

@@ -38,8 +38,8 @@ def test_without_apply_nothing_is_changed_and_it_is_said_what_would_be(store: Ob
     told = gc(store, day=100, apply=False)
     assert store.list_keys("") == before
     assert [(what, found.bytes) for what, found in told.items()] == [
-        ("1 blobs of kept: named by a version, a run, a question or another record", named.bytes),
-        ("1 blobs of scores: nobody names them: --apply gives them up, and deletes them a day later", unnamed.bytes),
+        ("1 blob of kept: named by a version, a run, a question or another record", named.bytes),
+        ("1 blob of scores: nobody names them: --apply gives them up, and deletes them a day later", unnamed.bytes),
     ]  # fmt: skip
 
 

@@ -351,6 +351,16 @@ def test_the_time_of_a_run_that_was_killed_and_taken_up_is_told_as_that_since() 
         assert "from an earlier run" not in render(later)  # it may have been this one, before it was killed
 
 
+def test_one_gate_and_one_epoch_are_told_as_one() -> None:
+    tried = attempt(gates=[NotWorse()])
+    cost = tried.candidate.cost.model_copy(update={"epochs": 1.0})
+    once = tried.model_copy(update={"candidate": tried.candidate.model_copy(update={"cost": cost})})
+    for render in (render_markdown, render_html):
+        page = render(run(observation(accuracy=0.7, gap=0.4), once))
+        assert "It passed its one gate: version 2 serves now." in page
+        assert "in 1 epoch (" in page
+
+
 def test_sentences_beside_the_quality_are_parted_by_a_blank() -> None:
     report = report_of(Outcome.HELD)
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
