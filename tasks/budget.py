@@ -59,6 +59,7 @@ def _looked(entry: HistoryEntry) -> bool:
 
 
 def spent(history: Sequence[HistoryEntry], *, now: datetime) -> Levels:
-    """The false alarms that were to be expected of the last 365 days, had nothing changed."""
+    """The false alarms that were to be expected of the last 365 days, had nothing changed: of the tests that were made. What
+    a run without labels took out of the purse is none of them."""
     year = [e for e in history if now - YEAR < e.started_at <= now]
     return Levels(drift=sum(e.drift_alpha for e in year), quality=sum(e.quality_alpha for e in year))
