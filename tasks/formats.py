@@ -8,6 +8,7 @@ from models.contracts import Estimate
 from models.measures import METRICS
 
 _FROM_THE_RIGHT = {"R", "AL", "AN", "RLE", "RLO", "RLI"}
+_OF_TEXTS = {"perplexity", "bits_per_byte"}
 _UNITS = ("B", "kB", "MB", "GB")
 
 
@@ -75,6 +76,11 @@ def count(number: int) -> str:
 def amount(number: int, thing: str) -> str:
     """'1 row', '2,000 rows'."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+def basis(metric: str, number: int) -> str:
+    """What a metric rests on: '400 labels'; '400 rows' of one that may be of the rows' own texts, which need none."""
+    return amount(number, "row" if metric in _OF_TEXTS else "label")
 
 
 def duration(seconds: float) -> str:

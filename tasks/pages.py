@@ -120,6 +120,7 @@ def environment(*, html: bool) -> Environment:
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)
+    environment.filters["on_basis"] = lambda number, metric: formats.basis(metric, number)
     environment.tests.update(
         drawn=_is_drawn,
         share=lambda m: METRICS[m].is_share,

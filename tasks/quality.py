@@ -6,7 +6,7 @@ from datetime import timedelta
 from models.contracts import MonitoringReport
 from models.measures import metric
 from models.sections import Policy
-from tasks.formats import p_in_words, value
+from tasks.formats import basis, p_in_words, value
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float,
     then, now = (
         f"{value(check.metric, e.value)} {when}" for e, when in ((check.at_release, "at release"), (check.now, "now"))
     )
-    numbers = f"{then}, {now} (p = {p_in_words(check.p_value)}, {check.now.n} labels)"
+    numbers = f"{then}, {now} (p = {p_in_words(check.p_value)}, {basis(check.metric, check.now.n)})"
     if not level:
         return Quality(False, 0.0, f"{name} was not judged: {numbers}, {nothing_left(policy)}")
     proven, enough = check.p_value < level, check.drop >= policy.min_drop

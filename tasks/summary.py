@@ -16,7 +16,7 @@ from models.contracts import (
     Verdict,
 )
 from models.measures import METRICS
-from tasks.formats import amount, count, duration, measured, moment, percent, value, words
+from tasks.formats import amount, basis, count, duration, measured, moment, percent, value, words
 
 BADGES = {
     Outcome.WAITING: ("nothing to look at", "calm"), Outcome.HELD: ("held", "calm"),
@@ -90,9 +90,7 @@ def _quality(monitoring: MonitoringReport, decision: RetrainDecision | None) -> 
         return f"{_cased(name)} {worse[0]} from {then} at release to {now}."
     if decision and check.p_value < decision.quality_alpha:
         return f"{_cased(name)} {worse[0]} from {then} at release to {now}, by less than policy.min_drop."
-    return (
-        f"{_cased(name)} is {now} on {amount(check.now.n, 'label')}, at release it was {then}: no {worse[1]} is proven."
-    )
+    return f"{_cased(name)} is {now} on {basis(check.metric, check.now.n)}, at release it was {then}: no {worse[1]} is proven."
 
 
 def _decided(report: RunReport, decision: RetrainDecision) -> str:
@@ -105,10 +103,15 @@ def _decided(report: RunReport, decision: RetrainDecision) -> str:
     if report.start.force:
         because = "Retraining was forced"
     elif decision.degraded:
-        because = "Labels prove it, which calls for training"
+        because = f"{_witnesses(report)} prove it, which calls for training"
     else:
         because = _sentence(follows or "the drift calls for training").removesuffix(".")
     return f"{because}{_trained(report.attempt)}."
+
+
+def _witnesses(report: RunReport) -> str:
+    check = report.observation.monitoring.deciding if report.observation else None
+    return basis(check.metric, check.now.n).split()[1].capitalize() if check else "Labels"
 
 
 def _trained(attempt: Attempt | None) -> str:

@@ -265,6 +265,19 @@ def test_what_is_not_drawn_is_shown_with_its_intervals_in_numbers() -> None:
     assert shown.count("70.0% → 82.0% +12.0") == 2  # drawn
 
 
+def test_what_was_measured_of_texts_alone_rests_on_rows_and_not_on_labels() -> None:
+    check = QualityCheck(
+        metric="perplexity", now=estimate(30.5, 2), at_release=estimate(22, 1), p_value=1e-9, test="test"
+    )
+    seen = observation()
+    seen = seen.model_copy(update={"monitoring": seen.monitoring.model_copy(update={"quality": (check,)})})
+    report = run(seen, attempt())
+    assert "perplexity rose: 22 at release, 30.5 now (p = 1e-09, 400 rows)" in report.headline + str(report.decision)
+    for page in (render_markdown(report), Page(render_html(report)).shown):
+        assert "Rows prove it, which calls for training" in page
+        assert "400 labels" not in page
+
+
 def test_no_difference_is_shown_as_a_loss_of_nothing() -> None:
     report = run(observation(accuracy=0.7), attempt(gain=-0.0001))
     told = "\n".join(tell(Ended(report=report, pages=None)))
