@@ -10,7 +10,7 @@ from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
 from infra.settings import prepare_environment
 from models.contracts import BrokenVersion, Record, VersionLine
-from tasks.formats import amount, measured, words
+from tasks.formats import amount, measured, moment, words
 
 registry = typer.Typer()
 MISFIT = 6
@@ -116,7 +116,7 @@ def _version_line(line: VersionLine | BrokenVersion) -> str:
     quality = f"{words(found.metric)} {measured(found.estimate, found.metric)}" if found else ""
     parent = f"from {line.parent}" if line.parent else "first"
     also = (" ".join(line.aliases), line.approval, "gc began to delete it" if line.entombed else "")
-    return (f"{line.version:>4}  {line.created_at:%Y-%m-%d %H:%M}  {_megabytes(line.bytes)}  {parent:8} {quality}  "
+    return (f"{line.version:>4}  {moment(line.created_at)}  {_megabytes(line.bytes)}  {parent:8} {quality}  "
             f"{line.run_id}  {'  '.join(filter(None, also))}").rstrip()  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from infra.workspace import open_workspace
 from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
 from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
-from tasks.formats import measured
+from tasks.formats import measured, moment
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions, read_version
@@ -102,7 +102,4 @@ def _budget(status: Status) -> str:
 
 
 def history_lines(history: tuple[HistoryEntry, ...]) -> list[str]:
-    return [
-        f"{e.finished_at:%Y-%m-%d %H:%M}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7} rows  {e.headline}"
-        for e in history
-    ]
+    return [f"{moment(e.finished_at)}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7} rows  {e.headline}" for e in history]

@@ -6,7 +6,7 @@ from typing import Any
 from infra.workspace import open_workspace
 from models.contracts import HistoryEntry
 from models.spec import read_spec
-from tasks.formats import amount
+from tasks.formats import amount, moment
 from tasks.replay import Replay, ReplayedRun, Total, is_replayed, replay_policy
 from tasks.runs import read_history, read_reports
 from tasks.span import span_of
@@ -44,14 +44,12 @@ def replay_lines(found: Replay) -> list[str]:
 
 def _line(run: ReplayedRun) -> str:
     then, now = run.then.decision.action, run.now.decision.action
-    place = f"  {run.at:%Y-%m-%d %H:%M}  #{run.sequence:<4}{'*' if run.another_champion else ' '} "
+    place = f"  {moment(run.at)}  #{run.sequence:<4}{'*' if run.another_champion else ' '} "
     return place + (f"{then:7} → {now:7}  {'; '.join(run.because)}" if run.differs else f"{then:7}   the same")
 
 
 def _not_replayed(entry: HistoryEntry) -> str:
-    return (
-        f"  {entry.started_at:%Y-%m-%d %H:%M}  #{entry.sequence:<4}  {entry.outcome}, no stored report: taken as it was"
-    )
+    return f"  {moment(entry.started_at)}  #{entry.sequence:<4}  {entry.outcome}, no stored report: taken as it was"
 
 
 def _totals(then: Total, now: Total) -> list[str]:
