@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from models.contracts import Outcome
 from models.sections import Drift, Policy
-from tasks.budget import Levels, spend_levels, spent
+from tasks.budget import Levels, since_last_look, spend_levels, spent
 from tests.judged import NOW, bootstrapped, entry
 
 DAY = timedelta(days=1)
@@ -36,10 +36,19 @@ def test_weekly_runs_test_at_nearly_full_strength_for_ever() -> None:
     assert weekly.drift == pytest.approx(7 * 0.45 / 365)
 
 
-def test_a_run_that_waited_and_a_rollback_looked_at_nothing() -> None:
+def test_a_run_that_waited_one_that_went_on_with_a_training_and_a_rollback_looked_at_nothing() -> None:
     waited, back = entry(1, outcome=Outcome.WAITING), entry(2, kind="rollback", outcome=Outcome.ROLLED_BACK)
+    blind = [waited, entry(1.5, went_on=True), back]
     runs = [*(entry(day) for day in range(4, 30)), bootstrapped(30)]
-    assert levels(waited, back, *runs).drift == levels(*runs).drift == pytest.approx(4 * 0.45 / 365)
+    assert levels(*blind, *runs).drift == levels(*runs).drift == pytest.approx(4 * 0.45 / 365)
+    assert since_last_look([*blind, *runs], now=NOW) == 4 * DAY
+
+
+def test_time_counts_from_start_to_start_however_long_a_run_took() -> None:
+    runs = [*(entry(day) for day in range(1, 30)), bootstrapped(30)]
+    long = [run.model_copy(update={"finished_at": run.finished_at + 0.9 * DAY}) for run in runs]
+    assert levels(*long) == levels(*runs)
+    assert since_last_look(long, now=NOW) == DAY
 
 
 def test_many_runs_at_once_leave_nothing_to_spend() -> None:

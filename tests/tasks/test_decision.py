@@ -15,7 +15,7 @@ from models.contracts import (
     RetrainDecision,
 )
 from models.sections import Policy
-from tasks.decision import decide
+from tasks.decision import decide, may_ask
 from tests.judged import (
     BAD,
     BOOTSTRAP,
@@ -72,6 +72,19 @@ def test_a_significant_drop_that_is_too_small_is_held_and_so_is_a_large_one_that
     assert decided(monitored(drop=0.1, p=0.02), drift()).action is Action.HOLD
 
 
+def test_as_many_rows_and_labels_and_as_large_a_drop_as_the_policy_names_are_enough() -> None:
+    least = monitored(drop=0.3, p=1e-12, labelled=50, rows=50)
+    policy = {"min_rows": 50, "min_labels": 50, "min_drop": least.quality[0].drop}
+    assert decided(least, drift(), **policy).action is Action.RETRAIN
+    came = least.model_copy(update={"asked_for": 50})
+    assert decided(came, drift(), **{**policy, "min_rows": 51}).action is Action.RETRAIN
+
+
+def test_what_a_window_seems_to_say_that_is_too_small_counts_in_no_later_one() -> None:
+    found = decided(monitored(drop=0.3, p=1e-12, labelled=60, rows=60), drift("words"), min_rows=61)
+    assert (found.action, found.degraded, found.drifted) == (Action.HOLD, False, False)
+
+
 def test_few_labels_prove_nothing_however_large_the_drop() -> None:
     few = decided(monitored(drop=0.5, p=1e-12, labelled=49), drift())
     assert (few.action, few.degraded, few.quality_alpha) == (Action.HOLD, False, 0.0)
@@ -107,11 +120,17 @@ def test_k_of_n_counts_this_window_and_skips_those_that_waited() -> None:
     waited, bad = entry(1, outcome=Outcome.WAITING), entry(2, degraded=True)
     assert decided(BAD, drift(), waited, entry(1.5), bad, **policy).action is Action.RETRAIN
     assert decided(BAD, drift(), entry(1), entry(1.5), bad, **policy).action is Action.ALERT
+    went_on = entry(1, went_on=True, degraded=True)  # by the evidence of a window that counts already
+    assert decided(BAD, drift(), went_on, entry(1.5), entry(2), **policy).action is Action.ALERT
 
 
-def test_windows_of_an_earlier_champion_do_not_count() -> None:
-    released = entry(1, outcome=Outcome.RELEASED, degraded=True, retrained=True)
-    assert decided(BAD, drift(), released, entry(2, degraded=True), k=2, n=3).action is Action.ALERT
+@pytest.mark.parametrize(
+    "change",
+    [entry(1, outcome=Outcome.RELEASED, degraded=True, retrained=True),
+     entry(1, kind="rollback", outcome=Outcome.ROLLED_BACK), entry(1, kind="promote", outcome=Outcome.PROMOTED)],
+)  # fmt: skip
+def test_windows_of_an_earlier_champion_do_not_count(change: HistoryEntry) -> None:
+    assert decided(BAD, drift(), change, entry(2, degraded=True), k=2, n=3).action is Action.ALERT
 
 
 def test_a_cooldown_turns_retraining_into_an_alert_that_says_when_it_ends() -> None:
@@ -128,6 +147,13 @@ def test_a_scheduled_retraining_needs_no_evidence_but_does_need_rows() -> None:
     few = decided(monitored(rows=20, labelled=20), drift("words"), retrain_every="2w")
     assert few.action is Action.HOLD
     assert "20 rows are fewer than policy.min_rows = 50" in said(few)
+
+
+def test_a_scheduled_retraining_counts_from_the_last_one_and_waits_for_no_second_window() -> None:
+    assert decided(FINE, drift(), retrained(13), retrain_every="2w").action is Action.HOLD
+    found = decided(FINE, drift(), retrained(14), retrain_every="2w", k=2, n=3)
+    assert found.action is Action.RETRAIN
+    assert "policy.retrain_every = 2w is due" in said(found)
 
 
 def test_a_daily_run_tests_at_its_share_of_the_year_and_says_so() -> None:
@@ -316,6 +342,14 @@ def test_people_are_asked_once_a_week_and_not_every_day_of_a_drift() -> None:
     assert decided(UNLABELLED, drift("words"), entry(1, outcome=Outcome.RELEASED), asked).asks_for_labels
 
 
+def test_whoever_acts_on_drift_alone_asks_nobody_and_others_not_before_their_time() -> None:
+    asked = entry(2, asked_for_labels=True)
+    assert may_ask([BOOTSTRAP], policy=Policy(), now=NOW)
+    assert not may_ask([asked, BOOTSTRAP], policy=Policy(), now=NOW)
+    assert may_ask([asked, BOOTSTRAP], policy=Policy(ask_every="2d"), now=NOW)
+    assert not may_ask([BOOTSTRAP], policy=Policy(act_on="drift"), now=NOW)
+
+
 def test_nobody_is_told_to_label_rows_that_have_labels_already() -> None:
     found = decided(monitored(labelled=60, rows=60), drift("words"), min_labels=100)
     assert (found.action, found.asks_for_labels) == (Action.ALERT, False)
@@ -324,9 +358,15 @@ def test_nobody_is_told_to_label_rows_that_have_labels_already() -> None:
     assert decided(monitored(labelled=60, rows=61), drift("words"), min_labels=100).asks_for_labels
 
 
-def test_a_class_that_the_spec_does_not_list_asks_for_a_person_and_trains_nothing_by_itself() -> None:
-    found = decide.fn(FINE, drift(), [BOOTSTRAP], policy=Policy(), window_digest="w", force=False, now=NOW,
-                      new_classes=(LabelCount(label="neutral", rows=27),))  # fmt: skip
+def test_a_class_that_the_spec_does_not_list_asks_for_a_person_and_trains_nothing_by_itself_nor_keeps_from_training() -> (
+    None
+):
+    def with_new(seen: MonitoringReport) -> RetrainDecision:
+        return decide.fn(seen, drift(), [BOOTSTRAP], policy=Policy(), window_digest="w", force=False, now=NOW,
+                         new_classes=(LabelCount(label="neutral", rows=27),))  # fmt: skip
+
+    found = with_new(FINE)
     assert found.action is Action.ALERT
     assert "'neutral' (27 rows)" in found.reasons[-1]
     assert "end of `labels`" in found.reasons[-1]
+    assert with_new(BAD).action is Action.RETRAIN

@@ -33,6 +33,7 @@ def test_minutes_are_free_again_once_enough_of_them_are_a_month_old() -> None:
     assert "free again at 2026-05-21 12:00 UTC" in forbidden(*history, training_minutes_a_month=60)
     assert "free again at 2026-05-11 12:00 UTC" in forbidden(*history, training_minutes_a_month=80)
     assert forbidden(*history, training_minutes_a_month=100.5) == ""
+    assert "2026-05-11" in forbidden(*reversed(history), training_minutes_a_month=80)  # by their ends
 
 
 def test_a_first_training_counts_with_its_minutes_and_not_as_a_retraining() -> None:
@@ -42,8 +43,9 @@ def test_a_first_training_counts_with_its_minutes_and_not_as_a_retraining() -> N
 
 
 def test_every_limit_that_is_reached_is_named() -> None:
-    found = forbidden(retrained(1, minutes=9), cooldown="3d", max_retrains_a_month=1, training_minutes_a_month=9)
-    assert [name for name in ("cooldown", "max_retrains_a_month", "training_minutes_a_month") if name in found]
+    limits = {"cooldown": "3d", "max_retrains_a_month": 1, "training_minutes_a_month": 9}
+    found = forbidden(retrained(1, minutes=9), **limits)
+    assert [name for name in limits if f"policy.{name} = " in found] == [*limits]
 
 
 def test_a_training_may_last_as_long_as_the_smaller_of_its_cap_and_what_is_left_of_the_month() -> None:
@@ -67,10 +69,15 @@ def test_at_the_moment_that_is_named_the_limit_no_longer_holds_and_just_before_i
     trainings: list[tuple[float, float]], most: int, minutes: float
 ) -> None:
     history = sorted((retrained(d, minutes=m) for d, m in trainings), key=lambda e: e.finished_at, reverse=True)
-    for limit in ({"max_retrains_a_month": most}, {"training_minutes_a_month": minutes}):
+    limits = (
+        ({"max_retrains_a_month": most}, 30),
+        ({"training_minutes_a_month": minutes}, 30),
+        ({"cooldown": f"{most}d"}, most),
+    )
+    for limit, days in limits:
         policy = Policy(**limit)
         said = what_forbids_training(history, policy=policy, now=NOW)
-        ends = [e.finished_at + timedelta(days=30) for e in history]
+        ends = [e.finished_at + timedelta(days=days) for e in history]
         free = next((end for end in sorted(ends) if not what_forbids_training(history, policy=policy, now=end)), None)
         if said:
             assert free is not None

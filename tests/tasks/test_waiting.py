@@ -2,6 +2,7 @@ from models.contracts import Budget, Cursor, HistoryEntry, RetrainDecision, Stop
 from models.recipe import Training
 from models.sections import Policy
 from tasks.conclusion import stop_at_cap
+from tasks.decision import decide
 from tasks.events import events_of
 from tasks.limits import what_forbids_training
 from tasks.waiting import find_waiting, take_over
@@ -34,6 +35,12 @@ def test_a_stopped_training_waits_until_another_run_has_trained_or_the_champion_
 def test_while_it_waits_a_training_that_would_stop_there_too_does_not_begin() -> None:
     found = what_forbids_training([stopped()], policy=Policy(), now=NOW, waiting=stopped())
     assert found == [f"run left: {STOPPED.sentence}"]
+    decision = decide.fn(
+        BAD, drift(), [stopped(), bootstrapped(30)], policy=Policy(), window_digest="w", force=False, now=NOW,
+        waiting=stopped(),
+    )  # fmt: skip
+    assert decision.action == "alert"
+    assert found[0] in decision.reasons
 
 
 def test_the_run_that_goes_on_takes_over_what_was_seen_and_tells_none_of_it_again() -> None:

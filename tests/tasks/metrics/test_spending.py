@@ -44,6 +44,11 @@ def test_a_daily_routine_spends_a_full_purse_first_and_then_a_days_income() -> N
     assert 0.98 < sum(found) <= 1
 
 
+def test_a_budget_too_small_for_the_first_runs_keeps_half_of_it_for_the_rest_of_the_year() -> None:
+    _, found = levels([timedelta(0), timedelta(0), timedelta(days=365)], alpha=0.5, budget=0.8)
+    assert found == pytest.approx([0.4, 0, 0.4])
+
+
 def test_rare_runs_always_test_at_alpha() -> None:
     assert levels([timedelta(days=30)] * 50)[1] == pytest.approx([0.01] * 50)
 
