@@ -15,9 +15,11 @@ from tasks.metrics.summed import got_worse
 FISHER = "Fisher's exact test, one-sided"
 
 
-def evidence(*gates: Gate, compared: Comparison) -> Evidence:
+def evidence(*gates: Gate, compared: Comparison, besides: tuple[Comparison, ...] = ()) -> Evidence:
     once = Percentiles(p50=10, p95=12, p99=15, n=40)
-    card = Scorecard(comparisons=(compared,), latency=Latency(champion=once, candidate=once), label_agreement=0.9)
+    card = Scorecard(
+        comparisons=(compared, *besides), latency=Latency(champion=once, candidate=once), label_agreement=0.9
+    )
     return Evidence(scorecard=card, blessing=judge.fn(card, gates=gates))
 
 
@@ -124,6 +126,21 @@ def test_what_did_not_pass_its_gate_was_not_chosen_by_it(gate: Gate) -> None:
     compared = gained(4)
     check = fallen(0.06, compared)
     assert without_luck(check, evidence(gate, compared=compared)) == check
+
+
+def test_only_a_gate_on_the_newest_rows_flatters_and_only_the_metric_that_it_names() -> None:
+    compared = gained(18)
+    check = fallen(0.06, compared)
+    others = (gained(18, on="reference"), compared.model_copy(update={"metric": "macro_f1"}))
+    gates = (Better(on="reference"), Better(metric="macro_f1"))
+    assert without_luck(check, evidence(*gates, compared=compared, besides=others)) == check
+
+
+def test_a_difference_without_an_error_holds_no_luck() -> None:
+    sure = Estimate(value=0.05, low=0.05, high=0.05, n=400, method="each row differs alike")
+    compared = gained(18).model_copy(update={"difference": sure})
+    check = fallen(0.06, compared)
+    assert without_luck(check, evidence(Better(), compared=compared)) == check
 
 
 def test_who_was_chosen_from_nothing_or_by_other_rows_was_not_flattered() -> None:

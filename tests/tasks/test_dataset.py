@@ -1,6 +1,7 @@
 """Rows never cross over between training and what is judged, whichever window they came with."""
 
 import itertools
+from collections import Counter
 
 import pandas as pd
 import pytest
@@ -53,7 +54,28 @@ def test_replayed_rows_are_old_ones_and_none_is_in_twice(store: ObjectStore, old
     assert found.new_rows == sum(text in fresh for text in train)
     assert 0 < found.replayed_rows == sum(text not in fresh for text in train) <= 1.5 * found.new_rows
     sealed = {*read(found.test, store)["text"], *read(found.reference_test, store)["text"]}
-    assert not sealed & {*train, *read(found.validation, store)["text"]}
+    chosen_by = read(found.validation, store)["text"]
+    assert not sealed & {*train, *chosen_by}
+    assert {split(text) for text in train} == {Split.TRAIN}
+    assert {split(text) for text in chosen_by} == {Split.VALIDATION}
+
+
+def test_of_each_part_so_many_old_rows_come_again_for_each_new_one(store: ObjectStore, old: Reference) -> None:
+    fresh = kept_table(sentences(100, start=500), store)
+    found = build_training_set.fn(fresh, old, training=TRAINING.model_copy(update={"replay": 0.5}), seed=1, store=store)
+    new = Counter(split(text) for text in sentences(100, start=500)["text"])
+    assert found.leaks.near == 0
+    assert (found.new_rows, found.replayed_rows) == (new[Split.TRAIN], round(0.5 * new[Split.TRAIN]))
+    assert found.validation.rows == new[Split.VALIDATION] + round(0.5 * new[Split.VALIDATION])
+
+
+def test_of_a_text_that_came_with_two_labels_the_later_one_is_learned(store: ObjectStore) -> None:
+    """It came by itself, and was given back with another label."""
+    twice = pd.concat([sentences(20).assign(label="positive"), sentences(20).assign(label="negative")])
+    found = built(twice, None, store)
+    rows = pd.concat([read(part, store) for part in (found.train, found.validation, found.test)])
+    assert len(rows) + found.leaks.near == 20
+    assert set(rows["label"]) == {"negative"}
 
 
 def test_a_row_that_nearly_repeats_a_sealed_one_does_not_train_whichever_window_sealed_that(

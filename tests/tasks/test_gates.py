@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from errors import UnmeasuredMetric
 from models.contracts import Comparison, Estimate, Latency, Percentiles, Scorecard, Verdict
-from models.gate_kinds import AtLeast, AtMost, Better, LatencyWithin, NoCollapse, NotWorse, default_gates
+from models.gate_kinds import AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse, default_gates
 from tasks.gates import judge
 
 
@@ -136,6 +136,45 @@ def test_slices_that_nobody_measured_fail_closed() -> None:
 def test_a_slice_collapses_only_where_its_loss_is_shown_and_is_beyond_the_tolerance() -> None:
     for difference in (estimate(-0.06, -0.13, 0.01), estimate(-0.04, -0.05, -0.03)):
         assert verdict_of(scorecard(*GOOD[:2], comparison("slice:a=b", difference)), NoCollapse()) is Verdict.BLESSED
+
+
+EDGES = [
+    (Better(margin=0.25), "current", estimate(0.5, 0.25, 0.75), Verdict.INSUFFICIENT),
+    (Better(margin=0.25), "current", estimate(0.125, 0, 0.25), Verdict.REJECTED),
+    (NotWorse(tolerance=0.25), "reference", estimate(0, -0.25, 0.25), Verdict.BLESSED),
+    (NotWorse(tolerance=0.25), "reference", estimate(-0.5, -0.75, -0.25), Verdict.REJECTED),
+    (NoCollapse(tolerance=0.25), "slice:a=b", estimate(-0.25, -0.3, -0.2), Verdict.BLESSED),
+    (NoCollapse(tolerance=0.25), "slice:a=b", estimate(-0.5, -1, 0), Verdict.BLESSED),
+    (NoCollapse(min_rows=400), "slice:a=b", estimate(-0.5, -0.75, -0.25), Verdict.REJECTED),
+    (NoCollapse(min_rows=401), "slice:a=b", estimate(-0.5, -0.75, -0.25), Verdict.INSUFFICIENT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("gate", "on", "difference", "verdict"), EDGES)
+def test_an_interval_that_ends_at_a_limit_is_judged_as_the_gate_says(
+    gate: Gate, on: str, difference: Estimate, verdict: Verdict
+) -> None:
+    assert verdict_of(scorecard(comparison(on, difference)), gate) is verdict
+
+
+def test_the_worst_slice_that_is_told_is_one_that_was_judged() -> None:
+    few = comparison("slice:label=negative", estimate(-0.3, -0.9, 0.3, n=5))
+    (gate,) = judge.fn(scorecard(*GOOD, few), gates=[NoCollapse()]).gates
+    assert (gate.on, gate.limit) == ("slice:label=positive", -0.05)
+    assert "none of 1 slices collapsed; worst is slice:label=positive" in gate.because
+
+
+def test_a_gate_that_names_no_metric_judges_the_first_and_tells_it_and_its_rows() -> None:
+    second = comparison("current", estimate(-0.2, -0.25, -0.15), metric="macro_f1")
+    (gate,) = judge.fn(scorecard(*GOOD, second), gates=[Better()]).gates
+    assert (gate.verdict, gate.metric, gate.on) == (Verdict.BLESSED, "accuracy", "current")
+    assert gate.because.startswith("candidate minus champion +8.0 points")
+    less = comparison("current", estimate(0.08, 0.04, 0.12), metric="perplexity")
+    assert judge.fn(scorecard(less), gates=[Better()]).gates[0].because.startswith("better by +8.0 %")
+
+
+def test_a_candidate_as_slow_as_is_allowed_is_blessed() -> None:
+    assert verdict_of(scorecard(*GOOD, factor=1.5), LatencyWithin(factor=1.5)) is Verdict.BLESSED
 
 
 def test_a_slower_candidate_is_rejected() -> None:

@@ -262,6 +262,13 @@ def test_rows_that_come_again_by_themselves_are_no_duplicates_of_what_came_back(
     assert report.quarantined.rows == 0
     assert list(kept["row"]) == [0, 1, 2, 3, 4]
     assert list(kept["slice:shop"]) == ["south"] * 3 + ["north"] * 2
+    assert list(kept["label"].fillna("")) == [
+        "",
+        "",
+        "",
+        "positive",
+        "negative",
+    ]  # what was asked for has rows of its own
     reference = freeze_reference.fn(report.kept, None, origin="o", store=batch.store)
     frozen = read(reference.table, batch.store)
     assert sorted(frozen["label"].fillna("")) == ["", "negative", "positive"]

@@ -100,6 +100,33 @@ def test_a_good_row_is_kept_typed_and_whole(store: ObjectStore) -> None:
     assert row["timestamp"] == NOW and row["score"] == 0.5 and row["latency"] == 12.0 and len(row["content"]) == 32
 
 
+@pytest.mark.parametrize(
+    "row",
+    [{"text": "x" * 20_000}, {"score": "0"}, {"score": "1"}, {"latency": "0"}, {"timestamp": "2020-01-01"},
+     {"timestamp": "2024-05-02"}],
+)  # fmt: skip
+def test_a_row_at_a_limit_is_kept(store: ObjectStore, row: Row) -> None:
+    policy = LENIENT.model_copy(update={"earliest": "2020-01-01", "future": "1d"})
+    assert validate(store, row, policy=policy).kept.rows == 1
+
+
+def test_an_answer_that_is_longer_than_a_text_may_be_is_quarantined(store: ObjectStore) -> None:
+    report: ValidationReport = validate_rows.fn(
+        window_of(store, [{"label": "x" * 20_000}, {"label": "x" * 20_001}]), columns=COLUMNS,
+        kind=kind_of(()).model_copy(update={"task": "seq2seq", "truth": "answer"}), policy=LENIENT, now=NOW, store=store,
+    )  # fmt: skip
+    assert (report.kept.rows, report.labelled) == (1, 1)
+    assert [(r.reason, r.rows) for r in report.reasons] == [("over-long answer", 1)]
+
+
+def test_a_line_that_is_still_being_written_is_told_of(store: ObjectStore) -> None:
+    window = window_of(store, [{}]).model_copy(update={"unfinished": ("log.jsonl",)})
+    report: ValidationReport = validate_rows.fn(
+        window, columns=COLUMNS, kind=kind_of(("neg", "pos")), policy=LENIENT, now=NOW, store=store
+    )
+    assert report.notes == ("the last line of log.jsonl is still being written: it was left for the next run",)
+
+
 def test_blank_fields_are_unknown_and_not_wrong(store: ObjectStore) -> None:
     report = validate(store, {"label": " ", "score": "", "latency": " ", "timestamp": ""}, {"label": "pos"})
     assert report.kept.rows == 2 and report.labelled == 1
@@ -114,9 +141,10 @@ def test_a_blank_cell_is_as_unknown_as_a_null_whatever_its_column_is_for(store: 
 
 
 def test_numeric_labels_survive_pandas(store: ObjectStore) -> None:
-    report = validate(store, {"label": "1"}, {"label": "1.0"}, {"label": "0.0"}, {"label": "1.5"}, labels=("0", "1"))
+    report = validate(store, {"label": "1"}, {"label": "1.0"}, {"label": "0.0"}, {"label": "1.5"}, {"label": "7.0"},
+                      labels=("0", "1"))  # fmt: skip
     assert [r["label"] for r in read(store, report.kept)] == ["1", "1", "0"]
-    assert report.reasons[0].reason == "unknown label"
+    assert (report.reasons[0].reason, report.reasons[0].rows) == ("unknown label", 2)
 
 
 def test_duplicates_that_disagree_on_the_label_say_so(store: ObjectStore) -> None:
@@ -141,7 +169,7 @@ def test_a_label_that_comes_behind_its_text_is_given_to_it_and_nothing_that_was_
 def test_of_several_late_labels_the_first_that_the_spec_knows_counts_and_the_others_are_repetitions(
     store: ObjectStore,
 ) -> None:
-    late = [{"text": "a film", "label": label} for label in ("strange", "pos", "neg", "pos")]
+    late = [{"text": "a film", "label": label} for label in ("strange", "pos", "pos", "neg")]
     report = validate(store, {"text": "a film"}, *late)
     (row,) = read(store, report.kept)
     assert row["label"] == "pos"
@@ -207,9 +235,9 @@ def test_a_quarantined_row_does_not_shadow_a_good_one(store: ObjectStore) -> Non
 
 
 def test_the_end_of_a_very_large_window_is_noted(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tasks.sieve, "NEAR_ROWS", 1)
+    monkeypatch.setattr(tasks.sieve, "NEAR_ROWS", 2)
     report = validate(store, {"text": "x"}, {"text": LONG}, {"text": LONG + " more"}, {"text": LONG})
-    assert report.kept.rows == 3 and "first 1 of 4" in report.notes[0]
+    assert report.kept.rows == 3 and "first 2 of 4" in report.notes[0]
 
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5, 0.7, 0.9, 1.0])
