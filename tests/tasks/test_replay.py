@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contracts import Action, HistoryEntry, MonitoringReport, Outcome, RunReport
+from models.contracts import Action, HistoryEntry, LabelCount, MonitoringReport, Outcome, RunReport
 from models.spec import ModelSpec, parse_spec
 from tasks.budget import spend_levels
 from tasks.conclusion import not_trained
@@ -164,3 +164,37 @@ def test_runs_outside_the_days_are_taken_as_they_were_and_a_lost_report_is_named
     cool = replayed((history, reports), spec(policy={"cooldown": "2d"}), span_of("2026-05-04", None))
     assert actions(cool) == ["alert"]
     assert "lasts until 2026-05-05" in "".join(cool.runs[0].because)
+
+
+def test_a_run_that_was_forced_and_one_that_met_a_new_class_are_decided_as_they_were() -> None:
+    history, reports = lived((FINE, ""), (FINE, ""), by=spec())
+    forced, met = reports["run-2"], reports["run-3"]
+    seen = met.observation
+    assert seen is not None
+    new = seen.validation.model_copy(update={"new_classes": (LabelCount(label="c", rows=30),)})
+    reports["run-2"] = forced.model_copy(update={"start": forced.start.model_copy(update={"force": True})})
+    reports["run-3"] = met.model_copy(update={"observation": seen.model_copy(update={"validation": new})})
+    assert actions(replayed((history, reports), spec())) == ["retrain", "alert"]
+
+
+def test_runs_that_decided_nothing_are_not_replayed() -> None:
+    history, reports = lived((FINE, ""), (FINE, ""), (FINE, ""), by=spec())
+    history[1] = history[1].model_copy(update={"outcome": Outcome.WAITING})
+    history[0] = history[0].model_copy(update={"went_on": True})
+    found = replayed((history, reports), spec())
+    assert [run.sequence for run in found.runs] == [2]
+    assert found.without_report == ()
+
+
+def test_behind_a_release_that_was_left_out_every_run_is_of_another_champion() -> None:
+    runs = lived((BAD, ""), (FINE, ""), (FINE, ""), (BAD, ""), (FINE, ""), by=spec())
+    left_out = replayed(runs, spec(policy={"min_drop": 0.5}))
+    assert [run.another_champion for run in left_out.runs] == [False, True, True, True, True]
+    assert not any(run.another_champion for run in replayed(runs, spec()).runs)
+
+
+def test_what_a_window_would_have_said_counts_among_the_windows_of_later_runs() -> None:
+    """By the new spec the first is bad as well, so that two of two call for training."""
+    slight = monitored(drop=0.05, p=1e-9)
+    runs = lived((slight, ""), (slight, ""), by=spec(policy={"min_drop": 0.1}))
+    assert actions(replayed(runs, spec(policy={"k": 2, "n": 2}))) == ["alert", "retrain"]

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from errors import DataError
+from errors import DataError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import (
     Cursor,
@@ -146,6 +146,35 @@ def test_everything_that_is_wrong_is_told_at_once_and_nothing_is_stored(batch: B
                                  "'negative', but 'positive' in line 6", "without the row's `content`"), strict=True):  # fmt: skip
         assert what in line
     assert batch.store.list_keys(batch.store.keys.labels) == []
+
+
+def test_who_hands_in_labels_at_the_same_moment_is_told_to_do_so_again_and_overwrites_nothing(
+    batch: Batch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch.fill({0: "positive"})
+    uri, listed = batch.take().uri, batch.store.list_keys
+    before = batch.store.get_bytes(batch.store.key_of(uri or ""))
+    batch.fill({1: "negative"})
+    with monkeypatch.context() as patched, pytest.raises(StoreError, match="at this very moment; nothing of this file"):
+        patched.setattr(
+            batch.store, "list_keys",
+            lambda prefix, **how: [] if prefix == batch.store.keys.labels else listed(prefix, **how),
+        )  # fmt: skip
+        batch.take()
+    assert batch.store.get_bytes(batch.store.key_of(uri or "")) == before
+    assert batch.take().new == 1
+
+
+def test_a_sheet_of_an_earlier_batch_is_taken_too(batch: Batch) -> None:
+    later = {**batch.rows[0], "text": "a later one", "content": content_digest("a later one")}
+    lines = batch.sheet.with_name("later.jsonl")
+    write_jsonl([later], COLUMNS, lines)
+    stored = Table.of(batch.store.put_blob("labelling", lines), rows=1)
+    request = LabelRequest(csv=stored, jsonl=stored, local_csv="", random_rows=1, unlike_rows=0, power=0.5, drop=0.05)
+    for run in ("r0", "r2"):  # whichever is listed first
+        batch.store.put_bytes(batch.store.keys.request(run), request.model_dump_json().encode())
+    batch.fill({0: "positive", 1: "negative"})
+    assert batch.take().new == 2
 
 
 def test_a_file_without_the_columns_that_count_is_refused(batch: Batch) -> None:
