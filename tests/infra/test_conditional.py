@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from errors import KeyTaken, StoreError
-from infra import single_writer
+from infra import conditional, single_writer
 from infra.object_store import ObjectStore, connect
 from tests.stores import address_of
 
@@ -27,6 +27,15 @@ def test_a_store_that_keeps_conditions_is_found_out_by_a_race_and_remembered(sto
     assert not store.list_keys("probe/")
     (remembered,) = (store.cache / "stores").iterdir()
     assert '"winners": [1, 1, 1]' in remembered.read_text()
+
+
+def test_one_race_that_two_have_won_is_enough_to_refuse_a_store_and_is_not_remembered(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    won = iter([1, 2, 1])
+    monkeypatch.setattr(conditional, "race", lambda *place: next(won))
+    assert not conditional.keeps_conditions(store.client, store.bucket, store.prefix, cache=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
 
 
 def test_a_store_that_ignores_the_condition_is_refused_with_the_reason(store: ObjectStore, tmp_path: Path) -> None:

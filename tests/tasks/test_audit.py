@@ -95,12 +95,15 @@ def test_a_log_whose_end_was_cut_off_is_noticed_by_the_history(registry: ObjectS
 
 
 def test_a_log_that_was_deleted_as_a_whole_is_noticed_by_the_history(registry: ObjectStore) -> None:
-    runs = tuple(entry(n, run_id=f"run-{n}", outcome=Outcome.RELEASED) for n in (3, 2, 1))
+    outcomes = (Outcome.RELEASED, Outcome.ROLLED_BACK, Outcome.PROMOTED, Outcome.BOOTSTRAPPED)
+    runs = tuple(
+        entry(n, run_id=f"run-{n}", outcome=outcome) for n, outcome in zip((4, 3, 2, 1), outcomes, strict=True)
+    )
     for key in registry.list_keys(registry.keys.aliases):
         registry.delete(key)
     found = audited(registry, history=runs)
     assert found.entries == 0
-    assert ["no entry of the alias' log says so" in misfit.problem for misfit in found.misfits] == [True] * 3
+    assert ["no entry of the alias' log says so" in misfit.problem for misfit in found.misfits] == [True] * 4
 
 
 def test_a_run_that_moved_an_alias_of_another_name_fits(registry: ObjectStore) -> None:
