@@ -18,7 +18,7 @@ PASSED = float(stats.norm.isf(0.025))
 """Standard errors beyond its limit from which on a gate is passed: its 95 % interval lies above."""
 _SURE = 10.0
 """Standard errors beyond which being chosen tells nothing."""
-_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(96)
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(200)
 
 
 @dataclass(frozen=True)
@@ -48,17 +48,16 @@ def surplus(beyond: ArrayLike) -> Numbers:
 def less_luck(p_value: float, chosen: Chosen, *, spread: float) -> float:
     """The one-sided p-value of "worse now than at release", given that the release was chosen.
 
-    The luck is taken off the drop, and what is left is held against what it may be where nothing changed, at the
-    truth that makes it largest of all at the gate's limit or better. So the test is false no more often than its level for
-    every released version that is as good as its gate demands. Never below `p_value`. `spread`: the standard error
-    of the drop, in the number's units.
+    The luck is taken off the drop, and what is left is held against what chance leaves of it where nothing changed and
+    the truth is at the gate's limit, which of all at the limit or better leaves most. So the test is false no more often
+    than its level for every released version that is as good as its gate demands. Never below `p_value`. `spread`: the
+    standard error of the drop, in the number's units.
     """
     follows = min(0.999, chosen.moves / spread) if spread else 0.0
     if follows <= 0 or not 0 < p_value < 1:
         return p_value
     left = float(stats.norm.isf(p_value)) - follows * float(surplus(chosen.beyond))
-    largest = max(_tail(left, follows, truth) for truth in np.arange(0.0, 7.1, 0.25))
-    return min(1.0, max(p_value, largest))
+    return max(p_value, _by_chance(left, follows))
 
 
 def level_before(level: float, chosen: Chosen, *, spread: float) -> float:
@@ -74,13 +73,12 @@ def level_before(level: float, chosen: Chosen, *, spread: float) -> float:
     return float(stats.norm.sf(high))
 
 
-def _tail(left: float, follows: float, truth: float) -> float:
-    """How often that much is left of the drop by chance, if the gate's measure is truly `truth` standard errors beyond."""
-    half = (max(PASSED, truth) + _SURE - PASSED) / 2
-    measured = PASSED + half * (1 + _NODES)
-    density = stats.norm.pdf(measured - truth) / stats.norm.sf(PASSED - truth)
-    off = left + follows * (surplus(measured) - (measured - truth))
-    return float(half * _WEIGHTS @ (density * stats.norm.sf(off / math.sqrt(1 - follows**2))))
+def _by_chance(left: float, follows: float) -> float:
+    """How often that much is left of a drop, if the gate's measure is truly at its limit and was passed by chance."""
+    measured = PASSED + _SURE / 2 * (1 + _NODES)
+    density = stats.norm.pdf(measured) / stats.norm.sf(PASSED)
+    off = left - follows * (measured - surplus(measured))
+    return min(1.0, float(_SURE / 2 * _WEIGHTS @ (density * stats.norm.sf(off / math.sqrt(1 - follows**2)))))
 
 
 _TRUE = np.linspace(0.0, _SURE, 2001)
