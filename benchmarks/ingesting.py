@@ -49,7 +49,7 @@ def _upkeep(source: Path, *, validate: bool, near: float | None = None) -> Work:
     from infra.local_store import BUCKET, local_store
     from infra.object_store import connect
     from models.contracts import Cursor, ModelKind
-    from models.sections import Columns, Data, Validation, Windowing
+    from models.data_sections import Columns, Data, Validation, Windowing
     from tasks.ingestion import ingest_window
     from tasks.validation import validate_rows
 

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from errors import SpecError
 from models.contracts import ModelKind
+from models.data_sections import Columns, Data, Validation, Windowing
 from models.fitting import refuse_unfit
 from models.gate_kinds import GATE_KINDS, Agrees, Gate, default_gates
 from models.generation import Generation
@@ -21,18 +22,7 @@ from models.judging import Evaluation
 from models.measures import WRITING, Task
 from models.part import Part
 from models.recipe import Training
-from models.sections import (
-    Columns,
-    Data,
-    Drift,
-    ModelSource,
-    Policy,
-    ReleasePolicy,
-    Schedule,
-    Storage,
-    Validation,
-    Windowing,
-)
+from models.sections import Drift, ModelSource, Policy, ReleasePolicy, Schedule, Storage
 from models.variants import VariantName
 from models.yaml12 import load_yaml
 

@@ -15,9 +15,9 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
+from models.data_sections import Columns, Data, Windowing
 from models.part import parse_period
 from models.rows import raw_schema
-from models.sections import Columns, Data, Windowing
 from models.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles
 from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume

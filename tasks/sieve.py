@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 
 from models.contracts import ModelKind
+from models.data_sections import Validation
 from models.label_sets import UnknownLabel, read_labels
 from models.part import parse_period
 from models.rows import ITSELF, META, SLICE, content_digest
-from models.sections import Validation
 from models.timestamps import parse_timestamp
 from tasks.cells import known, number
 from tasks.metrics.seen import Seen

@@ -18,7 +18,7 @@ from errors import DataError, FullDisk
 from infra.files import NO_ROOM
 from infra.object_store import ObjectStore
 from models.contracts import SourcePosition
-from models.sections import Data
+from models.data_sections import Data
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
 from tasks.records import SURROGATE, Growing, RawRow, Roles, Start, open_bytes, printable, survey

@@ -6,7 +6,7 @@ from typing import Any
 
 from errors import TooManyBadRows
 from models.contracts import LabelCount, ReasonCount, Table
-from models.sections import Validation
+from models.data_sections import Validation
 
 EXACT, NEAR = "exact duplicate", "near duplicate"
 DUPLICATES = {EXACT, NEAR}

@@ -14,8 +14,8 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
 from models.contracts import ModelKind, Table, ValidationReport, Window
+from models.data_sections import Columns, Validation
 from models.rows import kept_schema, quarantine_schema
-from models.sections import Columns, Validation
 from tasks.late_labels import late_labels
 from tasks.metrics.similarity import NearDuplicates
 from tasks.sieve import Sieve, not_compared

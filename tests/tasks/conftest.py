@@ -10,7 +10,7 @@ import pytest
 
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, Window
-from models.sections import Columns, Data, Windowing
+from models.data_sections import Columns, Data, Windowing
 from tasks.ingestion import ingest_window
 
 TEXT = Columns(text="text", label="label")

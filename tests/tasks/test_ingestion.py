@@ -11,7 +11,7 @@ import pytest
 
 from errors import DataError, FullDisk
 from models.contracts import Cursor
-from models.sections import Columns, Data, Windowing
+from models.data_sections import Columns, Data, Windowing
 from models.timestamps import parse_timestamp
 from tasks.ingestion import ingest_window
 from tests.tasks.conftest import Reader, lines, put

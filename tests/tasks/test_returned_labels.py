@@ -22,9 +22,9 @@ from models.contracts import (
     Table,
     Window,
 )
+from models.data_sections import Columns, Data, Validation, Windowing
 from models.recipe import Training
 from models.rows import Split, content_digest, raw_schema, split_of
-from models.sections import Columns, Data, Validation, Windowing
 from tasks.dataset import build_training_set, freeze_reference, save_table, take_baseline
 from tasks.estimation import estimate_without_labels
 from tasks.events import PROMOTED, emit_move, move, publication

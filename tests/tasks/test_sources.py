@@ -13,7 +13,7 @@ import pytest
 
 from errors import DataError
 from infra.object_store import ObjectStore
-from models.sections import Windowing
+from models.data_sections import Windowing
 from tasks import sources
 from tasks.records import open_bytes
 from tests.tasks.conftest import Reader, lines, put

@@ -15,8 +15,8 @@ import tasks.sieve
 from errors import TooManyBadRows
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, ModelKind, Table, ValidationReport, Window
+from models.data_sections import Columns, Data, Validation, Windowing
 from models.rows import ITSELF, raw_schema
-from models.sections import Columns, Data, Validation, Windowing
 from tasks.ingestion import ingest_window
 from tasks.metrics.similarity import NearDuplicates
 from tasks.validation import validate_rows
