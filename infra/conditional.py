@@ -24,15 +24,26 @@ def keeps_conditions(client: Any, bucket: str, prefix: str, *, cache: Path) -> b
     The race is run once for each server and bucket on a machine, and remembered in `cache`, where it was won as it should
     be; else once a process, since a store may be mended.
     """
-    place = f"{client.meta.endpoint_url}/{bucket}"
-    remembered = cache / "stores" / f"{hashlib.sha256(place.encode()).hexdigest()}.json"
-    if remembered.exists() and _is_kept(json.loads(remembered.read_text())["winners"]):
+    memory = _memory(client, bucket, cache)
+    if memory.exists() and _is_kept(json.loads(memory.read_text())["winners"]):
         return True
     winners = [race(client, bucket, f"{prefix}probe/{secrets.token_hex(8)}") for _ in range(ROUNDS)]
     if _is_kept(winners):
-        with partial(remembered) as part:
-            part.write_text(json.dumps({"store": place, "writers": WRITERS, "winners": winners}))
+        remember(winners, client, bucket, cache=cache)
     return _is_kept(winners)
+
+
+def remember(winners: list[int], client: Any, bucket: str, *, cache: Path) -> None:
+    with partial(_memory(client, bucket, cache)) as part:
+        part.write_text(json.dumps({"store": _place(client, bucket), "writers": WRITERS, "winners": winners}))
+
+
+def _memory(client: Any, bucket: str, cache: Path) -> Path:
+    return cache / "stores" / f"{hashlib.sha256(_place(client, bucket).encode()).hexdigest()}.json"
+
+
+def _place(client: Any, bucket: str) -> str:
+    return f"{client.meta.endpoint_url}/{bucket}"
 
 
 def _is_kept(winners: list[int]) -> bool:

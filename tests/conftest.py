@@ -1,6 +1,7 @@
 """What tests share: a store on the demo's S3 server, and one Prefect server a session."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -35,8 +36,8 @@ def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def store(s3_url: str, tmp_path: Path) -> ObjectStore:
-    """Empty."""
-    return store_on(s3_url, tmp_path)
+    """Empty, and where none was before: SeaweedFS takes no object by the name of a folder that it has not yet forgotten."""
+    return store_on(s3_url, tmp_path, prefix=f"models/{secrets.token_hex(4)}/")
 
 
 @pytest.fixture(scope="session")

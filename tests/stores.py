@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from infra.conditional import ROUNDS, remember
 from infra.copying import Duplicate
 from infra.object_store import ObjectStore, connect
 from infra.s3 import split_uri
@@ -13,10 +14,13 @@ TO_ALL: dict[str, Any] = {"bucket": BUCKET, "region": "us-east-1", "access_key":
 AT_ONCE = 1000
 
 
-def store_on(url: str, folder: Path) -> ObjectStore:
+def store_on(url: str, folder: Path, *, prefix: str) -> ObjectStore:
     """Emptied of what the test before left. All have one bucket: others would cost the server more, and what is put back
     from one test to the next (`tests/flows/champions.py`) names it."""
-    store = connect(**{**TO_ALL, "endpoint_url": url, "prefix": "models/test/", "cache": folder / "cache"})
+    store = connect(**{**TO_ALL, "endpoint_url": url, "prefix": prefix, "cache": folder / "cache"})
+    remember(
+        [1] * ROUNDS, store.client, store.bucket, cache=store.cache
+    )  # raced for each test it would cost most of the time
     left = [{"Key": key} for key in _keys(store)]
     for start in range(0, len(left), AT_ONCE):
         store.client.delete_objects(Bucket=BUCKET, Delete={"Objects": left[start : start + AT_ONCE], "Quiet": True})

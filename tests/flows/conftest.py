@@ -9,6 +9,7 @@ import yaml
 
 from infra.object_store import ObjectStore
 from tests.servers import KEY, SECRET
+from tests.stores import store_on
 from tests.tiny import sentences, tiny_model
 
 SPEC: dict[str, Any] = {
@@ -38,6 +39,12 @@ class Home:
 
     def receive(self, name: str, rows: pd.DataFrame) -> None:
         rows.to_csv(self.folder / "incoming" / f"{name}.csv", index=False)
+
+
+@pytest.fixture
+def store(s3_url: str, tmp_path: Path) -> ObjectStore:
+    """Where a run of the spec finds it."""
+    return store_on(s3_url, tmp_path, prefix="models/test/")
 
 
 @pytest.fixture

@@ -22,10 +22,13 @@ def unconditional(store: ObjectStore, tmp_path: Path, *, single: bool, machine: 
     return found
 
 
-def test_a_store_that_keeps_conditions_is_found_out_by_a_race_and_remembered(store: ObjectStore) -> None:
-    assert store.keeps_conditions
-    assert not store.list_keys("probe/")
-    (remembered,) = (store.cache / "stores").iterdir()
+def test_a_store_that_keeps_conditions_is_found_out_by_a_race_and_remembered(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    new = connect(**{**address_of(store), "cache": tmp_path / "new"})
+    assert new.keeps_conditions
+    assert not new.list_keys("probe/")
+    (remembered,) = (new.cache / "stores").iterdir()
     assert '"winners": [1, 1, 1]' in remembered.read_text()
 
 
