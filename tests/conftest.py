@@ -35,9 +35,15 @@ def moto_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture
-def store(s3_url: str, tmp_path: Path) -> ObjectStore:
-    """Empty, and where none was before: SeaweedFS takes no object by the name of a folder that it has not yet forgotten."""
-    return store_on(s3_url, tmp_path, prefix=f"models/{secrets.token_hex(4)}/")
+def prefix() -> str:
+    """Where nothing was before: SeaweedFS takes no object by the name of a folder that it has not yet forgotten."""
+    return f"models/{secrets.token_hex(4)}/"
+
+
+@pytest.fixture
+def store(s3_url: str, prefix: str, tmp_path: Path) -> ObjectStore:
+    """Empty."""
+    return store_on(s3_url, tmp_path, prefix=prefix)
 
 
 @pytest.fixture(scope="session")

@@ -25,6 +25,12 @@ TEXTS = sentences(50)["text"].tolist()
 
 
 @pytest.fixture
+def prefix() -> str:
+    """The name of the model, which a signature covers."""
+    return "models/test/"
+
+
+@pytest.fixture
 def base(store: ObjectStore, tmp_path: Path) -> Candidate:
     return stored_candidate(store, tmp_path / "model")
 

@@ -12,15 +12,14 @@ from infra.release_keys import ReleaseKeys
 from models.contracts import Manifest
 from tasks.security.keys import PRIVATE, PUBLIC, make_keys
 from tests.releases import released, stored_candidate
-from tests.stores import store_on
 
 Publish = Callable[..., Manifest]
 
 
 @pytest.fixture
-def store(s3_url: str, tmp_path: Path) -> ObjectStore:
-    """Under the name of its model, which a signature covers."""
-    return store_on(s3_url, tmp_path, prefix="models/test/")
+def prefix() -> str:
+    """The name of the model, which a signature covers."""
+    return "models/test/"
 
 
 @pytest.fixture
