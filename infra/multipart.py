@@ -169,10 +169,7 @@ def _abort_noted(client: Any, note: _Note) -> bool:
             return False
         abort_upload(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
         note.forget()
-    except (
-        BotoCoreError,
-        ClientError,
-    ) as problem:  # another role's upload: whoever may abort it will; or nobody answers
+    except (BotoCoreError, ClientError) as problem:  # nobody answers, or it is another role's, who will abort it
         LOG.warning("s3://%s/%s: an upload that was given up could not be aborted: %s", found["bucket"], found["key"],
                     redacted(str(problem)))  # fmt: skip
         return False

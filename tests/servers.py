@@ -34,7 +34,7 @@ class Server:
 
 @contextmanager
 def seaweed(folder: Path) -> Iterator[Server]:
-    """The demo's, but for what makes writes outlast a power cut: nobody's power is cut here, and they take a third of the time."""
+    """The demo's, but for what makes writes outlast a power cut: nobody's power is cut here."""
     ports = free_ports(len(PORTS))
     keys = {"access_key": KEY, "secret_key": SECRET}
     with running(command(folder / "data", ports), environment(keys), folder, ports["s3"]) as server:

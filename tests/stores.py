@@ -18,9 +18,7 @@ def store_on(url: str, folder: Path, *, prefix: str) -> ObjectStore:
     """Emptied of what the test before left. All have one bucket: others would cost the server more, and what is put back
     from one test to the next (`tests/flows/champions.py`) names it."""
     store = connect(**{**TO_ALL, "endpoint_url": url, "prefix": prefix, "cache": folder / "cache"})
-    remember(
-        [1] * ROUNDS, store.client, store.bucket, cache=store.cache
-    )  # raced for each test it would cost most of the time
+    remember([1] * ROUNDS, store.client, store.bucket, cache=store.cache)  # a race takes a second or more
     left = [{"Key": key} for key in _keys(store)]
     for start in range(0, len(left), AT_ONCE):
         store.client.delete_objects(Bucket=BUCKET, Delete={"Objects": left[start : start + AT_ONCE], "Quiet": True})

@@ -31,13 +31,19 @@ def paired_difference(
         raise UnmeasuredMetric(f"the difference in {metric} needs labelled rows, and there are none; label some")
     first, second = champion == truth, candidate == truth
     if metric == "accuracy":
-        return score_interval(int((second & ~first).sum()), int((first & ~second).sum()), len(truth), level=level)
+        return right_more_often(first, second, level=level)
     (true, one, two), counts = cells(labels, truth, champion, candidate)
 
     def difference(drawn: NDArray[np.float64]) -> NDArray[np.float64]:
         return score(metric, drawn, true, two, labels) - score(metric, drawn, true, one, labels)
 
     return bootstrap(difference, counts, level=level, seed=seed, deciding=int((champion != candidate).sum()))
+
+
+def right_more_often(champion: NDArray[np.bool_], candidate: NDArray[np.bool_], *, level: float = 0.95) -> Estimate:
+    """Of two models that are right or not on the same rows: `score_interval` of the rows that only one gets right."""
+    gained, lost = int((candidate & ~champion).sum()), int((champion & ~candidate).sum())
+    return score_interval(gained, lost, len(champion), level=level)
 
 
 def score_interval(gained: int, lost: int, rows: int, *, level: float = 0.95) -> Estimate:

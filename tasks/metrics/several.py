@@ -13,7 +13,7 @@ from tasks.metrics import summed
 from tasks.metrics.calibration import Calibration, calibrate, ece_gained, measure_ece
 from tasks.metrics.classification import wilson
 from tasks.metrics.language import ratio
-from tasks.metrics.paired import score_interval
+from tasks.metrics.paired import right_more_often
 from tasks.metrics.ranking import Ranking, auroc_gained, measure_auroc, rank_each
 from tasks.metrics.summed import Numbers, Summed
 
@@ -66,9 +66,7 @@ class Several:
 
     def improvement(self, champion: "Several", metric: str, *, level: float) -> Estimate:
         if metric == "exact_match" and len(self):
-            gained, lost = (int((one & ~other).sum()) for one, other in
-                            ((self.right, champion.right), (champion.right, self.right)))  # fmt: skip
-            return score_interval(gained, lost, len(self), level=level)
+            return right_more_often(champion.right, self.right, level=level)
         if metric == "auroc" and len(self):
             return auroc_gained(champion.ranking, self.ranking, level=level)
         if metric == "ece" and len(self):

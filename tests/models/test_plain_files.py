@@ -5,6 +5,7 @@ import hashlib
 import io
 import pickle
 import tarfile
+import tracemalloc
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
@@ -94,8 +95,14 @@ def test_a_pickle_that_keeps_two_things_under_one_number_is_still_one() -> None:
 
 
 def test_a_length_that_lies_asks_for_no_memory(model: Path) -> None:
-    (model / "vocab.txt").write_bytes(b"\x8e" + (1 << 60).to_bytes(8, "little") + b"text")
-    refuse_unsafe(model, code=NONE)
+    for length in (1 << 30, 1 << 60):
+        (model / "vocab.txt").write_bytes(b"\x8e" + length.to_bytes(8, "little") + b"text")
+        tracemalloc.start()
+        try:
+            refuse_unsafe(model, code=NONE)
+            assert tracemalloc.get_traced_memory()[1] < 1 << 24
+        finally:
+            tracemalloc.stop()
 
 
 def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_content(model: Path) -> None:
