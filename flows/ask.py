@@ -4,10 +4,10 @@ from infra.object_store import ObjectStore
 from infra.workspace import Workspace
 from models.contracts import Cursor, LabelRequest, Observation, Release, RetrainDecision, RunStart, Window
 from models.spec import ModelSpec
+from tasks.history import cursor_of
 from tasks.label_delivery import join_returned_labels
 from tasks.labelling import request_labels
 from tasks.registry.versions import why_chosen
-from tasks.runs import cursor_of
 
 
 def receive_labels(spec: ModelSpec, start: RunStart, window: Window, *, store: ObjectStore) -> Window:

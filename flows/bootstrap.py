@@ -17,6 +17,7 @@ from tasks.entries import bootstrap_entry
 from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
 from tasks.finetuning import adopt, fine_tune
+from tasks.history import read_history
 from tasks.importing import import_source, pin_hosted
 from tasks.ingestion import ingest_window
 from tasks.instruments import import_instruments
@@ -27,7 +28,7 @@ from tasks.registry.aliases import move_alias, read_log
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
 from tasks.reporting import write_report
-from tasks.runs import close_run, open_run, pinned, read_history
+from tasks.runs import close_run, open_run, pinned
 from tasks.security.signing import require_signing_key
 from tasks.validation import validate_rows
 from tasks.variant_gate import require_agreement

@@ -7,7 +7,7 @@ from errors import DataError
 from infra.workspace import open_workspace
 from models.spec import read_spec
 from tasks.evidently_dashboard import build_workspace
-from tasks.runs import read_history, read_reports
+from tasks.history import read_history, read_reports
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Going on with a training that an earlier run left at its cap, once the spec or the month allows it more minutes."""
 
 from flows.look import Looked, Run
+from tasks.history import read_reports
 from tasks.limits import training_budget
-from tasks.runs import read_reports
 from tasks.waiting import Left, take_over
 
 

@@ -10,10 +10,11 @@ from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release
 from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
 from tasks.formats import measured, moment
+from tasks.history import read_history
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions, read_version
-from tasks.runs import open_run_of, read_history
+from tasks.runs import open_run_of
 
 RECENT = 5
 

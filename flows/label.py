@@ -6,8 +6,8 @@ from infra.workspace import open_workspace
 from models.contracts import Cursor, LabelsTaken
 from models.sections import Policy
 from models.spec import ModelSpec, read_spec
+from tasks.history import read_history
 from tasks.returned_labels import take_labels
-from tasks.runs import read_history
 
 
 def label(spec_path: Path, file: Path) -> LabelsTaken:

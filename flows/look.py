@@ -32,11 +32,12 @@ from tasks.conclusion import NOT_TRAINED, conclude, not_trained, require_enough_
 from tasks.dataset import build_training_set
 from tasks.decision import decide, may_ask
 from tasks.finetuning import why_not_trained
+from tasks.history import read_history
 from tasks.ingestion import ingest_window
 from tasks.limits import training_budget
 from tasks.registry.aliases import require_alias
 from tasks.registry.versions import weights_of
-from tasks.runs import open_run, pinned, read_history
+from tasks.runs import open_run, pinned
 from tasks.seal import require_seal
 from tasks.waiting import find_waiting
 from tasks.written_specs import spec_begun_by

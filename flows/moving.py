@@ -10,10 +10,11 @@ from models.contracts import AliasEntry, Release, RunStart
 from models.spec import ModelSpec
 from tasks.entries import move_entry
 from tasks.events import emit_move
+from tasks.history import read_history
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import read_version
-from tasks.runs import close_run, open_run, read_history, unfinished_move
+from tasks.runs import close_run, open_run, unfinished_move
 
 Kind = Literal["promote", "rollback"]
 logger = logging.getLogger(__name__)

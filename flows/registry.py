@@ -8,12 +8,13 @@ from infra.workspace import open_workspace
 from models.contracts import Audit, BrokenVersion, Difference, Removal, VersionLine
 from models.part import parse_period
 from models.spec import read_spec
+from tasks.history import check_history, read_history
 from tasks.registry.audit import audit
 from tasks.registry.blobs import Kept
 from tasks.registry.comparing import compare, describe_versions
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import read_version
-from tasks.runs import open_run_of, read_history
+from tasks.runs import open_run_of
 
 LEAST_AGE, LEAST_BLOBS = "1d", "14d"
 NEVER = "never"
@@ -34,8 +35,8 @@ def diff(spec_path: Path, first: int, second: int) -> tuple[Difference, ...]:
 def audit_registry(spec_path: Path, *, deep: bool) -> Audit:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
-        history = read_history(store=work.store)
-        return audit(history, alias=spec.release.alias, deep=deep, store=work.store)
+        history, unfit = check_history(store=work.store)
+        return audit(history, unfit=unfit, alias=spec.release.alias, deep=deep, store=work.store)
 
 
 def collect_garbage(

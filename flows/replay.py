@@ -7,8 +7,8 @@ from infra.workspace import open_workspace
 from models.contracts import HistoryEntry
 from models.spec import read_spec
 from tasks.formats import amount, moment
+from tasks.history import read_history, read_reports
 from tasks.replay import Replay, ReplayedRun, Total, is_replayed, replay_policy
-from tasks.runs import read_history, read_reports
 from tasks.span import span_of
 
 

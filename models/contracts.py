@@ -1090,6 +1090,8 @@ class Audit(Record):
     misfits: tuple[Misfit, ...]
     approvals: int = 0
     """Questions, answers and sheets of ratings."""
+    runs: int = 0
+    """Finished runs in the history."""
 
 
 class Removal(Record):
@@ -1257,3 +1259,5 @@ class HistoryEntry(Record):
     """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""
     flow_runs: tuple[str, ...] = ()
     """The Prefect runs that opened and closed it: started again, they find that they are done."""
+    previous_entry_sha256: str | None = None
+    """Of the run before, as it lies in the store; None of the first, and of what was written before there was a chain."""

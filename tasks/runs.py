@@ -7,7 +7,7 @@ same cursor and so the same stages, until the history holds its entry.
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -16,8 +16,8 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, StoreError, UnmeasuredMetric
 from infra.flow_run import is_started_again, this_flow_run
-from infra.keys import RECORD
 from infra.object_store import ObjectStore
+from infra.sealed import sealed
 from infra.stored_records import parsed
 from models.contracts import (
     AliasEntry,
@@ -25,10 +25,10 @@ from models.contracts import (
     Handled,
     HistoryEntry,
     Release,
-    RunReport,
     RunStart,
 )
 from models.spec import ModelSpec
+from tasks.history import chained, entry_of, read_history
 from tasks.written_specs import written
 
 logger = logging.getLogger(__name__)
@@ -103,10 +103,11 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     key = store.keys.finished(entry.sequence)
     opened = _interrupted(store)
     entry = entry.model_copy(update={"flow_runs": _worked_for(entry.run_id, opened)})
+    entry = chained(entry, store=store)
     try:
-        store.put_bytes(key, entry.model_dump_json(indent=1).encode(), if_absent=True)
+        store.put_bytes(key, sealed(entry), if_absent=True)
     except KeyTaken as problem:
-        written = parsed(HistoryEntry, store.get_bytes(key), uri=store.uri(key))
+        written = entry_of(store.get_bytes(key), uri=store.uri(key))
         if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
             return written
         raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
@@ -156,29 +157,6 @@ def find_handled(window_digest: str | None, *, model: str, store: ObjectStore) -
 def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | None:
     looks = (entry for entry in read_history(store=store) if entry.kind == "maintain")
     return next((entry for entry in looks if entry.window_digest == window_digest), None)
-
-
-def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
-    """Finished runs, newest first."""
-    keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
-    found = zip(keys, store.get_each(keys), strict=True)
-    return tuple(parsed(HistoryEntry, data, uri=store.uri(key)) for key, data in found)
-
-
-def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:
-    """The stored reports of maintenance runs, by run id; a run whose report is no longer there is left out."""
-    found = {}
-    for entry in history:
-        if entry.kind == "maintain" and entry.report:
-            with contextlib.suppress(MissingObject):
-                path = store.get_file(entry.report.json_)
-                found[entry.run_id] = RunReport.model_validate_json(path.read_bytes())
-    return found
-
-
-def cursor_of(run_id: str, *, store: ObjectStore) -> Cursor:
-    """What had been read when a run ended; nothing, where the history has no such run."""
-    return next((entry.cursor for entry in read_history(store=store) if entry.run_id == run_id), Cursor())
 
 
 def open_run_of(*, store: ObjectStore) -> RunStart | None:

@@ -16,9 +16,9 @@ from prefect.cache_policies import NO_CACHE
 from errors import CorruptObject, KeyTaken, MissingObject, NoChampion, StoreError
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
+from infra.sealed import sealed, unsealed
 from models.contracts import AliasEntry, Manifest, Release
 from tasks.registry.moving import announced
-from tasks.registry.sealed import sealed, unsealed
 from tasks.security.signing import require_signature
 
 

@@ -7,9 +7,9 @@ from typing import TypeVar
 from errors import CorruptObject, MissingObject
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
+from infra.sealed import unsealed
 from models.contracts import ApprovalAnswer, ApprovalRequest, Misfit, Ratings, Record
 from tasks.registry.moving import is_entombed
-from tasks.registry.sealed import unsealed
 
 R = TypeVar("R", bound=Record)
 

@@ -18,11 +18,11 @@ from errors import CorruptObject, KeyTaken, MissingObject, NotApproved
 from infra.flow_run import is_started_again, this_flow_run
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
+from infra.sealed import sealed, unsealed
 from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
 from models.part import parse_period
 from models.sections import Approval
 from tasks.registry.aliases import whoami
-from tasks.registry.sealed import sealed, unsealed
 
 Says = Literal["approve", "reject"]
 

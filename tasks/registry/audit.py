@@ -8,24 +8,27 @@ from infra.files import Stored
 from infra.keys import MANIFEST, RECORD, SIGNATURE
 from infra.object_store import ObjectStore
 from infra.progress import bar
+from infra.sealed import unsealed
 from models.contracts import AliasEntry, Audit, HistoryEntry, Manifest, Misfit
 from tasks.registry.aliases import list_aliases, list_entries
 from tasks.registry.approval_checks import check_approvals
 from tasks.registry.moving import is_entombed
-from tasks.registry.sealed import unsealed
 from tasks.registry.versions import list_versions
 from tasks.security.signing import verify_stored
 
 
-def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: ObjectStore) -> Audit:
-    """`deep` reads every byte of every version; without it files are held against their sizes in a listing.
+def audit(
+    history: tuple[HistoryEntry, ...], *, unfit: tuple[Misfit, ...] = (), alias: str, deep: bool, store: ObjectStore
+) -> Audit:  # fmt: skip
+    """`deep` reads every byte of every version; without it files are held against their sizes in a listing. `unfit`: what of
+    the history does not fit.
 
     An alias' misfits come in the order of its log: the first is the first entry that does not fit.
     """
     logs = {name: _Log(name, store) for name in list_aliases(store=store)}
     misfits = [misfit for log in logs.values() for misfit in log.misfits()]
     known = {entry.run_id for log in logs.values() for entry in log.entries}
-    misfits += _against_history(known, history, alias=alias, store=store)
+    misfits += [*unfit, *_against_history(known, history, alias=alias, store=store)]
     versions = list_versions(store=store)
     files = 0
     with bar("auditing", total=len(versions), unit="versions") as advance:
@@ -39,7 +42,7 @@ def audit(history: tuple[HistoryEntry, ...], *, alias: str, deep: bool, store: O
     champions = {entry.version for log in logs.values() for entry in log.entries}
     misfits += check_approvals(champions, store=store)
     entries = sum(len(log.keys) for log in logs.values())
-    return Audit(entries=entries, versions=len(versions), files=files, deep=deep, misfits=tuple(misfits),
+    return Audit(entries=entries, runs=len(history), versions=len(versions), files=files, deep=deep, misfits=tuple(misfits),
                  approvals=len(store.list_keys(store.keys.approvals, named=RECORD)))  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from infra.copying import Duplicate
 from infra.files import Stored
 from infra.keys import versions_of
 from infra.object_store import ObjectStore
+from infra.sealed import sealed, unsealed
 from models.card import model_card
 from models.contracts import (
     EVIDENCE,
@@ -32,7 +33,6 @@ from models.contracts import (
 )
 from models.variants import is_of_a_variant
 from tasks.registry.moving import is_entombed
-from tasks.registry.sealed import sealed, unsealed
 from tasks.security.signing import require_signature, sign_version
 
 TRIES = 50

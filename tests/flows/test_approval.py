@@ -19,9 +19,9 @@ from flows.registry import audit_registry, versions
 from flows.rollback import rollback
 from flows.waiting import describe_waiting, find_waiting
 from infra.object_store import ObjectStore
+from infra.sealed import sealed
 from models.contracts import ApprovalAnswer, Outcome, RunReport
 from tasks.registry.approvals import find_question, give_answer
-from tasks.registry.sealed import sealed
 from tasks.registry.versions import read_version
 from tests.flows.conftest import Home, moved
 from tests.flows.test_cli import upkeep

@@ -14,8 +14,8 @@ from flows.maintain import maintain
 from flows.rollback import rollback
 from flows.signed import sign_version, verify_version
 from infra.object_store import ObjectStore
+from infra.sealed import sealed
 from models.contracts import Outcome, RunReport
-from tasks.registry.sealed import sealed
 from tasks.registry.versions import read_version
 from tests.flows.conftest import Home
 from tests.stores import copy

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from errors import CorruptObject, NotApproved, SpecError
 from infra.object_store import ObjectStore
+from infra.sealed import sealed, unsealed
 from models.contracts import ApprovalAnswer, ApprovalRequest, Candidate, Manifest, Misfit, Rating, Table
 from models.sections import Approval
 from models.spec import parse_spec
@@ -30,7 +31,6 @@ from tasks.registry.approvals import (
 from tasks.registry.audit import audit
 from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import Retention, collect
-from tasks.registry.sealed import sealed, unsealed
 from tests.models.test_spec import LEAST
 from tests.questions import asked
 from tests.releases import flip, moved, released, stored_candidate

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from infra.object_store import ObjectStore
+from infra.sealed import sealed, unsealed
 from models.contracts import Audit, HistoryEntry, Outcome
 from tasks.registry.audit import audit
-from tasks.registry.sealed import sealed, unsealed
 from tasks.registry.versions import read_version
 from tests.judged import entry
 from tests.releases import flip, moved, released, stored_candidate

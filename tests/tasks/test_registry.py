@@ -5,10 +5,10 @@ import pytest
 
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
+from infra.sealed import sealed
 from models.contracts import Candidate, Manifest
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
-from tasks.registry.sealed import sealed
 from tasks.registry.versions import list_versions, read_version
 from tests.releases import moved, released, stored_candidate
 

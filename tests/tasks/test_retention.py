@@ -10,6 +10,7 @@ import pytest
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import Candidate, Manifest, Removal
+from tasks.history import read_history
 from tasks.registry import moving, retention
 from tasks.registry.aliases import read_alias, require_alias
 from tasks.registry.approvals import find_question, give_answer
@@ -19,7 +20,6 @@ from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import list_versions, read_version
 from tasks.returned_labels import read_requests
-from tasks.runs import read_history
 from tests.asleep import CLOCKS, asleep
 from tests.questions import asked
 from tests.releases import KIND, moved, released, stored_candidate

@@ -1,7 +1,7 @@
 """Records that carry the SHA-256 of what they say, so that a changed byte is found before the record is believed.
 
-An alias' log is a chain: each entry has the hash of the one before. The newest has none above it, and neither has a
-manifest that no alias names; the seal is for these. It finds accidents. Somebody who may write to the store can seal
+An alias' log and the history of runs are chains: each entry has the hash of the one before. The newest has none above it,
+and neither has a manifest that no alias names; the seal is for these. It finds accidents. Somebody who may write to the store can seal
 what he wrote: against him there are signatures and the bucket's policy (docs/registry.md).
 """
 
@@ -9,16 +9,15 @@ import hashlib
 import json
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from errors import CorruptObject, StoreError
-from models.contracts import Record
 
-R = TypeVar("R", bound=Record)
+R = TypeVar("R", bound=BaseModel)
 SEAL = "sha256_of_the_rest"
 
 
-def sealed(record: Record) -> bytes:
+def sealed(record: BaseModel) -> bytes:
     """The record as JSON, with its seal as the last field. StoreError where it could not be read back, as with a number that is
     none: written, it would be a champion that nobody can load."""
     written = record.model_dump_json()

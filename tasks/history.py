@@ -1,0 +1,92 @@
+"""The finished runs of a model: a chain of sealed entries, each with the hash of the one before. What later runs may spend
+(false alarms, minutes of training) and where they begin to read hangs on it."""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+
+from errors import CorruptObject, MissingObject
+from infra.keys import RECORD
+from infra.object_store import ObjectStore
+from infra.sealed import SEAL, unsealed
+from infra.stored_records import parsed
+from models.contracts import Cursor, HistoryEntry, Misfit, RunReport
+
+CHAINED = "previous_entry_sha256"
+
+
+def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
+    """Finished runs, newest first."""
+    keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
+    found = zip(keys, store.get_each(keys), strict=True)
+    return tuple(entry_of(data, uri=store.uri(key)) for key, data in found)
+
+
+def entry_of(data: bytes, *, uri: str) -> HistoryEntry:
+    """CorruptObject where a byte was changed. Entries of before there were seals are taken as they are."""
+    return (unsealed if _is_sealed(data) else parsed)(HistoryEntry, data, uri=uri)
+
+
+def _is_sealed(data: bytes) -> bool:
+    """By either of two names, since one of them may be what was changed."""
+    return SEAL.encode() in data or CHAINED.encode() in data
+
+
+def chained(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
+    """The entry with the hash of the one before, as it lies in the store."""
+    before = None
+    if entry.sequence > 1:
+        with contextlib.suppress(MissingObject):  # the audit tells of the gap
+            before = _sha256(store.get_bytes(store.keys.finished(entry.sequence - 1)))
+    return entry.model_copy(update={CHAINED: before})
+
+
+def check_history(*, store: ObjectStore) -> tuple[tuple[HistoryEntry, ...], tuple[Misfit, ...]]:
+    """The entries that can be read, newest first, and what does not fit, oldest first."""
+    keys = store.list_keys(store.keys.history, named=RECORD)[::-1]
+    entries: list[HistoryEntry] = []
+    misfits: list[Misfit] = []
+    number, before = 0, None
+    for key, data in zip(keys, store.get_each(keys), strict=True):
+        uri = store.uri(key)
+        try:
+            entry = entry_of(data, uri=uri)
+        except CorruptObject:
+            misfits.append(Misfit(uri=uri, problem="the run's entry is not what was written"))
+            number += 1
+        else:
+            chain = before if _is_sealed(data) else entry.previous_entry_sha256
+            misfits += (Misfit(uri=uri, problem=problem) for problem in _problems(entry, number, chain, key, store))
+            entries.append(entry)
+            number = entry.sequence
+        before = _sha256(data)
+    return tuple(reversed(entries)), tuple(misfits)
+
+
+def _problems(entry: HistoryEntry, before: int, chain: str | None, key: str, store: ObjectStore) -> Iterator[str]:
+    if key != store.keys.finished(entry.sequence):
+        yield f"the entry is of run number {entry.sequence}: it was written elsewhere"
+    elif entry.sequence != before + 1:
+        yield f"run number {entry.sequence} follows number {before}: what was between was deleted"
+    elif entry.previous_entry_sha256 != chain:
+        yield "its hash of the run before is not that entry's: one was changed or put there"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:
+    """The stored reports of maintenance runs, by run id; a run whose report is no longer there is left out."""
+    found = {}
+    for entry in history:
+        if entry.kind == "maintain" and entry.report:
+            with contextlib.suppress(MissingObject):
+                path = store.get_file(entry.report.json_)
+                found[entry.run_id] = RunReport.model_validate_json(path.read_bytes())
+    return found
+
+
+def cursor_of(run_id: str, *, store: ObjectStore) -> Cursor:
+    """What had been read when a run ended; nothing, where the history has no such run."""
+    return next((entry.cursor for entry in read_history(store=store) if entry.run_id == run_id), Cursor())
