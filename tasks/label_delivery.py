@@ -36,13 +36,19 @@ class Delivery:
     data: bytes
     judged: bool
     """A run has read it."""
+    tested: frozenset[str]
+    """Content of the rows that runs have read a label of. Who corrected one may have found no such run in the history yet."""
 
     @property
     def rows(self) -> list[dict[str, Any]]:
-        found = [json.loads(line) for line in self.data.decode().splitlines()]
-        if not self.judged:
-            return found
-        return [row | {"chosen": Chosen.EARLIER.value} if row["chosen"] == Chosen.RANDOM else row for row in found]
+        return [row | {"chosen": self._chosen(row)} for row in _lines(self.data)]
+
+    def _chosen(self, row: dict[str, Any]) -> str:
+        if row["chosen"] != Chosen.RANDOM:
+            return str(row["chosen"])
+        if self.judged:
+            return Chosen.EARLIER.value
+        return (Chosen.CORRECTED if content_digest(row["text"]) in self.tested else Chosen.RANDOM).value
 
     @property
     def position(self) -> SourcePosition:
@@ -81,8 +87,14 @@ def join_returned_labels(
 def _delivered(cursor: Cursor, adapted: Cursor, store: ObjectStore) -> list[Delivery]:
     """The newest first: where a label was corrected, the first row that validation meets is the right one."""
     read, used = ({position.uri for position in found.positions} for found in (cursor, adapted))
-    uris = {store.uri(key): key for key in store.list_keys(store.keys.labels, named=RECORD)}
-    return [Delivery(uri, store.get_bytes(key), uri in read) for uri, key in uris.items() if uri not in used]
+    keys = store.list_keys(store.keys.labels, named=RECORD)
+    found = dict(zip(map(store.uri, keys), store.get_each(keys), strict=True))
+    tested = frozenset(content_digest(row["text"]) for uri in found if uri in read for row in _lines(found[uri]))
+    return [Delivery(uri, data, uri in read, tested) for uri, data in found.items() if uri not in used]
+
+
+def _lines(data: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in data.decode().splitlines()]
 
 
 def _measuring(unread: list[Delivery]) -> int:

@@ -238,6 +238,26 @@ def test_a_label_that_is_corrected_after_a_run_judged_by_it_teaches_and_does_not
     assert list(kept[["label", "chosen"]].iloc[0]) == ["negative", "corrected"]
 
 
+@pytest.mark.parametrize("new", [True, False])
+def test_a_label_that_is_corrected_while_a_run_judges_by_it_teaches_and_does_not_measure_again(
+    batch: Batch, new: bool
+) -> None:
+    """Who hands it in finds in no history yet that a run has read the first."""
+    batch.fill({0: "positive"})
+    batch.take()
+    before = batch.cursor
+    batch.join()
+    after, batch.cursor = batch.cursor, before
+    batch.fill({0: "negative", 1: "positive"})
+    batch.take()
+    batch.cursor = after
+    assert batch.join(run="r3", at_least=2, new=new).waiting  # one of the two has measured
+    kept = read(validated(batch.join(run="r4", new=new), batch.store).kept, batch.store)
+    assert {i: (label, chosen) for i, label, chosen in kept[["id", "label", "chosen"]].itertuples(index=False)} == {
+        "i0": ("negative", "corrected"), "i1": ("positive", "random"),
+    }  # fmt: skip
+
+
 def test_labels_of_which_no_champion_was_made_come_again_to_train_and_compare_and_do_not_judge_twice(
     batch: Batch, tmp_path: Path
 ) -> None:
