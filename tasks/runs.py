@@ -93,7 +93,7 @@ def pinned(start: RunStart, *, mover: str, store: ObjectStore) -> Iterator[RunSt
         yield start
     except (DataError, ModelError, UnmeasuredMetric):
         if start.run_id != mover:
-            store.delete(store.keys.open_run)
+            _drop_open(start.run_id, store)
         raise
 
 
