@@ -54,6 +54,28 @@ def test_a_file_that_is_not_what_was_hashed_before_is_not_stored(any_store: Obje
     assert not any_store.exists("k")
 
 
+@pytest.mark.parametrize(
+    ("etag", "before"), [("v1-opaque", b"another object"), ("0" * 32, b"another object"), ("", b"")]
+)
+def test_an_upload_that_somebody_ended_is_told_as_that_whatever_is_there_and_whatever_its_etags_are(
+    store: ObjectStore, large: Path, etag: str, before: bytes
+) -> None:
+    def rename(parsed: dict[str, Any], **_: Any) -> None:
+        parsed["ETag"] = f'"{etag}"' if etag else parsed["ETag"]
+
+    def end(params: dict[str, Any], **_: Any) -> None:
+        store.client.abort_multipart_upload(
+            Bucket=store.bucket, Key=store.prefix + "k", UploadId=params["query_string"]["uploadId"]
+        )
+
+    if before:
+        store.put_bytes("k", before)
+    store.client.meta.events.register("after-call.s3.UploadPart", rename)
+    store.client.meta.events.register("before-call.s3.CompleteMultipartUpload", end)
+    with pytest.raises(StoreError, match="the upload in parts was ended by somebody else"):
+        store.put_file("k", large)
+
+
 def test_a_body_that_breaks_off_is_asked_for_again(address: dict[str, Any], large: Path, tmp_path: Path) -> None:
     stored = opened(address).put_file("k", large)
 
