@@ -31,6 +31,7 @@ from models.spec import ModelSpec
 from tasks.history import chained, entry_of, read_history
 from tasks.written_specs import written
 
+MOVES = {"promote", "rollback"}
 logger = logging.getLogger(__name__)
 
 
@@ -67,7 +68,9 @@ def open_run(
 
 
 def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:
-    return start.spec_digest == spec.digest and start.kind == kind and start.force == force
+    """Never of a promotion or a rollback: what is open may be another's, at this very moment, and who moves an alias may move on
+    from its own."""
+    return kind not in MOVES and start.spec_digest == spec.digest and start.kind == kind and start.force == force
 
 
 def _released(start: RunStart, kind: str) -> RunStart:
@@ -170,6 +173,6 @@ def unfinished_move(current: AliasEntry, *, opened: RunStart | None = None, stor
     """The open run, where it is a promotion or a rollback that wrote this entry and has none in the history yet. Another
     run may have opened since `opened` did."""
     start = opened or _interrupted(store)
-    if start is None or start.kind not in {"promote", "rollback"} or start.run_id != current.run_id:
+    if start is None or start.kind not in MOVES or start.run_id != current.run_id:
         return None
     return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from errors import CorruptObject, SpecError
+from errors import CorruptObject, SpecError, StoreError
 from flows.cli import app
 from flows.inspect import read_all_history, read_status
 from flows.promote import promote, release_challenger
@@ -24,7 +24,7 @@ from models.contracts import (
     Verdict,
 )
 from models.spec import read_spec
-from tasks.registry.aliases import newest_entry
+from tasks.registry.aliases import move_alias, newest_entry, read_log
 from tasks.registry.versions import publish
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
@@ -96,6 +96,24 @@ def test_a_version_that_was_judged_against_another_champion_needs_force(registry
     with pytest.raises(SpecError, match="passed its gates against version 1, and version 2 is champion now"):
         promote.fn(registry.spec)
     assert promoted(registry, force=True).version == 3
+
+
+def test_of_two_that_promote_at_the_same_moment_one_is_told_who_was_first(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.publish(judged_against=1)
+    registry.publish(judged_against=1)
+
+    def move_behind_another(manifest: Manifest, **moves: Any) -> Release:
+        monkeypatch.setattr("flows.moving.move_alias", move_alias.fn)
+        promote.fn(registry.spec, version=3, why="the other")
+        return move_alias.fn(manifest, **moves)
+
+    monkeypatch.setattr("flows.moving.move_alias", move_behind_another)
+    with pytest.raises(StoreError, match="alias 'champion' points to version 3, this run started from 1"):
+        promote.fn(registry.spec, version=2)
+    assert [entry.version for entry in read_log("champion", store=registry.store)] == [3, 1]
+    assert [entry.champion_version for entry in read_all_history(registry.spec)] == [3, 1]
 
 
 def test_the_champion_is_told_to_be_champion_and_not_to_be_judged_against_another(registry: Registry) -> None:
