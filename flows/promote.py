@@ -21,7 +21,7 @@ from tasks.registry.aliases import move_alias, newest_entry, read_log, require_a
 from tasks.registry.approvals import given_before, list_questions
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import list_versions, publish, read_version
-from tasks.runs import find_done
+from tasks.runs import find_done, require_open
 
 
 def publish_challenger(
@@ -30,6 +30,7 @@ def publish_challenger(
     """The version that a blessed candidate becomes; None of any other."""
     if attempt.blessing.verdict is not Verdict.BLESSED:
         return None
+    require_open(start, store=store)
     origin = seen.window.table.sha256
     reference = freeze_reference(seen.validation.kept, champion.manifest.reference, origin=origin, store=store)
     manifest = publish(
@@ -51,6 +52,7 @@ def release_challenger(
         return None
     why = "all gates passed: " + ", ".join(gate.gate for gate in attempt.blessing.gates)
     verify_version(challenger, kind=spec.kind, store=store)
+    require_open(start, releasing=challenger.version, store=store)
     return move_alias(
         challenger, alias=spec.release.alias, expected=champion.version, run_id=start.run_id, why=why, store=store
     )

@@ -113,10 +113,26 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
         written = entry_of(store.get_bytes(key), uri=store.uri(key))
         if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
             return written
-        raise StoreError(f"another run of {store.uri('')} finished as number {entry.sequence} in the meantime; "
-                         "its result stands, this one's rows will be looked at again by the next run") from problem  # fmt: skip
+        raise _overtaken(written, store) from problem
     _drop_open(entry.run_id, store)
     return entry
+
+
+def require_open(start: RunStart, *, releasing: int | None = None, store: ObjectStore) -> None:
+    """StoreError where another run has taken this one's number meanwhile: what this one would release could be in no history.
+    A run that another process has finished may go on to the version that it released."""
+    key = store.keys.finished(start.sequence)
+    try:
+        done = parsed(HistoryEntry, store.get_bytes(key), uri=store.uri(key))
+    except MissingObject:
+        return
+    if done.run_id != start.run_id or releasing not in {None, done.champion_version}:
+        raise _overtaken(done, store)
+
+
+def _overtaken(done: HistoryEntry, store: ObjectStore) -> StoreError:
+    return StoreError(f"another run of {store.uri('')} finished as number {done.sequence} in the meantime ({done.run_id}); its result "
+                      "stands, and rows that it did not read will be looked at by the next run")  # fmt: skip
 
 
 def _worked_for(run_id: str, opened: RunStart | None) -> tuple[str, ...]:

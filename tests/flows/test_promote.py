@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from errors import CorruptObject, SpecError, StoreError
 from flows.cli import app
 from flows.inspect import read_all_history, read_status
-from flows.promote import promote, release_challenger
+from flows.promote import promote, publish_challenger, release_challenger
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import (
@@ -18,6 +18,7 @@ from models.contracts import (
     Blessing,
     Manifest,
     Measured,
+    Observation,
     Outcome,
     Record,
     Release,
@@ -26,6 +27,7 @@ from models.contracts import (
 from models.spec import read_spec
 from tasks.registry.aliases import move_alias, newest_entry, read_log
 from tasks.registry.versions import publish
+from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_cli import upkeep
@@ -141,6 +143,39 @@ def test_a_version_whose_bytes_were_changed_is_not_released_by_its_own_run(
     with pytest.raises(CorruptObject, match=r"versions/000002/model\.safetensors"):
         release_challenger(spec, registry.first.start, registry.first.release, attempt, challenger, store=store)
     assert read_status(registry.spec).champion.version == 1
+
+
+def test_a_run_whose_number_another_has_taken_releases_nothing(registry: Registry, store: ObjectStore) -> None:
+    """As where one by another spec, or by --force, came and ended while it trained: its release would be in no history, and
+    the rows that it read be looked at again, to judge what was trained on them."""
+    challenger, spec = registry.publish(judged_against=1), read_spec(registry.spec)
+    attempt = Attempt.model_construct(blessing=Blessing(verdict=Verdict.BLESSED, gates=(), off=()))
+    start = open_run.fn(spec, "maintain", registry.first.release, force=True, store=store)
+    last = read_all_history(registry.spec)[0]
+    other = last.model_copy(update={"sequence": start.sequence, "run_id": "other", "kind": "maintain"})
+    close_run.fn(other, store=store)
+    with pytest.raises(StoreError, match=f"another run of .* finished as number {start.sequence} in the meantime"):
+        release_challenger(spec, start, registry.first.release, attempt, challenger, store=store)
+    with pytest.raises(StoreError, match=f"another run of .* finished as number {start.sequence} in the meantime"):
+        publish_challenger(
+            spec, start, registry.first.release, Observation.model_construct(), attempt, store=store
+        )  # fmt: skip
+    assert newest_entry("champion", store=store).version == 1
+
+
+def test_a_run_that_another_process_has_finished_finds_its_release_done(registry: Registry, store: ObjectStore) -> None:
+    challenger, spec = registry.publish(judged_against=1), read_spec(registry.spec)
+    attempt = Attempt.model_construct(blessing=Blessing(verdict=Verdict.BLESSED, gates=(), off=()))
+    start = open_run.fn(spec, "maintain", registry.first.release, force=True, store=store)
+    release = release_challenger(spec, start, registry.first.release, attempt, challenger, store=store)
+    last = read_all_history(registry.spec)[0]
+    done = {"sequence": start.sequence, "run_id": start.run_id, "kind": "maintain", "champion_version": 2}
+    close_run.fn(last.model_copy(update=done), store=store)
+    assert release_challenger(spec, start, registry.first.release, attempt, challenger, store=store) == release
+    anew = registry.publish(judged_against=1)
+    with pytest.raises(StoreError, match="in the meantime"):  # trained on a GPU, its weights may be others
+        release_challenger(spec, start, registry.first.release, attempt, anew, store=store)
+    assert newest_entry("champion", store=store).version == 2
 
 
 def test_a_champion_whose_manifest_was_changed_can_be_left(registry: Registry, store: ObjectStore) -> None:
