@@ -65,8 +65,7 @@ def require_approval(
     question = find_question(version, store=store)
     if question is None:
         if spec.release.approval and not force:
-            raise NotApproved(f"nobody was asked about version {version}, and release.approval wants an answer. If its "
-                              "run was killed, `upkeep run SPEC` asks; otherwise --force promotes it without.")  # fmt: skip
+            raise _never_asked(version)
         return why or "approved by a person"
     require_asked_about(question, store=store)
     if ratings:
@@ -78,9 +77,16 @@ def require_approval(
     return f"approved by {said.who}{' (forced)' if said.forced else ''}: {said.why}{again}"
 
 
-def refuse_unapproved(version: int, *, store: ObjectStore) -> None:
-    """Going back is no way around a question."""
+def _never_asked(version: int) -> NotApproved:
+    return NotApproved(f"nobody was asked about version {version}, and release.approval wants an answer. If its run was killed, "
+                       f"`upkeep run SPEC` asks; otherwise `upkeep promote SPEC --version {version} --force` promotes it without.")  # fmt: skip
+
+
+def refuse_unapproved(spec: ModelSpec, version: int, *, store: ObjectStore) -> None:
+    """Going back is no way around a question, nor around one that a run was killed before it asked."""
     question, now = find_question(version, store=store), datetime.now(UTC)
+    if question is None and spec.release.approval:
+        raise _never_asked(version)
     if question and question.standing(now) is not Standing.APPROVED:
         raise NotApproved(f"version {version} was never champion, and {question.told(now)}; `upkeep promote SPEC "
                           f"--version {version}` is the way to it")  # fmt: skip

@@ -38,7 +38,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
         if finish_move(current, store=work.store) and to in {None, current.version}:
             return require_alias(spec.release.alias, store=work.store)
         if to is not None and not _was_champion(to, current, work.store):
-            refuse_unapproved(to, store=work.store)
+            refuse_unapproved(spec, to, store=work.store)
         target = _version_before(current, work.store) if to is None else to
         return move_champion(spec, current, target, kind="rollback", why=why, store=work.store)
 

@@ -186,7 +186,12 @@ def test_where_the_spec_wants_an_answer_a_version_that_nobody_was_asked_about_is
     home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True}, release={"approval": {}})
     with pytest.raises(NotApproved, match="nobody was asked about version 2"):
         promote.fn(registry.spec)
+    with pytest.raises(NotApproved, match="nobody was asked about version 2"):
+        rollback.fn(registry.spec, to=2)
+    assert registry.champion == 1
     assert promoted(registry, force=True).version == 2
+    rollback.fn(registry.spec)
+    assert rollback.fn(registry.spec, to=2).version == 2  # where it was already
 
 
 # --- the form and the command ---
