@@ -126,8 +126,12 @@ def give_answer(
 
 
 def require_asked_about(question: Question, *, store: ObjectStore) -> None:
-    """A yes is to the manifest that people were asked about, and CorruptObject tells of another one in its place. Where
-    there is none, whoever reads the version says what became of it."""
+    """A yes is to this question, and to the manifest that people were asked about; CorruptObject tells of another one in the
+    place of either. Where there is no manifest, whoever reads the version says what became of it."""
+    if question.answer and question.answer.request_sha256 != question.request_sha256:
+        raise CorruptObject(f"{store.uri(store.keys.answer(question.request.version))} is to another question than the one that is "
+                            "there: one of the two was changed since. Nothing was changed now. Restore it from a copy or an older "
+                            "object version.")  # fmt: skip
     key = store.keys.manifest(question.request.version)
     with suppress(MissingObject):
         if _sha256(store.get_bytes(key)) != question.request.manifest_sha256:

@@ -125,6 +125,20 @@ def test_a_yes_is_to_the_manifest_that_was_asked_about_and_to_no_other(registry:
     assert registry.champion == 1
 
 
+def test_a_yes_to_another_question_makes_no_champion(registry: Asking, store: ObjectStore) -> None:
+    """As where an answer was copied from another version, or its question was lost and asked anew."""
+    for _ in range(2):
+        registry.ask()
+    promote.fn(registry.spec, version=3, answer="reject", why="it is rude")
+    said = registry.answer(3)
+    assert said is not None
+    store.put_bytes(store.keys.answer(2), sealed(said.model_copy(update={"verdict": "approve"})))
+    for way, named in ((promote.fn, {"version": 2}), (rollback.fn, {"to": 2})):
+        with pytest.raises(CorruptObject, match=r"answer\.json is to another question than the one that is there"):
+            way(registry.spec, why="reads well", **named)
+    assert registry.champion == 1
+
+
 def test_a_no_keeps_a_version_from_becoming_champion_unless_it_is_forced(registry: Asking) -> None:
     registry.ask()
     said = promote.fn(registry.spec, answer="reject", why="it is rude")
