@@ -28,7 +28,7 @@ def move_champion(
     if target == current.version:
         raise SpecError(f"version {target} is the champion already")
     manifest = verify_version(read_version(target, store=store), kind=spec.kind, store=store)
-    start = open_run(spec, kind, None, force=False, store=store)
+    start = open_run(spec, kind, None, force=False, mover=current.run_id, store=store)
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
     )

@@ -113,6 +113,10 @@ class Keys:
     def run(self, run_id: str, name: str) -> str:
         return f"{self.runs}{run_id}/{name}"
 
+    def released(self, run_id: str) -> str:
+        """The opening record of a run that had released and was interrupted, where a promotion or rollback took its place."""
+        return self.run(run_id, "open.json")
+
     def job(self, digest: str) -> str:
         """What a worker of another pool was asked to do."""
         return f"{self.jobs}{digest}/job.json"

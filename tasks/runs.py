@@ -18,7 +18,6 @@ from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, St
 from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
-from infra.stored_records import parsed
 from models.contracts import (
     AliasEntry,
     Cursor,
@@ -29,9 +28,9 @@ from models.contracts import (
 )
 from models.spec import ModelSpec
 from tasks.history import chained, entry_of, read_history
+from tasks.opened import MOVES, drop_opened, left_open, read_opened, set_aside, store_opened
 from tasks.written_specs import written
 
-MOVES = {"promote", "rollback"}
 logger = logging.getLogger(__name__)
 
 
@@ -50,11 +49,14 @@ def open_run(
     read again, to judge a model that was trained on them."""
     history = read_history(store=store, limit=1)
     sequence = history[0].sequence + 1 if history else 1
-    interrupted = _interrupted(store)
-    if interrupted and interrupted.sequence == sequence:
-        if interrupted.run_id == mover and interrupted.spec:  # earlier versions of Upkeep did not keep it
-            return _released(interrupted, kind)
-        if _same(interrupted, spec, kind, force):
+    interrupted = left_open(sequence, mover, store)
+    if interrupted:
+        released = interrupted.run_id == mover and interrupted.spec  # earlier versions of Upkeep did not keep it
+        if released and kind in MOVES:  # which may die before it moves anything
+            set_aside(interrupted, store)
+        elif released:
+            return store_opened(_released(interrupted, kind), store)
+        elif _same(interrupted, spec, kind, force):
             return interrupted
     started = datetime.now(UTC)
     start = RunStart(
@@ -63,8 +65,7 @@ def open_run(
         cursor=history[0].cursor if history else Cursor(), champion=champion,
         flow_run=this_flow_run(), spec=written(spec),
     )  # fmt: skip
-    store.put_bytes(store.keys.open_run, start.model_dump_json().encode())
-    return start
+    return store_opened(start, store)
 
 
 def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:
@@ -80,13 +81,6 @@ def _released(start: RunStart, kind: str) -> RunStart:
     return start
 
 
-def _interrupted(store: ObjectStore) -> RunStart | None:
-    try:
-        return parsed(RunStart, store.get_bytes(store.keys.open_run), uri=store.uri(store.keys.open_run))
-    except MissingObject:
-        return None
-
-
 @contextlib.contextmanager
 def pinned(start: RunStart, *, mover: str, store: ObjectStore) -> Iterator[RunStart]:
     """A run that dies is taken up again as it began; one whose data or model was refused is not, so that the
@@ -96,7 +90,7 @@ def pinned(start: RunStart, *, mover: str, store: ObjectStore) -> Iterator[RunSt
         yield start
     except (DataError, ModelError, UnmeasuredMetric):
         if start.run_id != mover:
-            _drop_open(start.run_id, store)
+            drop_opened(start.run_id, store)
         raise
 
 
@@ -104,7 +98,7 @@ def pinned(start: RunStart, *, mover: str, store: ObjectStore) -> Iterator[RunSt
 def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     """Commits the run: one conditional write, after which its rows count as read. Closing it again does nothing."""
     key = store.keys.finished(entry.sequence)
-    opened = _interrupted(store)
+    opened = read_opened(store)
     entry = entry.model_copy(update={"flow_runs": _worked_for(entry.run_id, opened)})
     entry = chained(entry, store=store)
     try:
@@ -114,7 +108,7 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
         if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
             return written
         raise _overtaken(written, store) from problem
-    _drop_open(entry.run_id, store)
+    drop_opened(entry.run_id, store)
     return entry
 
 
@@ -123,7 +117,7 @@ def require_open(start: RunStart, *, releasing: int | None = None, store: Object
     A run that another process has finished may go on to the version that it released."""
     key = store.keys.finished(start.sequence)
     try:
-        done = parsed(HistoryEntry, store.get_bytes(key), uri=store.uri(key))
+        done = entry_of(store.get_bytes(key), uri=store.uri(key))
     except MissingObject:
         return
     if done.run_id != start.run_id or releasing not in {None, done.champion_version}:
@@ -141,15 +135,9 @@ def _worked_for(run_id: str, opened: RunStart | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, (opener, this_flow_run()))))
 
 
-def _drop_open(run_id: str, store: ObjectStore) -> None:
-    opened = _interrupted(store)
-    if opened and opened.run_id == run_id:
-        store.delete(store.keys.open_run)
-
-
 def forget_run(start: RunStart, *, store: ObjectStore) -> None:
     """A run that found nothing to look at leaves no trace."""
-    _drop_open(start.run_id, store)
+    drop_opened(start.run_id, store)
 
 
 def find_done(*, store: ObjectStore) -> HistoryEntry | None:
@@ -181,14 +169,14 @@ def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | 
 def open_run_of(*, store: ObjectStore) -> RunStart | None:
     """The run that is under way or was interrupted."""
     history = read_history(store=store, limit=1)
-    start = _interrupted(store)
+    start = read_opened(store)
     return start if start and (not history or start.sequence > history[0].sequence) else None
 
 
 def unfinished_move(current: AliasEntry, *, opened: RunStart | None = None, store: ObjectStore) -> RunStart | None:
     """The open run, where it is a promotion or a rollback that wrote this entry and has none in the history yet. Another
     run may have opened since `opened` did."""
-    start = opened or _interrupted(store)
+    start = opened or read_opened(store)
     if start is None or start.kind not in MOVES or start.run_id != current.run_id:
         return None
     return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start

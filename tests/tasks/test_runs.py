@@ -20,3 +20,15 @@ def test_a_run_whose_data_is_refused_forgets_itself_and_no_other_that_opened_sin
     with pytest.raises(DataError), pinned(second, mover="", store=store):
         raise DataError("too many bad rows")
     assert open_run_of(store=store) is None
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_run_that_had_released_is_still_finished_first_where_a_rollback_over_it_died_before_it_moved_the_alias(
+    again: bool, store: ObjectStore
+) -> None:
+    released = open_run.fn(SPEC, "maintain", None, force=False, store=store)
+    for _ in range(2 if again else 1):
+        open_run.fn(SPEC, "rollback", None, force=False, mover=released.run_id, store=store)
+    other = parse_spec({**LEAST, "seed": 7}, where="here")
+    assert open_run.fn(other, "maintain", None, force=True, mover=released.run_id, store=store) == released
+    assert open_run_of(store=store) == released
