@@ -13,6 +13,7 @@ NAMED = re.compile(r".+", re.DOTALL)
 RECORD = re.compile(r"[^.].*\.jsonl?")
 """What a record is. A file manager's notes (.DS_Store, Thumbs.db), which it puts wherever somebody looks, are none."""
 _NUMBERED = re.compile(r"[a-z]+/(\d+)[-./]")
+_TEN_DIGITS = re.compile(r"[0-9]{10}")
 
 
 def version_of(key: str) -> int | None:
@@ -131,6 +132,11 @@ class Keys:
     def returned(self, number: int) -> str:
         """Labels that came back, newest first: where a label was corrected, the first row read is the right one."""
         return f"{self.labels}{NEWEST_FIRST - number:010d}.jsonl"
+
+    def number_of(self, returned: str) -> int:
+        """Of labels that came back; 0 of what somebody else put there."""
+        name = returned.removeprefix(self.labels).removesuffix(".jsonl")
+        return NEWEST_FIRST - int(name) if _TEN_DIGITS.fullmatch(name) else 0
 
     def finished(self, sequence: int) -> str:
         return f"{self.history}{NEWEST_FIRST - sequence:010d}.json"

@@ -85,7 +85,7 @@ def take_labels(
     known = _known(cursor, store)
     changed = {c: label for c, label in checked.labels.items() if c not in known or known[c].label != label}
     rows = [_row(asked[c], label, known.get(c)) for c, label in changed.items()]
-    uri = _stored(rows, store) if rows else None
+    uri = _stored(rows, cursor, store) if rows else None
     new = sum(content not in known for content in changed)
     taken = zip(changed, rows, strict=True)
     after = known | {c: Known(row["label"], row["chosen"], waits=True, judged=False) for c, row in taken}
@@ -132,8 +132,17 @@ def _row(asked: Asked, label: str, known: Known | None) -> dict[str, Any]:
     return {**{k: v for k, v in asked.row.items() if k not in dropped}, "label": label, "chosen": chosen}
 
 
-def _stored(rows: list[dict[str, Any]], store: ObjectStore) -> str:
-    key = store.keys.returned(1 + len(store.list_keys(store.keys.labels, named=RECORD)))
+def _next_key(cursor: Cursor, store: ObjectStore) -> str:
+    """Behind all that are there, and all that were read: somebody may have deleted them, and what comes by a name that was read
+    counts as read."""
+    own = store.uri(store.keys.labels)
+    read = [store.key_of(position.uri) for position in cursor.positions if position.uri.startswith(own)]
+    there = store.list_keys(store.keys.labels, named=RECORD)
+    return store.keys.returned(1 + max(map(store.keys.number_of, [*there, *read]), default=0))
+
+
+def _stored(rows: list[dict[str, Any]], cursor: Cursor, store: ObjectStore) -> str:
+    key = _next_key(cursor, store)
     # Line separators other than \n would end a line for `splitlines`: JSON escapes what is not ASCII.
     data = "".join(json.dumps(row) + "\n" for row in rows).encode()
     try:

@@ -165,6 +165,19 @@ def test_who_hands_in_labels_at_the_same_moment_is_told_to_do_so_again_and_overw
     assert batch.take().new == 1
 
 
+@pytest.mark.parametrize("deleted", [1, 2])
+def test_labels_are_taken_and_are_new_where_somebody_deleted_an_earlier_delivery(batch: Batch, deleted: int) -> None:
+    for row in range(2):
+        batch.fill({row: "positive"})
+        batch.take()
+    batch.join()
+    batch.store.delete(batch.store.keys.returned(deleted))
+    batch.fill({2: "negative"})
+    assert batch.take().uri == batch.store.uri(batch.store.keys.returned(3))
+    kept = read(validated(batch.join(run="r3"), batch.store).kept, batch.store)
+    assert kept[["id", "label", "chosen"]].to_numpy().tolist() == [["i2", "negative", "random"]]
+
+
 def test_a_sheet_of_an_earlier_batch_is_taken_too(batch: Batch) -> None:
     later = {**batch.rows[0], "text": "a later one", "content": content_digest("a later one")}
     lines = batch.sheet.with_name("later.jsonl")
