@@ -17,7 +17,7 @@ from models.spec import ModelSpec, read_spec
 from tasks.entries import history_entry
 from tasks.events import emit_events
 from tasks.reporting import write_report
-from tasks.runs import close_run, find_handled
+from tasks.runs import close_run, find_handled, require_open
 
 
 @flow(
@@ -69,6 +69,7 @@ def _improve(run: Run, looked: Looked, seen: Observation, training_set: Training
 
 def _finish(run: Run, looked: Looked, report: RunReport) -> Ended:
     pages = write_report(report, home=run.work.home, store=run.work.store)
+    require_open(run.start, store=run.work.store)  # what it tells, its entry must count
     emit_events(report, looked.window)
     close_run(history_entry(report, looked.window, pages), store=run.work.store)
     return Ended(report=report, pages=pages)

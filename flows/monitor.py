@@ -12,7 +12,7 @@ from models.spec import read_spec
 from tasks.entries import history_entry
 from tasks.events import emit_events
 from tasks.reporting import write_report
-from tasks.runs import close_run, forget_run
+from tasks.runs import close_run, forget_run, require_open
 
 
 @flow(
@@ -51,6 +51,7 @@ def _finish(run: Run, looked: Looked) -> Ended:
         forget_run(run.start, store=store)
         return Ended(report=report, pages=None)
     pages = write_report(report, home=run.work.home, store=store)
+    require_open(run.start, store=store)  # what it tells, its entry must count
     emit_events(report, looked.window)
     if report.outcome is not Outcome.WOULD_RETRAIN:
         close_run(history_entry(report, looked.window, pages), store=store)

@@ -113,7 +113,7 @@ def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
 
 
 def require_open(start: RunStart, *, releasing: int | None = None, store: ObjectStore) -> None:
-    """StoreError where another run has taken this one's number meanwhile: what this one would release could be in no history.
+    """StoreError where another run has taken this one's number meanwhile: what this one would release or tell is in no history.
     A run that another process has finished may go on to the version that it released."""
     key = store.keys.finished(start.sequence)
     try:

@@ -1,5 +1,6 @@
 """Looking often and cheaply: `monitor` tells what it sees, and leaves training to `maintain`."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,7 +12,9 @@ from flows.inspect import read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
 from infra.object_store import ObjectStore
-from models.contracts import Handled, Outcome, RunReport, RunStart
+from models.contracts import Ended, Handled, Outcome, Pages, RunReport, RunStart
+from tasks.reporting import write_report
+from tasks.runs import close_run
 from tests.flows.champions import trained
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
@@ -111,6 +114,27 @@ def test_a_quiet_window_is_done_once_it_was_looked_at(champion: Home, told: list
     assert looked(champion).outcome is Outcome.WAITING
     assert [name for name, _ in told] == ["upkeep.window.ingested"]
     assert told[0][1]["resource"]["upkeep.calls-for"] == "nothing"
+
+
+@pytest.mark.parametrize("flow", [monitor, maintain])
+def test_a_look_whose_number_another_run_has_taken_tells_nothing_since_nobody_would_count_what_it_spent(
+    flow: Callable[..., Ended], champion: Home, store: ObjectStore, told: list[tuple[str, dict[str, Any]]]
+) -> None:
+    champion.receive("day-1", sentences(100, start=5000))
+
+    def write_behind_another(report: RunReport, **places: Any) -> Pages:
+        last = read_all_history(champion.spec)[0]
+        close_run.fn(last.model_copy(update={"sequence": last.sequence + 1, "run_id": "other"}), store=store)
+        return write_report.fn(report, **places)
+
+    told.clear()
+    with (
+        pytest.MonkeyPatch.context() as planted,
+        pytest.raises(StoreError, match="finished as number 2 in the meantime"),
+    ):
+        planted.setattr(f"flows.{flow.name}.write_report", write_behind_another)
+        flow(champion.spec)
+    assert told == []
 
 
 @pytest.mark.slow
