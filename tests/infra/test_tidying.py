@@ -152,3 +152,19 @@ def test_a_draft_that_is_not_locked_yet_is_left_alone(tmp_path: Path) -> None:
     new.mkdir(parents=True)
     tidy(tmp_path, copies=COPIES)
     assert new.exists()
+
+
+def test_another_user_s_draft_which_nobody_else_may_open_stops_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    draft_of_another = tmp_path / "work" / "drafts" / "verify-another"
+    draft_of_another.mkdir(parents=True)
+    age(draft_of_another, 400)
+
+    def refuse(path: Path, *_: object) -> int:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as denied:
+        denied.setattr(tidying.os, "open", refuse)
+        tidy(tmp_path, copies=COPIES)
+    assert draft_of_another.exists()
