@@ -26,6 +26,7 @@ from tasks.budget import Levels, spend_levels
 from tasks.conclusion import NOT_TRAINED, not_trained, require_enough_rows, stop_at_cap
 from tasks.decision import decide
 from tasks.span import Span
+from tasks.waiting import find_waiting
 
 FLOORS = {"AUC": "min_auc", "largest gap": "min_ks", "total variation": "min_ks"}
 """The effect -> the spec's field that holds its floor; any other effect keeps the floor that was stored."""
@@ -137,10 +138,12 @@ def _decide_again(
     report: RunReport, seen: Observation, history: Sequence[HistoryEntry], spec: ModelSpec, *, minutes: float
 ) -> Decided:
     at = report.start.started_at
+    champion = history[0].champion_version if history else 0  # after the run before, and so when this one began
     levels = spend_levels(history, drift=spec.drift, policy=spec.policy, now=at)
     decision = decide.fn(
         seen.monitoring, at_level(seen.drift, levels.drift, spec.drift), history, policy=spec.policy,
         window_digest=seen.window.table.sha256, force=report.start.force, now=at,
+        waiting=find_waiting(history, training=spec.training, champion_version=champion),
         new_classes=seen.validation.new_classes,
     )  # fmt: skip
     if decision.action is Action.RETRAIN:
@@ -201,4 +204,5 @@ def _as_if(entry: HistoryEntry, run: ReplayedRun) -> HistoryEntry:
         "outcome": entry.outcome if same else outcomes[now.decision.action], "retrained": now.retrains,
         "degraded": now.decision.degraded, "drifted": now.decision.drifted, "drift_alpha": now.spent.drift,
         "quality_alpha": now.spent.quality, "training_minutes": now.minutes,
+        "stopped": entry.stopped if now.minutes else None,
     })  # fmt: skip

@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contracts import Action, HistoryEntry, LabelCount, MonitoringReport, Outcome, RunReport
+from models.contracts import Action, HistoryEntry, LabelCount, MonitoringReport, Outcome, RunReport, Stopped
 from models.spec import ModelSpec, parse_spec
 from tasks.budget import spend_levels
-from tasks.conclusion import not_trained
+from tasks.conclusion import not_trained, stop_at_cap
 from tasks.decision import decide
 from tasks.replay import Replay, at_level, replay_policy
 from tasks.span import Span, span_of
+from tasks.waiting import find_waiting
 from tests.judged import BAD, FINE, NOW, UNLABELLED, bootstrapped, drift, entry, monitored, reported
 
 EVER = Span(since=None, until=None)
@@ -23,26 +24,38 @@ def spec(**changes: object) -> ModelSpec:
     return parse_spec(document, where="test")
 
 
-def lived(*windows: tuple[MonitoringReport, str], by: ModelSpec, days: float = 1) -> Runs:
-    """A history as `maintain` writes it: one run each `days`, each training takes ten minutes and releases."""
+def stopped_at_its_cap(by: ModelSpec) -> Stopped:
+    return Stopped(training="t", settings=by.training.digest, step=10, steps=100, minutes=7, cap=7,
+                   limit="policy.max_training_minutes", checkpoint="c")  # fmt: skip
+
+
+def lived(*windows: tuple[MonitoringReport, str], by: ModelSpec, days: float = 1, stops: int = 0) -> Runs:
+    """A history as `maintain` writes it: one run each `days`, each training takes ten minutes and releases, but for that
+    of run `stops`, which reaches its cap after seven."""
     history, reports = [bootstrapped(0)], {}
     for number, (monitoring, moved) in enumerate(windows, start=2):
         at = NOW + timedelta(days=days * (number - 1))
         levels = spend_levels(history, drift=by.drift, policy=by.policy, now=at)
         found, digest = at_level(drift(*moved.split()), levels.drift, by.drift), f"rows-{number}"
-        decision = decide.fn(monitoring, found, history, policy=by.policy, window_digest=digest, force=False, now=at)
+        waiting = find_waiting(history, training=by.training, champion_version=1)
+        decision = decide.fn(
+            monitoring, found, history, policy=by.policy, window_digest=digest, force=False, now=at, waiting=waiting
+        )
         rows = round(0.6 * monitoring.labelled)  # what a split by content may leave of 65 %
         if decision.action is Action.RETRAIN and rows < by.training.min_rows:
             decision = not_trained(decision, f"not trained: {rows} new labelled training rows")
+        stopped = stopped_at_its_cap(by) if number == stops and decision.action is Action.RETRAIN else None
+        decision = stop_at_cap(decision, stopped) if stopped else decision
         outcome = {Action.HOLD: Outcome.HELD, Action.ALERT: Outcome.ALERTED, Action.RETRAIN: Outcome.RELEASED}
         trains = decision.action is Action.RETRAIN
         run = entry(0, outcome=outcome[decision.action]).model_copy(update={
             "sequence": number, "run_id": f"run-{number}", "started_at": at, "finished_at": at,
             "window_digest": digest, "degraded": decision.degraded, "drifted": decision.drifted, "retrained": trains,
             "drift_alpha": levels.drift, "quality_alpha": decision.quality_alpha,
-            "training_minutes": 10.0 if trains else 0.0,
+            "training_minutes": 10.0 if trains else stopped.minutes if stopped else 0.0, "stopped": stopped,
         })  # fmt: skip
-        reports[run.run_id] = reported(run, monitoring, found, decision, new_rows=200 if trains else None)
+        report = reported(run, monitoring, found, decision, new_rows=200 if trains else None)
+        reports[run.run_id] = report.model_copy(update={"stopped": stopped})
         history.insert(0, run)
     return history, reports
 
@@ -69,10 +82,12 @@ policies = st.fixed_dictionaries({
 })  # fmt: skip
 
 
-@given(windows, policies, st.sampled_from([0.0, 0.01, 1, 40]))
-def test_by_the_same_spec_nothing_differs(seen: list[tuple[MonitoringReport, str]], policy: dict, days: float) -> None:
+@given(windows, policies, st.sampled_from([0.0, 0.01, 1, 40]), st.integers(2, 5))
+def test_by_the_same_spec_nothing_differs(
+    seen: list[tuple[MonitoringReport, str]], policy: dict, days: float, stops: int
+) -> None:
     by = spec(policy=policy)
-    found = replayed(lived(*seen, by=by, days=days), by)
+    found = replayed(lived(*seen, by=by, days=days, stops=stops), by)
     assert differing(found) == []
     assert found.then.retrainings == found.now.retrainings
     assert found.then.minutes == pytest.approx(found.now.minutes)
@@ -198,3 +213,21 @@ def test_what_a_window_would_have_said_counts_among_the_windows_of_later_runs() 
     slight = monitored(drop=0.05, p=1e-9)
     runs = lived((slight, ""), (slight, ""), by=spec(policy={"min_drop": 0.1}))
     assert actions(replayed(runs, spec(policy={"k": 2, "n": 2}))) == ["alert", "retrain"]
+
+
+def test_a_training_that_stopped_at_its_cap_stops_again_and_later_ones_wait_for_it_as_they_did() -> None:
+    runs = lived((BAD, ""), (BAD, ""), by=spec(), stops=2)
+    found = replayed(runs, spec())
+    assert (actions(found), differing(found)) == (["alert", "alert"], [])
+    assert [run.now.minutes for run in found.runs] == [run.then.minutes for run in found.runs] == [7.0, 0.0]
+    assert [run.now.decision.reasons[-1] for run in found.runs] == [
+        stopped_at_its_cap(spec()).sentence, f"run run-2: {stopped_at_its_cap(spec()).sentence}",
+    ]  # fmt: skip
+
+
+def test_nobody_waits_for_a_training_that_would_not_have_begun_or_by_other_settings() -> None:
+    runs = lived((monitored(drop=0.05, p=1e-9), ""), (BAD, ""), by=spec(), stops=2)
+    not_begun = replayed(runs, spec(policy={"min_drop": 0.1}))
+    assert actions(not_begun) == ["hold", "retrain"]
+    assert (not_begun.runs[0].now.minutes, not_begun.then.minutes) == (0.0, 7.0)
+    assert actions(replayed(runs, spec(training={"epochs": 1}))) == ["alert", "retrain"]
