@@ -231,3 +231,35 @@ def test_nobody_waits_for_a_training_that_would_not_have_begun_or_by_other_setti
     assert actions(not_begun) == ["hold", "retrain"]
     assert (not_begun.runs[0].now.minutes, not_begun.then.minutes) == (0.0, 7.0)
     assert actions(replayed(runs, spec(training={"epochs": 1}))) == ["alert", "retrain"]
+
+
+def test_each_training_keeps_its_own_minutes_and_one_that_did_not_happen_takes_the_mean_of_those_that_did() -> None:
+    history, reports = lived((BAD, ""), (BAD, ""), (FINE, "words"), by=spec())
+    minutes = {"run-2": 20.0, "run-3": 40.0}
+    history = [run.model_copy(update={"training_minutes": minutes.get(run.run_id, 0.0)}) for run in history]
+    found = replayed((history, reports), spec(policy={"act_on": "either"}))
+    assert [run.now.minutes for run in found.runs] == [20.0, 40.0, 30.0]
+
+
+def test_where_only_a_bootstrap_trained_its_minutes_are_the_usual_ones() -> None:
+    history, reports = lived((FINE, "words"), by=spec())
+    history[-1] = history[-1].model_copy(update={"training_minutes": 12.0})
+    found = replayed((history, reports), spec(policy={"act_on": "either"}))
+    assert [run.now.minutes for run in found.runs] == [12.0]
+
+
+def test_a_retraining_that_was_rejected_begins_no_new_count_of_windows() -> None:
+    """A release does: what an earlier champion did says nothing of the next."""
+    history, reports = lived((BAD, ""), (BAD, ""), by=spec())
+    two = spec(policy={"k": 2, "n": 2})
+    forced = reports["run-2"]
+    reports["run-2"] = forced.model_copy(update={"start": forced.start.model_copy(update={"force": True})})
+    assert actions(replayed((history, reports), two)) == ["retrain", "alert"]
+    history[1] = history[1].model_copy(update={"outcome": Outcome.REJECTED})
+    assert actions(replayed((history, reports), two)) == ["retrain", "retrain"]
+
+
+@pytest.mark.parametrize(("least", "now"), [(260, "retrain"), (261, "alert")])
+def test_as_many_labelled_rows_as_are_needed_on_average_are_enough(least: int, now: str) -> None:
+    runs = lived((BAD, ""), by=spec(policy={"k": 2, "n": 2}))
+    assert actions(replayed(runs, spec(training={"min_rows": least}))) == [now]
