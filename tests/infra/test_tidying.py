@@ -168,3 +168,50 @@ def test_another_user_s_draft_which_nobody_else_may_open_stops_nobody(
         denied.setattr(tidying.os, "open", refuse)
         tidy(tmp_path, copies=COPIES)
     assert draft_of_another.exists()
+
+
+def test_where_folders_are_is_no_copy_and_uploads_that_are_under_way_are_no_checkpoints(tmp_path: Path) -> None:
+    copy, upload = tmp_path / "cache" / "folders" / "model", tmp_path / "work" / "uploads" / "noted.json"
+    for path in (copy, upload):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        age(path.parent, 400)
+    tidy(tmp_path, copies=COPIES)
+    assert copy.exists() and upload.exists()
+
+
+def test_a_copy_of_another_user_is_used_as_it_is(
+    any_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError("another user's")
+
+    (tmp_path / "rows").write_bytes(b"rows")
+    rows = any_store.put_file("rows", tmp_path / "rows")
+    copy = any_store.get_file(rows)
+    any_store.delete("rows")
+    monkeypatch.setattr(tidying.os, "utime", refuse)
+    assert any_store.get_file(rows) == copy
+
+
+@pytest.mark.parametrize("when", ["rows", "verify-left"])
+def test_what_another_process_tidies_up_at_the_same_moment_is_no_error(
+    when: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    old = [tmp_path / "cache" / "rows", tmp_path / "cache" / "scores", tmp_path / "work" / "drafts" / "verify-left"]
+    for path in old:
+        path.mkdir(parents=True)
+        age(path, 400)
+    look = tidying._is_older
+
+    def and_another_comes(path: Path, than: timedelta) -> bool:
+        found = look(path, than)
+        if path.name == when:
+            monkeypatch.setattr(tidying, "_is_older", look)
+            tidy(tmp_path, copies=COPIES)
+        return found
+
+    monkeypatch.setattr(tidying, "_is_older", and_another_comes)
+    tidy(tmp_path, copies=COPIES)
+    assert not any(path.exists() for path in old)
+    assert "stays" not in caplog.text

@@ -9,12 +9,13 @@ import pytest
 from errors import MissingObject, SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import Candidate
+from tasks.registry import moving
 from tasks.registry.aliases import read_alias
 from tasks.registry.audit import audit
 from tasks.registry.checks import pull, verify_version
 from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import collect
-from tasks.registry.versions import read_version
+from tasks.registry.versions import list_versions, read_version
 from tests.releases import KIND, moved, released, stored_candidate
 from tests.tasks.test_retention import NOW, OLD, STRICT, aged, collected, reasons
 
@@ -122,3 +123,41 @@ def test_a_run_that_would_publish_into_what_gc_deletes_at_that_moment_is_told_to
         released(candidate, registry, "run-4")
     assert not registry.list_keys(registry.keys.version(4))
     assert released(candidate, registry, "run-4").version == 6
+
+
+def test_a_gc_that_comes_right_after_a_move_looked_for_tombstones_sees_the_announcement(
+    registry: ObjectStore, candidate: Candidate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look = moving.is_entombed
+
+    def and_gc_comes(version: int, *, store: ObjectStore) -> bool:
+        found = look(version, store=store)
+        assert "version 4" not in collected(store)
+        return found
+
+    monkeypatch.setattr(moving, "is_entombed", and_gc_comes)
+    assert moved(read_version(4, store=registry), 2, registry, "now").version == 4
+    assert read_alias("champion", store=registry).version == 4 in list_versions(store=registry)
+
+
+def test_a_move_that_comes_right_after_a_gc_looked_for_announcements_sees_the_tombstone(
+    registry: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, look = read_version(4, store=registry), registry.list_keys
+
+    def and_a_move_comes(prefix: str, **options: object) -> list[str]:
+        found = look(prefix, **options)
+        if prefix == registry.keys.moves_to(4):
+            with pytest.raises(SpecError, match="began to delete version 4"):
+                moved(manifest, 2, registry, "now")
+        return found
+
+    monkeypatch.setattr(registry, "list_keys", and_a_move_comes)
+    assert "version 4" in collected(registry)
+    assert read_alias("champion", store=registry).version == 2
+
+
+def test_a_tombstone_is_as_old_as_itself_and_not_as_its_gc(registry: ObjectStore) -> None:
+    moving.entomb(5, now=OLD, store=registry)
+    assert not moving.exhume(5, now=NOW, store=registry)
+    assert moving.is_entombed(5, store=registry)

@@ -1,6 +1,7 @@
 """What gc keeps, what it deletes, and that it never deletes what somebody is about to use."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -59,6 +60,23 @@ def test_without_apply_nothing_is_deleted(registry: ObjectStore) -> None:
     before = registry.list_keys("")
     assert collected(registry, apply=False) == {"version 1", "version 3", "version 4"}
     assert registry.list_keys("") == before
+
+
+def test_what_gc_says_that_it_would_delete_is_what_it_then_deletes(registry: ObjectStore, candidate: Candidate) -> None:
+    registry.delete(registry.keys.manifest(4))
+    registry.put_bytes(registry.keys.stage("candidate", "d" * 64), candidate.model_dump_json().encode())
+    registry.put_bytes(registry.keys.move(2, "dead"), b'{"at": "2020-01-01T00:00:00+00:00"}')
+    for name, size in (("config.json", 20), ("model.safetensors", 300)):
+        registry.put_bytes(f"{registry.keys.instruments}{'d' * 64}/{name}", b"x" * size)
+    before, later = registry.list_keys(""), NOW + timedelta(days=60)
+    told = collect(STRICT, under_way=False, now=later, apply=False, store=registry)
+    assert registry.list_keys("") == before
+    done = collect(STRICT, under_way=False, now=later, apply=True, store=registry)
+    assert told == done
+    sizes = {removal.what: removal.bytes for removal in done if removal.removed}
+    assert sizes.keys() == {"version 1", "version 3", "half of version 4", f"candidate {candidate.prefix.split('/')[1][:12]}",
+                            "instrument dddddddddddd"}  # fmt: skip
+    assert sizes["instrument dddddddddddd"] == 320
 
 
 def test_what_an_alias_names_what_is_newest_and_what_is_young_stays(
@@ -255,7 +273,7 @@ def test_half_a_version_of_today_is_a_release_in_progress(registry: ObjectStore)
 def test_an_old_candidate_goes_with_the_records_that_name_it_and_not_while_a_run_is_open(
     registry: ObjectStore, candidate: Candidate
 ) -> None:
-    records = [registry.keys.stage(stage, "d" * 64) for stage in ("candidate", "variants")]
+    records = [registry.keys.stage(stage, "d" * 64) for stage in ("candidate", "adopt", "variants")]
     for record in records:
         registry.put_bytes(record, candidate.model_dump_json().encode())
     result, other = (registry.keys.result(letter * 64) for letter in "ef")
@@ -267,6 +285,15 @@ def test_an_old_candidate_goes_with_the_records_that_name_it_and_not_while_a_run
     collect(STRICT, under_way=False, now=later, apply=True, store=registry)
     assert not registry.list_keys(registry.keys.candidates) and not any(map(registry.exists, records))
     assert not registry.exists(result) and registry.exists(other)
+
+
+def test_a_candidate_counts_as_old_from_its_last_file_on(store: ObjectStore) -> None:
+    store.put_bytes(f"{store.keys.candidates}{'c' * 64}/config.json", b"{}")
+    time.sleep(2.1)  # the store's clock shows whole seconds
+    between = datetime.now(UTC) - timedelta(seconds=1)
+    store.put_bytes(f"{store.keys.candidates}{'c' * 64}/model.safetensors", b"{}")
+    assert collected(store, now=between + STRICT.age) == set()
+    assert collected(store, now=between + STRICT.age + timedelta(seconds=5)) == {"candidate cccccccccccc"}
 
 
 def test_a_model_that_no_run_measures_with_any_more_goes_and_not_while_a_run_is_open(registry: ObjectStore) -> None:
