@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 from errors import SpecError, StoreError
 from infra import lasting
 from infra.local_store import FORCE
+from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from tests.infra.specs import spec_with
 from tests.registry.composed import INFRA, SERVICES, STORE, composed_store
@@ -75,6 +78,49 @@ def test_a_write_that_could_not_be_forced_is_an_error(store: Any, tmp_path: Path
     os.symlink("itself", tmp_path / "itself")  # root may read anything; nobody can open this
     with pytest.raises(StoreError, match=r"could not be forced to the disk.*itself"):
         store.put_bytes("k", b"x")
+
+
+def test_each_kind_of_write_is_forced_before_it_counts_as_done(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / lasting.NAMES).mkdir()
+    lasting.let_writes_last(store.client, tmp_path)
+    forced: list[Path] = []
+    monkeypatch.setattr(lasting, "force_to_disk", forced.append)
+    names = {"Bucket": store.bucket, "Key": f"{store.prefix}parts"}
+    upload = {**names, "UploadId": store.client.create_multipart_upload(**names)["UploadId"]}
+    etag = store.client.upload_part(**upload, PartNumber=1, Body=b"x")["ETag"]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    source = {"Bucket": store.bucket, "Key": f"{store.prefix}k"}
+    writes: dict[str, Callable[[], object]] = {
+        "put": lambda: store.put_bytes("k", b"x"),
+        "copy": lambda: store.client.copy_object(Bucket=store.bucket, Key=f"{store.prefix}l", CopySource=source),
+        "complete": lambda: store.client.complete_multipart_upload(**upload, MultipartUpload=parts),
+        "delete": lambda: store.delete("k"),
+    }
+    for name, write in writes.items():
+        forced.clear()
+        write()
+        assert tmp_path / lasting.NAMES in forced, name
+
+
+@pytest.mark.parametrize(
+    ("problem", "refused"), [(PermissionError(13, "no"), True), (FileNotFoundError(2, "no"), False)]
+)
+def test_a_folder_of_the_store_that_may_not_be_read_is_an_error_and_one_that_is_gone_is_none(
+    problem: OSError, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / lasting.NAMES).mkdir()
+    look = os.scandir
+
+    def scan(path: Any) -> Any:
+        if str(path).endswith(lasting.NAMES):
+            raise problem
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(StoreError, match="could not be forced") if refused else nullcontext():
+        list(lasting._held_in(tmp_path))
 
 
 def test_what_a_disk_of_its_own_holds_for_root_alone_is_not_read(tmp_path: Path) -> None:

@@ -1,8 +1,14 @@
 """Stores that keep conditional writes, and one that answers 200 to everything."""
 
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from errors import KeyTaken, StoreError
 from infra import conditional, single_writer
@@ -39,6 +45,76 @@ def test_one_race_that_two_have_won_is_enough_to_refuse_a_store_and_is_not_remem
     monkeypatch.setattr(conditional, "race", lambda *place: next(won))
     assert not conditional.keeps_conditions(store.client, store.bucket, store.prefix, cache=tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_a_store_that_keeps_apart_only_those_who_come_together_is_refused(store: ObjectStore, tmp_path: Path) -> None:
+    def ignore_the_late_one(params: dict[str, object], **_: object) -> None:
+        if params["Body"] == str(conditional.WRITERS).encode():
+            del params["IfNoneMatch"]
+
+    new = connect(**{**address_of(store), "cache": tmp_path / "new"})
+    new.client.meta.events.register("provide-client-params.s3.PutObject", ignore_the_late_one)
+    assert not new.keeps_conditions
+
+
+def refused(status: int) -> ClientError:
+    return ClientError({"Error": {"Code": "Refused"}, "ResponseMetadata": {"HTTPStatusCode": status}}, "PutObject")  # type: ignore[arg-type, typeddict-item]
+
+
+@pytest.mark.parametrize(("status", "won"), [(409, 1), (412, 1), (501, 0)])
+def test_a_race_is_not_disturbed_by_how_its_losers_are_refused(
+    status: int, won: int, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = store.client.put_object
+
+    def put(**names: object) -> None:
+        if status == 501:
+            raise refused(status)
+        try:
+            create(**names)
+        except ClientError as problem:
+            raise refused(status) from problem
+
+    monkeypatch.setattr(store.client, "put_object", put)
+    assert conditional.race(store.client, store.bucket, f"{store.prefix}probe/race") == won
+    assert not store.list_keys("probe/")
+
+
+def test_a_race_whose_winner_lost_the_answer_has_a_winner_and_one_that_may_not_write_is_no_race(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = store.client.put_object
+
+    def put(**names: object) -> None:
+        create(**names)
+        raise refused(412)  # to its repetition
+
+    monkeypatch.setattr(store.client, "put_object", put)
+    assert conditional.race(store.client, store.bucket, f"{store.prefix}probe/race") == 1
+
+    def may_not(**_: object) -> None:
+        raise refused(403)
+
+    monkeypatch.setattr(store.client, "put_object", may_not)
+    with pytest.raises(StoreError, match="access denied"):
+        conditional.race(store.client, store.bucket, f"{store.prefix}probe/race")
+
+
+def test_what_was_found_of_a_store_is_known_of_that_bucket_on_that_server_alone(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raced: list[str] = []
+
+    def race(client: Any, bucket: str, key: str) -> int:
+        raced.append(f"{client.meta.endpoint_url}/{bucket}")
+        return 1
+
+    monkeypatch.setattr(conditional, "race", race)
+    elsewhere = connect(**{**address_of(store), "endpoint_url": "http://127.0.0.1:9"})
+    places = [(store.client, "one"), (store.client, "two"), (elsewhere.client, "one"), (store.client, "one")]
+    for client, bucket in places:
+        assert conditional.keeps_conditions(client, bucket, "", cache=tmp_path / "new")
+    assert len(raced) == 3 * conditional.ROUNDS
 
 
 def test_a_store_that_ignores_the_condition_is_refused_with_the_reason(store: ObjectStore, tmp_path: Path) -> None:
@@ -78,6 +154,52 @@ def test_a_second_machine_is_refused_by_name(
     with pytest.raises(StoreError, match=r"first-host has been the one writer.*delete this object"):
         unconditional(store, tmp_path, single=True, machine="b").put_bytes("log/2", b"two", if_absent=True)
     assert not store.exists("log/2")
+
+
+def test_processes_of_the_one_machine_that_writes_are_held_apart(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_writer, "SETTLE_SECONDS", 0)
+    writers = [unconditional(store, tmp_path, single=True) for _ in range(4)]
+    for number, writer in enumerate(writers):
+        writer.put_bytes(f"log/of-{number}", b"one", if_absent=True)
+        writer.client.meta.events.register("before-call.s3.PutObject", lambda **_: time.sleep(0.3))
+
+    def create(number: int) -> bool:
+        try:
+            writers[number].put_bytes("log/1", str(number).encode(), if_absent=True)
+        except KeyTaken:
+            return False
+        return True
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(create, range(4))) == 1
+
+
+def test_a_machine_whose_claim_was_written_over_while_it_waited_is_refused(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def another_claims(seconds: float) -> None:
+        assert seconds == single_writer.SETTLE_SECONDS
+        claim = {"writer": "another", "host": "second-host", "since": "now"}
+        store.put_bytes(single_writer.OWNER, json.dumps(claim).encode())
+
+    monkeypatch.setattr(single_writer, "time", SimpleNamespace(sleep=another_claims))
+    with pytest.raises(StoreError, match="second-host has been the one writer"):
+        unconditional(store, tmp_path, single=True).put_bytes("log/1", b"one", if_absent=True)
+    assert not store.exists("log/1")
+
+
+def test_who_may_not_read_whose_store_it_is_does_not_claim_it(store: ObjectStore, tmp_path: Path) -> None:
+    def may_not(**_: object) -> None:
+        raise refused(403)
+
+    writer = unconditional(store, tmp_path, single=True)
+    assert not writer.keeps_conditions
+    writer.client.meta.events.register("before-call.s3.GetObject", may_not)
+    with pytest.raises(StoreError, match="access denied"):
+        writer.put_bytes("log/1", b"one", if_absent=True)
+    assert not store.exists(single_writer.OWNER)
 
 
 def test_a_write_whose_answer_was_lost_is_known_by_its_bytes(store: ObjectStore) -> None:

@@ -86,3 +86,26 @@ def test_where_the_store_does_not_show_uploads_gc_says_so_and_does_not_fail(addr
     store.client.meta.events.register("before-call.s3.ListMultipartUploads", refuse)
     (said,) = collected(store, AT_ONCE, apply=True)
     assert not said.removed and "access denied" in said.because
+
+
+def test_a_server_that_ignores_the_prefix_costs_another_model_no_upload(address: NewAddress) -> None:
+    store, other = opened(address()), opened(address())
+    begun(other, "versions/000001/model.safetensors")
+
+    def forget_the_prefix(params: dict[str, object], **_: object) -> None:
+        del params["Prefix"]
+
+    store.client.meta.events.register("provide-client-params.s3.ListMultipartUploads", forget_the_prefix)
+    assert collected(store, AT_ONCE, apply=True) == []
+    assert len(uploads_under_way(other)) == 1
+
+
+def test_an_upload_that_ends_while_gc_looks_is_nobody_s(address: NewAddress) -> None:
+    store, another = opened(address()), opened(address())
+    upload = begun(store, "late")
+
+    def end(**_: object) -> None:
+        another.client.abort_multipart_upload(Bucket=store.bucket, Key=store.prefix + "late", UploadId=upload)
+
+    store.client.meta.events.register("before-call.s3.ListParts", end)
+    assert collected(store, AT_ONCE, apply=True) == []
