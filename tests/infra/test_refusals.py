@@ -1,0 +1,68 @@
+"""What a store refuses is told by its cause and the way out, whatever server it is."""
+
+import pytest
+from boto3.exceptions import S3UploadFailedError
+from botocore.exceptions import ClientError, FlexibleChecksumError, NoCredentialsError
+
+from errors import CorruptObject, KeyTaken, MissingObject, StoreError
+from infra.refusals import SHOWN, explained
+
+
+def answer(code: str, status: int, message: str = "") -> ClientError:
+    said = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 2},
+    }
+    return ClientError(said, "PutObject")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind", "told"),
+    [
+        ("NoSuchBucket", 404, StoreError, "the bucket does not exist"),
+        ("NoSuchUpload", 404, StoreError, "ended by somebody else"),
+        ("404", 404, MissingObject, "nothing is stored there"),
+        ("NoSuchKey", 404, MissingObject, "nothing is stored there"),
+        ("ConditionalRequestConflict", 409, StoreError, "let none through"),
+        ("OperationAborted", 409, StoreError, "let none through"),
+        ("Conflict", 409, KeyTaken, "already written"),
+        ("PreconditionFailed", 412, KeyTaken, "already written"),
+        ("Unauthorized", 401, StoreError, "access denied"),
+        ("AccessDenied", 403, StoreError, "access denied .* the bucket's policy"),
+        ("InvalidAccessKeyId", 403, StoreError, "check UPKEEP_S3_ACCESS_KEY"),
+        ("SignatureDoesNotMatch", 403, StoreError, "check UPKEEP_S3_SECRET_KEY"),
+        ("RequestTimeTooSkewed", 403, StoreError, "clock is wrong"),
+        ("ExpiredToken", 400, StoreError, "credentials have run out"),
+        ("400", 400, StoreError, "without a reason"),
+        ("XMinioStorageFull", 500, StoreError, "the store is full"),
+        ("Unnamed", 507, StoreError, "the store is full"),
+        ("Throttling", 400, StoreError, "overloaded"),
+        ("Unnamed", 429, StoreError, "overloaded"),
+        ("SlowDown", 503, StoreError, r"overloaded \(503 SlowDown, 3 tries\)"),
+        ("InternalError", 500, StoreError, r"the store failed \(500 InternalError, 3 tries\)"),
+    ],
+)
+def test_each_refusal_is_told_by_its_cause(code: str, status: int, kind: type[StoreError], told: str) -> None:
+    found = explained(answer(code, status), "s3://b/k")
+    assert type(found) is kind
+    with pytest.raises(kind, match=f"s3://b/k: .*{told}"):
+        raise found
+
+
+def test_of_what_a_store_says_at_length_the_beginning_is_shown() -> None:
+    told = str(explained(answer("Odd", 400, "x" * 1000), "s3://b/k"))
+    assert told.count("x") == SHOWN + "Look at UPKEEP_S3_*, and at storage.encryption and its key in the spec.".count(
+        "x"
+    )
+
+
+def test_what_a_transfer_wraps_is_told_by_what_it_got() -> None:
+    wrapped = S3UploadFailedError("failed")
+    wrapped.__cause__ = answer("AccessDenied", 403)
+    assert "access denied" in str(explained(wrapped, "s3://b/k"))
+
+
+def test_a_damaged_body_and_missing_credentials_are_no_lost_connection() -> None:
+    damaged = explained(FlexibleChecksumError(error_msg="differs"), "s3://b/k")
+    assert isinstance(damaged, CorruptObject)
+    assert "no credentials; set UPKEEP_S3_ACCESS_KEY" in str(explained(NoCredentialsError(), "s3://b/k"))
