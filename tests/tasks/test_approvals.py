@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from errors import CorruptObject, NotApproved, SpecError
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
-from models.contracts import ApprovalAnswer, ApprovalRequest, Candidate, Manifest, Misfit, Rating, Table
+from models.contracts import ApprovalAnswer, ApprovalRequest, Candidate, Manifest, Misfit, Rating, Ratings, Table
 from models.sections import Approval
 from models.spec import parse_spec
 from tasks.ratings import judge_ratings
@@ -36,7 +36,7 @@ from tests.questions import asked
 from tests.releases import flip, moved, released, stored_candidate
 
 NOW = datetime.now(UTC)
-LATER = NOW + timedelta(days=8)
+EXPIRES, LATER = NOW + timedelta(days=7), NOW + timedelta(days=8)
 
 
 @pytest.fixture
@@ -230,6 +230,11 @@ def test_every_flipped_byte_of_a_question_an_answer_or_a_sheet_is_found(answered
         find_question(2, store=store)
 
 
+def sheet_of(store: ObjectStore) -> str:
+    (key,) = store.list_keys(store.keys.ratings(2))
+    return key
+
+
 def rewritten(store: ObjectStore, key: str, kind: type, **changes: object) -> None:
     """By somebody who can seal what he writes."""
     record = unsealed(kind, store.get_bytes(key), uri=key)
@@ -243,7 +248,9 @@ def rewritten(store: ObjectStore, key: str, kind: type, **changes: object) -> No
         (lambda s: s.delete(s.keys.question(2)), "the question is gone"),
         (lambda s: rewritten(s, s.keys.question(2), ApprovalRequest, version=7), "about version 7"),
         (lambda s: rewritten(s, s.keys.answer(2), ApprovalAnswer, at=LATER), "when the question had expired"),
+        (lambda s: rewritten(s, s.keys.answer(2), ApprovalAnswer, at=EXPIRES), "when the question had expired"),
         (lambda s: rewritten(s, s.keys.answer(2), ApprovalAnswer, ratings_sha256=("a",)), "behind the answer are gone"),
+        (lambda s: rewritten(s, sheet_of(s), Ratings, request_sha256="another"), "ratings are of another question"),
         (lambda s: s.put_bytes(s.keys.manifest(2), s.get_bytes(s.keys.manifest(1))), "another manifest of version 2"),
         (lambda s: s.delete(s.keys.manifest(2)), "another manifest of version 2"),
     ],

@@ -46,6 +46,19 @@ def test_a_changed_entry_is_pointed_at(registry: ObjectStore) -> None:
     assert "seal" in problem
 
 
+def test_behind_a_changed_entry_the_next_is_held_against_its_bytes_and_not_against_the_one_before(
+    registry: ObjectStore,
+) -> None:
+    flip(registry, registry.keys.generation("champion", 2), byte=40)
+    found = [
+        (registry.key_of(misfit.uri)[-15:], misfit.problem.partition(":")[0]) for misfit in audited(registry).misfits
+    ]
+    assert found == [
+        ("9999999997.json", "the entry is not what was written"),
+        ("9999999996.json", "its hash of the entry before is not that entry's"),
+    ]
+
+
 def test_an_entry_that_was_rewritten_with_a_new_seal_breaks_the_chain_after_it(registry: ObjectStore) -> None:
     from models.contracts import AliasEntry
 
@@ -74,6 +87,25 @@ def test_a_newest_entry_that_was_rewritten_to_follow_another_version_is_pointed_
     found, problem = first_problem(registry)
     assert found == key
     assert "follows version 1 as generation 3; before it is version 2 as generation 2" in problem
+
+
+def test_an_entry_that_is_put_behind_the_newest_once_more_is_pointed_at(registry: ObjectStore) -> None:
+    key = registry.keys.generation("champion", 4)
+    registry.put_bytes(key, registry.get_bytes(registry.keys.generation("champion", 1)))
+    found, problem = first_problem(registry)
+    assert found == key
+    assert "the entry is generation 1 of alias 'champion': it was written elsewhere" in problem
+
+
+def test_a_generation_that_is_left_out_is_noticed_though_every_hash_fits(registry: ObjectStore) -> None:
+    from models.contracts import AliasEntry
+
+    key, later = (registry.keys.generation("champion", number) for number in (3, 4))
+    entry = unsealed(AliasEntry, registry.get_bytes(key), uri=key)
+    registry.put_bytes(later, sealed(entry.model_copy(update={"generation": 4})))
+    registry.delete(key)
+    (misfit,) = audited(registry).misfits
+    assert misfit.problem == "it follows version 2 as generation 4; before it is version 2 as generation 2"
 
 
 def test_a_deleted_entry_breaks_the_chain(registry: ObjectStore) -> None:

@@ -161,3 +161,34 @@ def test_a_tombstone_is_as_old_as_itself_and_not_as_its_gc(registry: ObjectStore
     moving.entomb(5, now=OLD, store=registry)
     assert not moving.exhume(5, now=NOW, store=registry)
     assert moving.is_entombed(5, store=registry)
+
+
+def test_an_announcement_that_is_taken_back_while_gc_looks_keeps_nothing(
+    registry: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announcement, look = registry.keys.move(4, "token"), registry.list_keys
+    registry.put_bytes(announcement, json.dumps({"at": NOW.isoformat()}).encode())
+
+    def and_it_is_taken_back(prefix: str, **options: object) -> list[str]:
+        found = look(prefix, **options)
+        if prefix == registry.keys.moves_to(4):
+            registry.delete(announcement)
+        return found
+
+    monkeypatch.setattr(registry, "list_keys", and_it_is_taken_back)
+    assert "version 4" in collected(registry)
+
+
+def test_an_announcement_that_cannot_be_taken_back_fails_no_move(
+    registry: ObjectStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    delete = registry.delete
+
+    def refuse(key: str) -> None:
+        if key.startswith(registry.keys.moves):
+            raise StoreError("access denied")
+        delete(key)
+
+    monkeypatch.setattr(registry, "delete", refuse)
+    assert moved(read_version(4, store=registry), 2, registry, "now").version == 4
+    assert "stays: access denied" in caplog.text

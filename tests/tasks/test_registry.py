@@ -5,7 +5,7 @@ import pytest
 
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
-from infra.sealed import sealed
+from infra.sealed import sealed, unsealed
 from models.contracts import Candidate, Manifest
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
@@ -83,6 +83,19 @@ def test_a_manifest_that_nobody_could_read_back_is_not_written(candidate: Candid
     nan = measured.model_copy(update={"estimate": measured.estimate.model_copy(update={"value": float("nan")})})
     with pytest.raises(StoreError, match=r"a Manifest was not stored.*measured\.0"):
         sealed(manifest.model_copy(update={"measured": (nan,)}))
+
+
+@pytest.mark.parametrize("data", [b"[]", b"1", b"{}", b"cut o", b"\xff", b'{"sha256_of_the_rest": "0"}'])
+def test_what_was_never_sealed_is_no_record(data: bytes) -> None:
+    with pytest.raises(CorruptObject, match="its seal does not fit"):
+        unsealed(Manifest, data, uri="s3://b/k")
+
+
+def test_a_space_between_two_fields_breaks_a_seal(candidate: Candidate, store: ObjectStore) -> None:
+    data = sealed(released(candidate, store))
+    assert unsealed(Manifest, data, uri="s3://b/k").version == 1
+    with pytest.raises(CorruptObject, match="its seal does not fit"):
+        unsealed(Manifest, data.replace(b'"version": 1', b'"version":  1'), uri="s3://b/k")
 
 
 def test_of_many_promoters_of_one_generation_exactly_one_wins(candidate: Candidate, store: ObjectStore) -> None:

@@ -94,6 +94,31 @@ def test_the_last_entries_of_the_log_keep_what_they_name(registry: ObjectStore) 
     assert collected(registry, Retention(versions=1, age=timedelta(days=30), entries=3)) == {"version 1", "version 4"}
 
 
+def test_a_champion_that_was_champion_before_is_kept_as_what_it_is_now(registry: ObjectStore) -> None:
+    kept = Retention(versions=1, age=timedelta(days=30), entries=4)
+    found = reasons(collect(kept, under_way=False, now=NOW, apply=False, store=registry))
+    assert (found["version 2"], found["version 3"]) == ("champion now", "in champion's last 4 entries")
+
+
+def test_what_lies_among_the_versions_and_is_none_stays_and_a_marker_goes_behind_what_it_holds(
+    registry: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes, marker = registry.keys.versions + "notes/read-me", registry.keys.version(4)
+    for key in (notes, marker):
+        registry.put_bytes(key, b"")
+    gone: list[str] = []
+    delete = registry.delete
+
+    def and_note(key: str) -> None:
+        gone.append(key)
+        delete(key)
+
+    monkeypatch.setattr(registry, "delete", and_note)
+    collected(registry, now=NOW + timedelta(days=60))
+    assert [key for key in gone if key.startswith(marker)][-1] == marker
+    assert registry.exists(notes)
+
+
 def test_an_audit_after_gc_fits_and_knows_who_deleted_what(registry: ObjectStore) -> None:
     collected(registry)
     assert audit((), alias="champion", deep=True, store=registry).misfits == ()

@@ -44,7 +44,17 @@ def test_shares_that_hold_out_no_more_than_before_are_taken(champion: Release, s
     assert refused(champion, **shares) == ""
 
 
+def with_lineage(champion: Release, **changes: str) -> Release:
+    lineage = champion.manifest.lineage.model_copy(update=changes)
+    return champion.model_copy(update={"manifest": champion.manifest.model_copy(update={"lineage": lineage})})
+
+
+def test_shares_whose_sum_is_larger_by_rounding_alone_are_taken(champion: Release) -> None:
+    made, now = {"test_share": 0.15, "validation_share": 0.15}, {"test_share": 0.1, "validation_share": 0.2}
+    assert sum(now.values()) > sum(made.values())
+    assert refused(with_lineage(champion, spec=json.dumps({"training": made})), **now) == ""
+
+
 def test_what_was_adopted_has_learned_from_no_row_of_ours(champion: Release) -> None:
-    lineage = champion.manifest.lineage.model_copy(update={"recipe": ADOPTED})
-    adopted = champion.model_copy(update={"manifest": champion.manifest.model_copy(update={"lineage": lineage})})
+    adopted = with_lineage(champion, recipe=ADOPTED)
     assert [bool(refused(one, test_share=0.5)) for one in (champion, adopted)] == [True, False]
