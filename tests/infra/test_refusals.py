@@ -29,7 +29,7 @@ def answer(code: str, status: int, message: str = "") -> ClientError:
         ("PreconditionFailed", 412, KeyTaken, "already written"),
         ("Unauthorized", 401, StoreError, "access denied"),
         ("AccessDenied", 403, StoreError, "access denied .* the bucket's policy"),
-        ("InvalidAccessKeyId", 403, StoreError, "check UPKEEP_S3_ACCESS_KEY"),
+        ("InvalidAccessKeyId", 403, StoreError, "does not know this access key; check UPKEEP_S3_ACCESS_KEY"),
         ("SignatureDoesNotMatch", 403, StoreError, "check UPKEEP_S3_SECRET_KEY"),
         ("RequestTimeTooSkewed", 403, StoreError, "clock is wrong"),
         ("ExpiredToken", 400, StoreError, "credentials have run out"),

@@ -3,6 +3,7 @@
 import dataclasses
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,14 @@ def test_an_audit_knows_signatures_and_finds_the_one_that_is_missing_or_wrong(
     assert set(found) == {store.uri(store.keys.signature(1)), store.uri(store.keys.signature(2))}
     store.release_keys = ReleaseKeys()
     assert audit((), alias="champion", deep=True, store=store).misfits == ()
+
+
+def test_where_no_signature_is_demanded_an_audit_misses_none_and_finds_a_wrong_one(
+    store: ObjectStore, keys: ReleaseKeys, published: Publish
+) -> None:
+    for run in ("run-1", "run-2"):
+        published(run)
+    store.put_bytes(store.keys.signature(2), b"{}")
+    store.release_keys = replace(keys, required=False)
+    found = audit((), alias="champion", deep=False, store=store).misfits
+    assert [misfit.uri for misfit in found] == [store.uri(store.keys.signature(2))]
