@@ -33,7 +33,7 @@ def answer(code: str, status: int, message: str = "") -> ClientError:
         ("SignatureDoesNotMatch", 403, StoreError, "check UPKEEP_S3_SECRET_KEY"),
         ("RequestTimeTooSkewed", 403, StoreError, "clock is wrong"),
         ("ExpiredToken", 400, StoreError, "credentials have run out"),
-        ("400", 400, StoreError, "without a reason"),
+        ("400", 400, StoreError, "as it does where credentials have run out. Renew them"),
         ("XMinioStorageFull", 500, StoreError, "the store is full"),
         ("Unnamed", 507, StoreError, "the store is full"),
         ("Throttling", 400, StoreError, "overloaded"),
@@ -54,6 +54,11 @@ def test_of_what_a_store_says_at_length_the_beginning_is_shown() -> None:
     assert told.count("x") == SHOWN + "Look at UPKEEP_S3_*, and at storage.encryption and its key in the spec.".count(
         "x"
     )
+
+
+def test_a_key_that_a_store_repeats_is_not_shown_by_the_half_of_it_that_fits() -> None:
+    told = str(explained(answer("Odd", 400, " " * (SHOWN - 10) + "AKIAIOSFODNN7EXAMPLE"), "s3://b/k"))
+    assert "AKIA" not in told
 
 
 def test_what_a_transfer_wraps_is_told_by_what_it_got() -> None:
