@@ -15,6 +15,8 @@ TOKENS_PER_BATCH = 4096
 PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
 ADAPTER = "adapter_config.json"
+MADE_UP = 2
+"""Tokens besides the special ones that a tokenizer has which was made up: a space's sign, an unknown word's."""
 transformers_logging.set_verbosity_error()
 transformers_logging.disable_progress_bar()  # Upkeep shows its own
 
@@ -46,6 +48,7 @@ def load_parts(
     except (OSError, ValueError, RuntimeError) as problem:
         raise ModelError(f"{folder} cannot be loaded as {wanted}: {problem}") from problem
     _refuse_noise(model, told, folder, new_head=new_head)
+    _require_words(tokenizer, folder)
     _give_pad_token(model, tokenizer)
     _require_room(model, tokenizer, folder)
     return model, tokenizer
@@ -123,6 +126,14 @@ def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: b
     raise ModelError(f"{folder} has no weights for {', '.join(lacking[:3])}{more}{held}: they would be noise. Save the whole "
                      "model once with `save_pretrained`; where only a classifier's head is missing, drop `model.adopt` to train "
                      "one")  # fmt: skip
+
+
+def _require_words(tokenizer: Any, folder: Path) -> None:
+    """transformers makes up a tokenizer for a folder that has none, to which every word is the unknown one."""
+    if len(tokenizer) - len(tokenizer.get_added_vocab()) <= MADE_UP:
+        found = sorted(p.name for p in folder.iterdir())
+        raise ModelError(f"{folder} holds no tokenizer (found: {found}), or one without a word: every text would read alike. Save "
+                         "it beside the weights, as `AutoTokenizer.from_pretrained(origin).save_pretrained(folder)` does")  # fmt: skip
 
 
 def _give_pad_token(model: Any, tokenizer: Any) -> None:

@@ -180,6 +180,18 @@ def test_a_pooler_is_made_anew_where_the_source_was_trained_without_one(tmp_path
         load(folder)
 
 
+@pytest.mark.parametrize("new_head", [False, True])
+@pytest.mark.parametrize("kind", ["bert", "gpt2"])
+def test_a_folder_without_a_tokenizer_is_refused_since_one_that_is_made_up_knows_no_word(
+    kind: str, new_head: bool, tmp_path: Path
+) -> None:
+    folder = tiny_model(tmp_path, kind)
+    for path in folder.glob("*token*"):
+        path.unlink()
+    with pytest.raises(ModelError, match=r"holds no tokenizer \(found: \['config\.json'"):
+        load(folder, new_head=new_head)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_adapter_is_refused_with_the_lines_that_merge_it(whole: bool, tmp_path: Path) -> None:
     """Beside whole weights transformers applies it, and saving the trained model would write the adapter alone."""
