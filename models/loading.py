@@ -116,6 +116,7 @@ def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: b
     """transformers fills what the files lack with seeded noise and goes on. That is what a new head begins with, and the
     pooler of an encoder that was trained without one."""
     base = f"{model.base_model_prefix}."
+    _refuse_misfits(told, base, folder)
     lacking = sorted(name for name in {name for name, _ in model.named_parameters()} & set(told["missing_keys"])
                      if not new_head or (name.startswith(base) and "pooler" not in name))  # fmt: skip
     if not lacking:
@@ -126,6 +127,14 @@ def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: b
     raise ModelError(f"{folder} has no weights for {', '.join(lacking[:3])}{more}{held}: they would be noise. Save the whole "
                      "model once with `save_pretrained`; where only a classifier's head is missing, drop `model.adopt` to train "
                      "one")  # fmt: skip
+
+
+def _refuse_misfits(told: dict[str, Any], base: str, folder: Path) -> None:
+    """Only a head may have another shape; transformers fills the rest with noise as well, where it is told to do so there."""
+    for name, held, wanted in sorted(told["mismatched_keys"]):
+        if name.startswith(base):
+            raise ModelError(f"{folder}/config.json does not describe the weights beside it: {name} is {list(held)}, and by the "
+                             f"configuration {list(wanted)}; it would be noise. Give both from one `save_pretrained`")  # fmt: skip
 
 
 def _require_words(tokenizer: Any, folder: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -169,6 +170,26 @@ def test_weights_whose_names_fit_no_part_of_the_model_are_refused_also_where_the
     save_file({f"_orig_mod.{name}": given for name, given in weights.items()}, folder / "model.safetensors")
     with pytest.raises(ModelError, match=r"no weights for bert\.embeddings.*it holds _orig_mod\.bert"):
         load(folder, new_head=True)
+
+
+@pytest.mark.parametrize("changed", [{"hidden_size": 32}, {"max_position_embeddings": 8}, {"vocab_size": 40}])
+def test_a_configuration_of_another_size_than_the_weights_is_refused_also_where_the_head_is_new(
+    changed: dict[str, int], tmp_path: Path
+) -> None:
+    """The head may differ, and transformers takes that for leave to make up all else that does."""
+    config = tiny_model(tmp_path) / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | changed))
+    with pytest.raises(ModelError, match=r"does not describe the weights.*bert\.embeddings"):
+        load(tmp_path, new_head=True)
+
+
+def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
+    config = tiny_model(tmp_path) / "config.json"
+    weights = load_file(tmp_path / "model.safetensors")
+    save_file(weights | {"classifier.weight": torch.zeros(3, 16), "classifier.bias": torch.zeros(3)},
+              tmp_path / "model.safetensors")  # fmt: skip
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"id2label": {"0": "a", "1": "b", "2": "c"}}))
+    assert load(tmp_path, new_head=True).model.config.num_labels == 2
 
 
 def test_a_pooler_is_made_anew_where_the_source_was_trained_without_one(tmp_path: Path) -> None:
