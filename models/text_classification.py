@@ -19,7 +19,8 @@ from models.outputs import NO_NUMBER
 from models.recipe import Training
 from models.threads import choose_threads
 
-SEVERAL = "multi_label_classification"
+ONE, SEVERAL = "single_label_classification", "multi_label_classification"
+"""What transformers calls them, and by which it chooses the loss."""
 _GENERIC_LABEL = re.compile(r"^LABEL_\d+$")
 
 
@@ -38,14 +39,14 @@ class TextClassifier:
     def load(cls, folder: Path, kind: ModelKind, *, new_head: bool) -> Self:
         config = read_config(folder, kind)
         learned = len(kind.labels) if new_head else _learned_labels(config, kind.labels, folder)
+        problem = SEVERAL if kind.truth == "labels" else ONE
         if not new_head:
-            _require_problem(config, kind, folder)
+            _require_problem(config, problem, folder)
         names = dict(enumerate(kind.labels))
-        problem = {"problem_type": SEVERAL} if kind.truth == "labels" else {}
         model, tokenizer = load_parts(
             AutoModelForSequenceClassification, folder, kind, wanted="a sequence classifier", new_head=new_head, id2label=names,
             label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
-            ignore_mismatched_sizes=new_head or learned < len(kind.labels), **problem,
+            ignore_mismatched_sizes=new_head or learned < len(kind.labels), problem_type=problem,
         )  # fmt: skip
         if learned < len(kind.labels):
             keep_old_rows(model, folder, learned)
@@ -137,12 +138,12 @@ class TextClassifier:
         return probabilities.cpu().numpy(), embedding.float().cpu().numpy()
 
 
-def _require_problem(config: Any, kind: ModelKind, folder: Path) -> None:
+def _require_problem(config: Any, wanted: str, folder: Path) -> None:
     """A head that was trained for one label a row says nothing by its sigmoids, nor the other way round."""
     told = getattr(config, "problem_type", None)
-    if told and (told == SEVERAL) != (kind.truth == "labels"):
+    if told and told != wanted:
         raise ModelError(f"{folder} is a model of problem_type {told}, and the spec says labels_per_row: "
-                         f"{'many' if kind.truth == 'labels' else 'one'}; mend that, or drop `model.adopt` to train a new "
+                         f"{'many' if wanted == SEVERAL else 'one'}; mend that, or drop `model.adopt` to train a new "
                          "head")  # fmt: skip
 
 

@@ -192,6 +192,23 @@ def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
     assert load(tmp_path, new_head=True).model.config.num_labels == 2
 
 
+@pytest.mark.parametrize("told", ["multi_label_classification", "regression"])
+def test_a_source_that_was_made_for_another_problem_learns_this_one_by_a_new_head_and_is_not_adopted(
+    told: str, tmp_path: Path
+) -> None:
+    config = tiny_model(tmp_path / "base") / "config.json"
+    names = {"id2label": dict(enumerate(LABELS)), "problem_type": told}
+    config.write_text(json.dumps(json.loads(config.read_text()) | names))
+    with pytest.raises(ModelError, match=f"problem_type {told}.*labels_per_row: one.*drop `model.adopt`"):
+        load(tmp_path / "base")
+    model = load(tmp_path / "base", new_head=True)
+    model.fine_tune(
+        examples(64), examples(16, 64), training=training(epochs=1), seed=1, work=tmp_path / "w", advance=ignore
+    )
+    model.save(tmp_path / "saved")
+    assert load(tmp_path / "saved").model.config.problem_type == "single_label_classification"
+
+
 def test_a_pooler_is_made_anew_where_the_source_was_trained_without_one(tmp_path: Path) -> None:
     folder = tiny_model(tmp_path)
     weights = load_file(folder / "model.safetensors")
