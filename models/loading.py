@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from huggingface_hub.errors import StrictDataclassError
 from transformers import AutoConfig, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -15,6 +16,8 @@ TOKENS_PER_BATCH = 4096
 PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
 ADAPTER = "adapter_config.json"
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError)
+"""What transformers raises of a configuration or a tokenizer that is none, or that wants a package which is not here."""
 MADE_UP = 2
 """Tokens besides the special ones that a tokenizer has which was made up: a space's sign, an unknown word's."""
 transformers_logging.set_verbosity_error()
@@ -29,8 +32,8 @@ def read_config(folder: Path, kind: ModelKind) -> Any:
     set_seed(kind.seed)
     try:
         return AutoConfig.from_pretrained(folder, trust_remote_code=bool(kind.code))
-    except (OSError, ValueError) as problem:
-        raise ModelError(f"{folder}/config.json is no transformers configuration: {problem}") from problem
+    except UNREADABLE as problem:
+        raise ModelError(f"{folder}/config.json is no transformers configuration: {_said(problem)}") from problem
 
 
 def load_parts(
@@ -45,13 +48,18 @@ def load_parts(
             output_loading_info=True, **options,
         )  # fmt: skip
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(kind.code))
-    except (OSError, ValueError, RuntimeError) as problem:
-        raise ModelError(f"{folder} cannot be loaded as {wanted}: {problem}") from problem
+    except UNREADABLE as problem:
+        raise ModelError(f"{folder} cannot be loaded as {wanted}: {_said(problem)}") from problem
     _refuse_noise(model, told, folder, new_head=new_head)
     _require_words(tokenizer, folder)
     _give_pad_token(model, tokenizer)
     _require_room(model, tokenizer, folder)
     return model, tokenizer
+
+
+def _said(problem: Exception) -> str:
+    """A missing key's message is the key alone."""
+    return f"no {problem} in it" if isinstance(problem, KeyError) else str(problem).strip()
 
 
 def longest(model: Any, kind: ModelKind) -> int:

@@ -230,6 +230,22 @@ def test_a_folder_without_a_tokenizer_is_refused_since_one_that_is_made_up_knows
         load(folder, new_head=new_head)
 
 
+@pytest.mark.parametrize(("file", "content", "told"), [
+    ("config.json", {"model_type": "bert", "id2label": ["a", "b"]}, "is no transformers configuration: .*items"),
+    ("config.json", {"model_type": "bert", "hidden_size": "16"}, "is no transformers configuration: .*hidden_size"),
+    ("config.json", {"model_type": "bert", "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
+     "cannot be loaded as a sequence classifier: .*bitsandbytes"),
+    ("tokenizer_config.json", [], "cannot be loaded as a sequence classifier: .*get"),
+    ("tokenizer.json", {}, "cannot be loaded as a sequence classifier: no 'added_tokens' in it"),
+])  # fmt: skip
+def test_a_file_that_transformers_stumbles_over_is_the_models_fault_and_no_bug(
+    file: str, content: object, told: str, tmp_path: Path
+) -> None:
+    (tiny_model(tmp_path) / file).write_text(json.dumps(content))
+    with pytest.raises(ModelError, match=f"(?s){told}"):
+        load(tmp_path, new_head=True)
+
+
 @pytest.mark.parametrize("whole", [False, True])
 def test_an_adapter_is_refused_with_the_lines_that_merge_it(whole: bool, tmp_path: Path) -> None:
     """Beside whole weights transformers applies it, and saving the trained model would write the adapter alone."""
