@@ -56,7 +56,7 @@ class ModelSpec(Part):
     release: ReleasePolicy = Field(ReleasePolicy(), description="What becomes of a blessed candidate.")
     storage: Storage = Field(Storage(), description="How objects are kept.")
     schedule: Schedule | None = Field(None, description="When maintenance runs.")
-    seed: int = Field(13, ge=0, description="Of everything random.")
+    seed: int = Field(13, ge=0, le=2**32 - 1, description="Of everything random.")
 
     @property
     def kind(self) -> ModelKind:

@@ -180,7 +180,7 @@ def _accepts(node: dict[str, Any]) -> str:
     if node.get("type") == "array":
         return f"list of {_accepts(node['items'])}"
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    bounds = [f"{sign} {node[key]:g}" for key, sign in signs.items() if key in node]
+    bounds = [f"{sign} {node[key]:.10g}" for key, sign in signs.items() if key in node]
     pattern = [f"`{node['pattern']}`"] if "pattern" in node else []
     return " ".join([node.get("type", "any").replace("null", "`null`"), ", ".join(bounds), *pattern]).strip()
 

@@ -201,6 +201,12 @@ def test_a_prompt_that_nobody_would_be_asked_is_refused() -> None:
     assert parse_spec({**answers, "generation": {"prompt": "Q: {text}", "chat": True}}, where="x").kind.writes
 
 
+def test_a_seed_that_no_training_would_take_is_refused_before_one_begins() -> None:
+    """NumPy's own generator, which transformers seeds, takes 32 bits; a moment written as a number has more."""
+    assert parse_spec({**LEAST, "seed": 2**32 - 1}, where="x").seed == 2**32 - 1
+    assert "seed: Input should be less than or equal to 4294967295 (value 202611300158)" in _refusal(seed=202611300158)
+
+
 def test_a_list_that_is_none_and_a_label_that_is_a_number_are_refused_with_the_way_to_write_them() -> None:
     assert "data.sources: a list is wanted; write it in brackets" in _refusal(data={"sources": "rows.csv"})
     assert "labels.1: text is wanted; write it in quotes (value 1)" in _refusal(labels=["0", 1])
