@@ -35,13 +35,8 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
 
-    address = urlsplit(endpoint_url or "")
-    if endpoint_url and not (address.scheme in {"http", "https"} and address.hostname):
-        # It is not shown: a password before an @ is only seen as such behind a scheme.
-        raise SpecError("UPKEEP_S3_ENDPOINT_URL is no address of a server: write http://host:port or https://host")
-    if address.username or address.password or address.query:
-        raise SpecError("UPKEEP_S3_ENDPOINT_URL holds a user, a password or a query, and addresses are shown in messages: "
-                        "write scheme://host:port, and give credentials by UPKEEP_S3_ACCESS_KEY and its secret")  # fmt: skip
+    if endpoint_url:
+        _require_address(endpoint_url)
     config = Config(
         retries={"mode": "standard", "max_attempts": TRIES}, connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS,
         s3={"addressing_style": "path"} if endpoint_url else {},
@@ -57,6 +52,20 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
     client.meta.events.register("needs-retry.s3.PutObject", _once_more)
     client.meta.events.register("needs-retry.s3.CopyObject", _not_again)
     return client
+
+
+def _require_address(url: str) -> None:
+    """It is not shown: a password before an @ is only seen as such behind a scheme."""
+    try:
+        address = urlsplit(url)
+        fits = address.scheme in {"http", "https"} and address.hostname and address.port != 0
+    except ValueError:  # half a bracket, or a port that is none
+        fits = False
+    if not fits:
+        raise SpecError("UPKEEP_S3_ENDPOINT_URL is no address of a server: write http://host:port or https://host")
+    if address.username or address.password or address.query:
+        raise SpecError("UPKEEP_S3_ENDPOINT_URL holds a user, a password or a query, and addresses are shown in messages: "
+                        "write scheme://host:port, and give credentials by UPKEEP_S3_ACCESS_KEY and its secret")  # fmt: skip
 
 
 def split_uri(uri: str) -> tuple[str, str]:

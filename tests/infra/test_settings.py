@@ -68,6 +68,8 @@ def test_settings_of_a_store_without_its_bucket_are_not_answered_by_the_embedded
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
+        ({"endpoint_url": "http://[::1"}, r"UPKEEP_S3_ENDPOINT_URL .*write http://host:port"),
+        ({"endpoint_url": "http://127.0.0.1:99999"}, r"UPKEEP_S3_ENDPOINT_URL .*write http://host:port"),
         ({"endpoint_url": "localhost:8333"}, r"UPKEEP_S3_ENDPOINT_URL .*write http://host:port"),
         ({"endpoint_url": "someone:secret-word@store:8333"}, r"UPKEEP_S3_ENDPOINT_URL .*write http://host:port"),
         ({"endpoint_url": "http://my store:8333"}, "Invalid endpoint"),
