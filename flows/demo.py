@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from errors import SpecError, UpkeepError
+from errors import DataError, ModelError, SpecError, UpkeepError
 from infra.workspace import open_workspace
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
@@ -104,9 +104,7 @@ def running(command: list[str], say: Say) -> Iterator[None]:
         ready = beside.stdout.readline() if beside.stdout else ""
         if not ready:
             _, why = beside.communicate()
-            raise UpkeepError(
-                f"`python {' '.join(command[1:])}`, which the demo needs beside it, did not start:\n{why}"
-            )
+            raise ModelError(f"`python {' '.join(command[1:])}`, which the demo needs beside it, did not start:\n{why}")
         say(f"   {ready.rstrip()}")
         yield
 
@@ -171,7 +169,7 @@ def _prepare(folder: Path, example: str, say: Say) -> Path:
                 say(f"   {line.rstrip()}")
         if preparing.returncode:
             complaints.seek(0)
-            raise UpkeepError(f"the demo's data could not be prepared:\n{complaints.read()}")
+            raise DataError(f"the demo's data could not be prepared:\n{complaints.read()}")
     return folder / "spec.yaml"
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from errors import SpecError, UpkeepError
-from flows.demo import EXAMPLES, ROOT, Act, Life, live, put_spec, read_life, running
+from errors import DataError, ModelError, SpecError, UpkeepError
+from flows.demo import EXAMPLES, MARKER, ROOT, Act, Life, live, play, put_spec, read_life, running
 from models.contracts import Outcome, RunReport
 from tests.flows.conftest import Home
 from tests.tiny import sentences
@@ -71,10 +71,19 @@ with running({python(beside)!r}, print):
 
 def test_what_should_run_beside_a_demo_and_does_not_start_is_told_with_its_reason() -> None:
     with (
-        pytest.raises(UpkeepError, match="did not start:\nno port"),
+        pytest.raises(ModelError, match="did not start:\nno port"),
         running(python("raise SystemExit('no port')"), print),
     ):
         pass
+
+
+def test_data_that_cannot_be_had_is_refused_as_data_and_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / MARKER).touch()
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "vaderSentiment-3.3.2.tar.gz").write_bytes(b"something else")
+    with pytest.raises(DataError, match=r"could not be prepared:\n.*it is not the published file") as refused:
+        play(tmp_path, example="sentiment", say=print)
+    assert refused.value.exit_code == 5
 
 
 def a_day_after_the_first(home: Home, *expected: Outcome) -> Life:
