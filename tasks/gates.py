@@ -70,9 +70,9 @@ def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> 
     difference, told = compared.difference, partial(_points, metric=compared.metric)
     beats = difference.low > limit if isinstance(gate, Better) else difference.low >= limit
     if beats:
-        verdict, because = Verdict.BLESSED, f"the whole interval lies above {told(limit)}"
+        verdict, because = Verdict.BLESSED, _cleared(told(difference.low), "above", told(limit))
     elif difference.high <= limit:
-        verdict, because = Verdict.REJECTED, f"the whole interval lies below {told(limit)}"
+        verdict, because = Verdict.REJECTED, _cleared(told(difference.high), "below", told(limit))
     else:
         needed = _rows_needed(difference, limit)
         verdict = Verdict.INSUFFICIENT
@@ -81,6 +81,11 @@ def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> 
     what = "candidate minus champion" if METRICS[compared.metric].better == "more" else "better by"
     return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=difference,
                       limit=limit, because=f"{what} {measured}: {because}")  # fmt: skip
+
+
+def _cleared(end: str, side: str, limit: str) -> str:
+    """The interval's end that is nearer to the limit may read like it."""
+    return f"the whole interval lies {'just ' if end == limit else ''}{side} {limit}"
 
 
 def _rows_needed(difference: Estimate, limit: float) -> str:

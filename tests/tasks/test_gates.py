@@ -157,6 +157,16 @@ def test_an_interval_that_ends_at_a_limit_is_judged_as_the_gate_says(
     assert verdict_of(scorecard(comparison(on, difference)), gate) is verdict
 
 
+@pytest.mark.parametrize(("low", "high", "said"), [(5e-324, 0.114, "lies just above +0.0 points"),
+                                                   (0.001, 0.114, "lies above +0.0 points"),
+                                                   (-0.114, -1e-9, "lies just below +0.0 points")])  # fmt: skip
+def test_an_interval_that_ends_so_near_a_limit_that_both_are_told_alike_is_told_as_near(
+    low: float, high: float, said: str
+) -> None:
+    card = scorecard(comparison("current", estimate((low + high) / 2, low, high)))
+    assert judge.fn(card, gates=[Better()]).gates[0].because.endswith(said)
+
+
 def test_the_worst_slice_that_is_told_is_one_that_was_judged() -> None:
     few = comparison("slice:label=negative", estimate(-0.3, -0.9, 0.3, n=5))
     (gate,) = judge.fn(scorecard(*GOOD, few), gates=[NoCollapse()]).gates
