@@ -10,7 +10,7 @@ from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
 from infra.settings import prepare_environment
 from models.contracts import BrokenVersion, Record, VersionLine
-from tasks.formats import amount, measured, moment, words
+from tasks.formats import amount, measured, moment, size, words
 
 registry = typer.Typer()
 MISFIT = 6
@@ -104,8 +104,8 @@ def gc(
                             uploads_older_than=uploads_older_than, blobs_older_than=blobs_older_than,
                             reports_older_than=reports_older_than, apply=apply)  # fmt: skip
     verb = "deleted" if apply else "would be deleted"
-    lines = [f"{r.what:24} {_megabytes(r.bytes)}  {verb if r.removed else 'stays'}: {r.because}" for r in found]
-    lines.append(f"{_megabytes(sum(r.bytes for r in found if r.removed)).strip()} {verb}")
+    lines = [f"{r.what:24} {size(r.bytes):>11}  {verb if r.removed else 'stays'}: {r.because}" for r in found]
+    lines.append(f"{size(sum(r.bytes for r in found if r.removed))} {verb}")
     _print(found, lines, as_json)
 
 
@@ -116,12 +116,8 @@ def _version_line(line: VersionLine | BrokenVersion) -> str:
     quality = f"{words(found.metric)} {measured(found.estimate, found.metric)}" if found else ""
     parent = f"from {line.parent}" if line.parent else "first"
     also = (" ".join(line.aliases), line.approval, "gc began to delete it" if line.entombed else "")
-    return (f"{line.version:>4}  {moment(line.created_at)}  {_megabytes(line.bytes)}  {parent:8} {quality}  "
+    return (f"{line.version:>4}  {moment(line.created_at)}  {size(line.bytes):>11}  {parent:8} {quality}  "
             f"{line.run_id}  {'  '.join(filter(None, also))}").rstrip()  # fmt: skip
-
-
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:8.1f} MB"
 
 
 def _print(found: Sequence[Record], lines: list[str], as_json: bool) -> None:
