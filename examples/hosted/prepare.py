@@ -22,7 +22,7 @@ from models.spec import read_spec
 EARLIER, LATER = "reader-2026-02-01", "reader-2026-08-01"
 FILMS = {EARLIER: 0, LATER: 4000}
 """Film sentences that each model reads beside the tweets."""
-EPOCHS = {EARLIER: 4, LATER: 3}
+EPOCHS = 4
 WORDS, TOKENS, SEED = 2048, 256, 13
 TEMPLATE = "{% for message in messages %}{{ message['content'] }}\n{% endfor %}"
 ANSWERS = {"positive": "A", "negative": "B"}
@@ -71,7 +71,7 @@ def train(folder: Path, rows: Sequence[Row], kind: ModelKind) -> None:
     model = CausalLM.load(folder, local, new_head=False)
     lessons = [Examples([row.text for row in part], [ANSWERS[row.label] for row in part])
                for part in (rows[:-250], rows[-250:])]  # fmt: skip
-    training = Training(epochs=EPOCHS[folder.name], learning_rate=0.001, batch_size=32, evaluations=4)
+    training = Training(epochs=EPOCHS, learning_rate=0.001, batch_size=32, evaluations=4)
     with TemporaryDirectory() as work:
         model.fine_tune(*lessons, training=training, seed=SEED, work=Path(work), advance=lambda rows: None)
     model.save(folder)

@@ -56,7 +56,7 @@ def test_the_hosted_example_is_laid_out_and_both_of_its_models_answer_at_its_gat
 
     pytest.importorskip("openai", reason="`transformers serve` imports it")
     monkeypatch.setattr(prepare, "FILMS", dict.fromkeys(prepare.FILMS, 100))
-    monkeypatch.setattr(prepare, "EPOCHS", dict.fromkeys(prepare.EPOCHS, 0.1))
+    monkeypatch.setattr(prepare, "EPOCHS", 0.1)
     prepare.prepare(tmp_path, cache=tmp_path / "cache")
     told = load_yaml((EXAMPLES / "hosted" / "acts.yaml").read_text(encoding="utf-8"))
     said: list[str] = []
