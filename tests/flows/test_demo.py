@@ -25,6 +25,11 @@ def test_every_example_s_life_is_read_and_its_days_say_how_they_may_end() -> Non
     assert {life.beside for life in lives} == {None, "gateway"}
 
 
+def test_the_translations_few_rows_may_prove_a_candidate_or_not() -> None:
+    last = read_life(EXAMPLES / "translation" / "acts.yaml").acts[-1]
+    assert set(last.expected) == {Outcome.RELEASED, Outcome.INSUFFICIENT}
+
+
 def test_an_example_that_is_not_there_is_refused_with_those_that_are(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"no example 'nothing'.*sentiment"):
         read_life(tmp_path / "nothing" / "acts.yaml")
