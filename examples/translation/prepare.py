@@ -50,7 +50,7 @@ def prepare(folder: Path, *, cache: Path) -> None:
 
 
 def read_strings(wheel: Path) -> list[tuple[str, str, str]]:
-    """Chinese, English, module; a string that two modules have is the first one's. Plurals and contexts are left out."""
+    """Chinese, English, module; a string that two modules of a package have is the first one's. Plurals and contexts are left out."""
     found: dict[str, tuple[str, str, str]] = {}
     with zipfile.ZipFile(wheel) as files:
         for name in sorted(n for n in files.namelist() if CATALOGUES in n and n.endswith(".mo")):
