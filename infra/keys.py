@@ -13,7 +13,7 @@ NAMED = re.compile(r".+", re.DOTALL)
 RECORD = re.compile(r"[^.].*\.jsonl?")
 """What a record is. A file manager's notes (.DS_Store, Thumbs.db), which it puts wherever somebody looks, are none."""
 _NUMBERED = re.compile(r"[a-z]+/(\d+)[-./]")
-_TEN_DIGITS = re.compile(r"[0-9]{10}")
+_RETURNED = re.compile(r"labels/([0-9]{10})\.jsonl")
 
 
 def version_of(key: str) -> int | None:
@@ -25,6 +25,12 @@ def version_of(key: str) -> int | None:
 
 def versions_of(keys: Iterable[str]) -> set[int]:
     return {version for version in map(version_of, keys) if version is not None}
+
+
+def returned_number(key: str) -> int:
+    """Of labels that came back; 0 of what somebody else put there."""
+    found = _RETURNED.fullmatch(key)
+    return NEWEST_FIRST - int(found[1]) if found else 0
 
 
 class Keys:
@@ -132,11 +138,6 @@ class Keys:
     def returned(self, number: int) -> str:
         """Labels that came back, newest first: where a label was corrected, the first row read is the right one."""
         return f"{self.labels}{NEWEST_FIRST - number:010d}.jsonl"
-
-    def number_of(self, returned: str) -> int:
-        """Of labels that came back; 0 of what somebody else put there."""
-        name = returned.removeprefix(self.labels).removesuffix(".jsonl")
-        return NEWEST_FIRST - int(name) if _TEN_DIGITS.fullmatch(name) else 0
 
     def finished(self, sequence: int) -> str:
         return f"{self.history}{NEWEST_FIRST - sequence:010d}.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import DataError, KeyTaken, StoreError
-from infra.keys import RECORD
+from infra.keys import RECORD, returned_number
 from infra.object_store import ObjectStore
 from infra.stored_records import parsed
 from models.contracts import BatchProgress, Cursor, LabelCount, LabelRequest, LabelsTaken
@@ -138,7 +138,7 @@ def _next_key(cursor: Cursor, store: ObjectStore) -> str:
     own = store.uri(store.keys.labels)
     read = [store.key_of(position.uri) for position in cursor.positions if position.uri.startswith(own)]
     there = store.list_keys(store.keys.labels, named=RECORD)
-    return store.keys.returned(1 + max(map(store.keys.number_of, [*there, *read]), default=0))
+    return store.keys.returned(1 + max(map(returned_number, [*there, *read]), default=0))
 
 
 def _stored(rows: list[dict[str, Any]], cursor: Cursor, store: ObjectStore) -> str:
