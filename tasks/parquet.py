@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
@@ -79,8 +80,25 @@ def _strings(column: pa.Array) -> list[str | None]:
         values = column.cast(pa.large_binary()).to_pylist()
         return [v if v is None else v.decode("utf-8", "surrogateescape") for v in values]
     if pa.types.is_timestamp(column.type):
-        column = column.cast(pa.timestamp("us", tz="UTC" if column.type.tz else None), safe=False)
+        return _moments(column)
     try:
         return column.cast(pa.string()).to_pylist()
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return [v if v is None else json.dumps(v, default=str) for v in column.to_pylist()]
+        return [_as_json(column, i) for i in range(len(column))]
+
+
+def _moments(column: pa.Array) -> list[str | None]:
+    """In UTC, to the microsecond. Arrow writes a naive one that no calendar has as such, and one with a zone as another."""
+    zone = "Z" if column.type.tz else ""
+    with suppress(pa.ArrowInvalid):  # more than can be counted in microseconds
+        column = column.cast(pa.timestamp("us", tz=column.type.tz), safe=column.type.unit != "ns")
+    naive = column.view(pa.timestamp(column.type.unit))
+    return [v if v is None else v + zone for v in naive.cast(pa.string()).to_pylist()]
+
+
+def _as_json(column: pa.Array, row: int) -> str | None:
+    try:
+        value = column[row].as_py()
+    except (OverflowError, ValueError, KeyError):  # a date that Python has not, in a zone that it does not know
+        return str(column.slice(row, 1).to_string(skip_new_lines=True))
+    return None if value is None else json.dumps(value, default=str)

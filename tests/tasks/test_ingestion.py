@@ -127,6 +127,25 @@ def test_parquet_types_become_strings(reader: Reader) -> None:
     assert second["label"] is None and second["text"] == "b"
 
 
+BEYOND = 2**62
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.timestamp(unit, tz) for unit in ("ms", "us") for tz in (None, "Europe/Berlin")]
+    + [pa.list_(pa.timestamp("ms")), pa.list_(pa.time64("us")), pa.list_(pa.timestamp("us", "Nowhere/None"))],
+)
+def test_a_moment_that_no_calendar_has_is_told_as_such_and_costs_neither_the_run_nor_a_neighbour(
+    reader: Reader, kind: pa.DataType
+) -> None:
+    values = pa.array([[BEYOND], [0], None] if pa.types.is_list(kind) else [BEYOND, 0, None], kind)
+    pq.write_table(pa.table({"text": ["a", "b", "c"], "at": values}), reader.base / "a.parquet")
+    rows = reader.rows("a.parquet", columns=Columns(text="text", timestamp="at"))
+    beyond, near, missing = (row["timestamp"] for row in rows)
+    assert f"value out of range: {BEYOND}" in beyond and parse_timestamp(beyond) is None
+    assert "00:00:00" in near and missing is None
+
+
 def test_broken_utf8_in_parquet_costs_one_row(reader: Reader) -> None:
     texts = pa.array([b"good", b"bad \xff", b"end"], pa.binary()).view(pa.string())
     pq.write_table(pa.table({"text": texts, "label": ["1", "1", "1"]}), reader.base / "a.parquet")
