@@ -5,6 +5,9 @@ from typing import Any
 
 import yaml
 from yaml.composer import ComposerError
+from yaml.constructor import ConstructorError
+
+_HALF = re.compile("[\ud800-\udfff]")
 
 
 def load_yaml(text: str) -> Any:
@@ -26,6 +29,13 @@ class _SpecLoader(yaml.SafeLoader):
                 raise ComposerError("the first is", seen[key.value], f"`{key.value}` is written twice here, and only one of the "
                                     "two would count; put them together", key.start_mark)  # fmt: skip
         return node
+
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+        half = _HALF.search(node.value) if isinstance(node, yaml.ScalarNode) else None
+        if half:
+            raise ConstructorError(None, None, f"\\u{ord(half[0]):x} is half a character, which can be neither stored nor shown; "
+                                   "write the character itself, or \\U and its eight digits", node.start_mark)  # fmt: skip
+        return super().construct_scalar(node)
 
 
 _SpecLoader.yaml_implicit_resolvers = {

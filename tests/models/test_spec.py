@@ -122,6 +122,18 @@ def test_what_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
         read_spec(tmp_path / "spec.yaml")
 
 
+@pytest.mark.parametrize(
+    "content", [r'labels: [a, "b\ud800"]', r'"\ud83d\ude00": 1', r'policy: {"\udfff": 1}', r'a: &x "\ud800"']
+)
+def test_half_a_character_is_refused_with_its_line_since_it_can_be_neither_stored_nor_shown(
+    tmp_path: Path, content: str
+) -> None:
+    (tmp_path / "spec.yaml").write_text(f"name: m\n{content}\n")
+    with pytest.raises(SpecError, match=r"is half a character.*\n.*line 2") as refused:
+        read_spec(tmp_path / "spec.yaml")
+    assert str(refused.value).encode("utf-8")
+
+
 @pytest.mark.parametrize("content", ["", "- a\n", "just words"])
 def test_what_is_not_a_mapping_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "spec.yaml").write_text(content)
