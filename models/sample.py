@@ -17,6 +17,10 @@ from errors import DataError
 
 SAMPLE_ROWS = 2000
 _LONGEST_FIELD = 8 << 20
+CSV_LINES = (
+    "its first line must name the columns, and lines end with \\n or \\r\\n: a spreadsheet's CSV for the Macintosh, "
+    "which has \\r alone, is to be saved as a plain one"
+)
 _READABLE = ".csv, .jsonl, .ndjson, .parquet or .pq, each also with .gz"
 
 Row = dict[str, Any]
@@ -95,29 +99,47 @@ def read_rows(path: Path) -> Iterator[Row]:
     """The rows one after the other; rows that cannot be read are passed over. DataError where the file cannot."""
     if not path.is_file():
         raise DataError(f"{path} is not a file; give one data file: {_READABLE}")
-    packed = path.name.lower().endswith(".gz")
     suffix = Path(path.name.lower().removesuffix(".gz")).suffix
     reader = {".csv": _read_csv, ".jsonl": _read_jsonl, ".ndjson": _read_jsonl,
               ".parquet": _read_parquet, ".pq": _read_parquet}.get(suffix)  # fmt: skip
     if reader is None:
         raise DataError(f"{path}: {suffix or 'no suffix'!r} does not say the format; rename it to {_READABLE}")
     try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            yield from reader(cast(IO[bytes], file))
+        with _opened(path) as file:
+            yield from reader(file)
+    except csv.Error as problem:
+        raise DataError(f"{path}: the header is no valid CSV ({problem}); {CSV_LINES}") from problem
     except (EOFError, gzip.BadGzipFile, zlib.error) as problem:
         raise DataError(f"{path} is no complete gzip file ({problem}); write it anew") from problem
     except _arrow_error() as problem:
         raise DataError(f"{path} is no Parquet file ({problem}); write it anew") from problem
 
 
+def named_twice(path: Path) -> set[str]:
+    """Columns that a CSV has more than once; of other files none."""
+    if not path.name.lower().removesuffix(".gz").endswith(".csv"):
+        return set()
+    with _opened(path) as file:
+        header = _header(csv.reader(_lines(file)))
+    return {name for name in header if header.count(name) > 1}
+
+
+def _opened(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb"))
+
+
 def _lines(file: IO[bytes]) -> Iterable[str]:
-    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="")
+    return io.TextIOWrapper(file, encoding="utf-8-sig", errors="replace", newline="\n")
+
+
+def _header(reader: Iterator[list[str]]) -> list[str]:
+    return [name.strip() for name in next((fields for fields in reader if fields), [])]
 
 
 def _read_csv(file: IO[bytes]) -> Iterator[Row]:
     csv.field_size_limit(_LONGEST_FIELD)
     reader = csv.reader(_lines(file))
-    header: list[str] | None = None
+    header = _header(reader)
     while True:
         try:
             fields = next(reader)
@@ -125,9 +147,7 @@ def _read_csv(file: IO[bytes]) -> Iterator[Row]:
             return
         except csv.Error:
             continue
-        if header is None:
-            header = [name.strip() for name in fields] or None
-        elif len(fields) == len(header):
+        if len(fields) == len(header):
             yield dict(zip(header, fields, strict=True))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from errors import DataError
-from models.sample import SAMPLE_ROWS, Column, as_text, read_rows, survey_columns
+from models.sample import SAMPLE_ROWS, Column, as_text, named_twice, read_rows, survey_columns
 from models.spec import parse_spec
 from models.spec_text import Given, write_spec
 from models.timestamps import parse_timestamp
@@ -47,6 +47,7 @@ def sketch_spec(data: Path, *, name: str | None, model: str, relative_to: Path) 
     """
     columns = survey_columns(data)
     roles = guess_roles(columns, data)
+    _refuse_twice(data, roles)
     labels = collect_labels(data, roles["label"].column.name)
     given = {
         "name": Given(name or _slug(data), "" if name else "made from the file's name; it stays for good"),
@@ -78,6 +79,14 @@ def guess_roles(columns: list[Column], data: Path) -> dict[str, Guess]:
                             f"Rename the column to {role!r}, or write the spec by hand: docs/spec.md. Only a classifier's is "
                             "sketched; for a model that writes begin with one of examples/*/spec.yaml.")  # fmt: skip
     return found
+
+
+def _refuse_twice(data: Path, roles: dict[str, Guess]) -> None:
+    twice = named_twice(data)
+    for role, guess in roles.items():
+        if guess.column.name in twice:
+            raise DataError(f"{data} has several columns named {guess.column.name!r}, and one of them would be the {role}; rename "
+                            "all but one")  # fmt: skip
 
 
 def collect_labels(data: Path, column: str) -> list[str]:

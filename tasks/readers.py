@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from typing import IO, Any
 
 from errors import DataError
+from models.sample import CSV_LINES
 from tasks.records import (
     BROKEN_UTF8,
     LONGEST_LINE,
@@ -100,7 +101,7 @@ def _header(file: IO[bytes], name: str, *, growing: Growing) -> tuple[list[str],
     except csv.Error as error:
         if lines.left_open:
             return [], Start()
-        raise DataError(f"{name}: the header is no valid CSV ({error}); its first line must name the columns") from None
+        raise DataError(f"{name}: the header is no valid CSV ({error}); {CSV_LINES}") from None
     last = lines.taken[-1] if lines.taken else Line("", 0, 0, cut=False)
     return [field.strip() for field in fields], Start(last.end, 0, last.number + 1)
 

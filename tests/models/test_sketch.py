@@ -149,12 +149,20 @@ def test_paths_are_relative_to_the_folder_of_the_spec(tmp_path: Path) -> None:
         ("n,label\n1,a\n2,b\n3,a\n4,b\n", "could be the text.*'n' \\(4 distinct"),
         ("text,n\nsome words,1\nother words,2\nmore words,3\n", "could be the label.*'text' \\(3 distinct"),
         ("text,label\nsome words,a\nother words,a\n", "too few distinct labels: \\['a'\\]"),
+        ("text,label\rsome words,a\rother words,b\r", "header is no valid CSV.*lines end with .*Macintosh"),
+        ("text,label,text\nsome words,a,x\nother words,b,y\n", "several columns named 'text', .* rename all but one"),
     ],
 )
 def test_a_file_that_shows_too_little_is_refused_with_what_was_seen(tmp_path: Path, content: str, says: str) -> None:
-    (tmp_path / "d.csv").write_text(content)
+    (tmp_path / "d.csv").write_text(content, newline="")
     with pytest.raises(DataError, match=says):
         _sketch(tmp_path / "d.csv")
+
+
+def test_columns_without_a_name_or_a_role_may_share_one_as_they_may_in_a_run(tmp_path: Path) -> None:
+    rows = "".join(f"text number {i},{'ab'[i % 2]},1,2,,\n" for i in range(20))
+    (tmp_path / "d.csv").write_text(f"text,label,n,n,,\n{rows}")
+    assert _sketch(tmp_path / "d.csv")[1].labels == ("a", "b")
 
 
 def test_pairs_of_texts_are_sent_to_the_examples_since_only_a_classifier_is_sketched(tmp_path: Path) -> None:

@@ -197,6 +197,7 @@ def test_a_source_that_matches_nothing_is_named(reader: Reader, pattern: str) ->
     [
         ("a.txt", b"text,label\n", "set data.format"),
         ("a.csv", b'"text,label\n', "header is no valid CSV"),
+        ("a.csv", b"text,label\rone,1\rtwo,2\r\n", "lines end with .*Macintosh.* saved as a plain one"),
         ("a.csv", b"text,label,text\n", "2 columns named 'text'"),
         ("a.csv.gz", gzip.compress(b"text,label\n" + b"one,1\n" * 99_999)[:-20], "no complete gzip"),
         ("a.csv.gz", b"no gzip at all", "no complete gzip"),
