@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from errors import CorruptObject, KeyTaken, MissingObject, StoreError, redacted
+from errors import CorruptObject, KeyTaken, MissingObject, SpecError, StoreError, UpkeepError, redacted
 
 UNDECIDED = {"ConditionalRequestConflict", "OperationAborted"}
 """Two writers at the same moment, and neither was let through: to be tried again."""
@@ -15,9 +15,15 @@ SHOWN = 300
 AGAIN = "Nothing is half released: run again, what was finished is not done twice."
 
 
-def explained(problem: Exception, uri: str) -> StoreError:
+def explained(problem: Exception, uri: str) -> UpkeepError:
     """Of whatever boto3 raised."""
-    from botocore.exceptions import ClientError, FlexibleChecksumError, NoCredentialsError, PartialCredentialsError
+    from botocore.exceptions import (
+        ClientError,
+        FlexibleChecksumError,
+        NoCredentialsError,
+        ParamValidationError,
+        PartialCredentialsError,
+    )
 
     cause = problem.__cause__ or problem.__context__
     if not isinstance(problem, ClientError) and isinstance(cause, ClientError):  # boto3's transfers wrap what they got
@@ -29,6 +35,9 @@ def explained(problem: Exception, uri: str) -> StoreError:
                              "object, or the way here, is damaged. Nothing was loaded. Restore it, or roll back.")  # fmt: skip
     if isinstance(problem, NoCredentialsError | PartialCredentialsError):
         return StoreError(f"{uri}: no credentials; set UPKEEP_S3_ACCESS_KEY and UPKEEP_S3_SECRET_KEY")
+    if isinstance(problem, ParamValidationError) and "Invalid bucket name" in str(problem):
+        return SpecError(f"{uri} names no bucket: a name has letters, digits, dots and dashes only. Mend UPKEEP_S3_BUCKET (what "
+                         "stands before every key is UPKEEP_S3_PREFIX), or the address in the spec")  # fmt: skip
     return StoreError(f"{uri}: {problem}; is the store running and UPKEEP_S3_ENDPOINT_URL right? {AGAIN}")
 
 

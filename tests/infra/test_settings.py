@@ -86,6 +86,17 @@ def test_settings_of_which_no_client_can_be_made_are_told_with_the_way_out(
     assert "secret-word" not in str(caught.value)
 
 
+@pytest.mark.parametrize("bucket", ["my bucket", "bucket/team", "s3://bucket", "ein-kübel"])
+def test_a_bucket_that_no_store_could_have_is_a_wrong_setting_and_no_failure_of_the_store(
+    bucket: str, tmp_path: Path
+) -> None:
+    store = connect(bucket=bucket, prefix="p/", cache=tmp_path, endpoint_url="http://127.0.0.1:9", region="us-east-1",
+                    access_key="a", secret_key="b")  # fmt: skip
+    with pytest.raises(SpecError, match=f"s3://{bucket}/p/.* names no bucket.*UPKEEP_S3_BUCKET") as caught:
+        store.get_bytes("k")
+    assert "regex" not in str(caught.value)
+
+
 @pytest.mark.parametrize("verbose", [False, True])
 def test_what_upkeep_warns_of_is_told_once_in_the_terminal_though_prefects_log_is_not(
     verbose: bool, monkeypatch: pytest.MonkeyPatch
