@@ -1,11 +1,11 @@
 """The gates that a spec can ask for: one class a kind, each with what must hold before a release."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from models.measures import MetricName
-from models.part import Part, Share
+from models.part import Part, Share, refuse_nothing
 from models.variants import VariantName
 
 Metric = Annotated[
@@ -24,6 +24,14 @@ class GatePart(Part):
     kind: str
     name: str = Field(description="Names the gate in reports; no two gates share one.")
     mode: Mode = Field("enforce", description=MODE)
+
+    @field_validator(
+        "name", "margin", "tolerance", "min_rows", "factor", "value", "share", mode="before", check_fields=False
+    )
+    @classmethod
+    def _says_something(cls, value: Any, info: ValidationInfo) -> Any:
+        """Of all but `kind`, by which pydantic chooses the class before it asks any validator."""
+        return refuse_nothing(value, kind=cls.model_fields[str(info.field_name)].annotation)
 
 
 class Better(GatePart):

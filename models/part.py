@@ -4,9 +4,9 @@ import hashlib
 import re
 from contextlib import suppress
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _PERIOD = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|h|d|w)$")
@@ -27,8 +27,22 @@ def parse_period(text: str) -> timedelta:
     raise ValueError(f"{text!r} is longer than a thousand years; write {LONGEST.days}d at most")
 
 
+def refuse_nothing(value: Any, *, kind: Any) -> Any:
+    """The value of a field of that kind; ValueError where it only looks like one."""
+    if isinstance(value, bool) and {int, float} & {kind, *get_args(kind)}:
+        raise ValueError("a number is wanted, and true and false are none")
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty; fill it, or drop the line")
+    return value
+
+
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, value: Any, info: ValidationInfo) -> Any:
+        return refuse_nothing(value, kind=cls.model_fields[str(info.field_name)].annotation)
 
     @property
     def digest(self) -> str:

@@ -1,13 +1,16 @@
 """What a spec may say, and how each refusal names the field, the value and the way out."""
 
+import math
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from errors import SpecError
+from models.part import Part
 from models.spec import ModelSpec, parse_spec, read_spec
 from models.spec_text import schema_text, write_reference
 from models.yaml12 import load_yaml
@@ -113,6 +116,30 @@ def test_a_refused_value_is_shown() -> None:
 )
 def test_contradictions_are_refused(changes: dict[str, Any], says: str) -> None:
     assert says in _refusal(**changes)
+
+
+def _parts(kind: Any) -> set[type[Part]]:
+    """Every section that a spec can have, at whatever depth."""
+    if isinstance(kind, type) and issubclass(kind, Part):
+        return {kind}.union(*(_parts(field.annotation) for field in kind.model_fields.values()))
+    return set().union(*map(_parts, get_args(kind)))
+
+
+FIELDS = [pytest.param(part, name, id=f"{part.__name__}.{name}")
+          for part in sorted(_parts(ModelSpec), key=lambda part: part.__name__) for name in part.model_fields]  # fmt: skip
+
+
+@pytest.mark.parametrize(("part", "name"), FIELDS)
+def test_no_field_takes_a_number_without_end_a_truth_for_a_number_or_a_text_that_holds_nothing(
+    part: type[Part], name: str
+) -> None:
+    """`factor: .inf` always holds, `seed: true` is 1, and a column without a name was no role at all."""
+    kinds = {part.model_fields[name].annotation, *get_args(part.model_fields[name].annotation)}
+    wrong = [math.inf, -math.inf, math.nan, "", " \t"] + ([True, False] if bool not in kinds else [])
+    for value in wrong:
+        with pytest.raises(ValidationError) as refused:
+            part.model_validate({name: value})
+        assert name in {error["loc"][0] for error in refused.value.errors() if error["type"] != "missing"}, value
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"a: b: c", b"a: !!python/object:os.x {}", b"? [a]\n: 1\n"])
