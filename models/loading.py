@@ -1,5 +1,6 @@
 """What every adapter does with a model's folder and its tokens."""
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ TOKENS_PER_BATCH = 4096
 PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
 ADAPTER = "adapter_config.json"
+_LAYER = re.compile(r"(.+?)\.(\d+)\.")
 UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError)
 """What transformers raises of a configuration or a tokenizer that is none, or that wants a package which is not here."""
 MADE_UP = 2
@@ -125,6 +127,7 @@ def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: b
     pooler of an encoder that was trained without one."""
     base = f"{model.base_model_prefix}."
     _refuse_misfits(told, base, folder)
+    _refuse_lost_layers(model, told, base, folder)
     lacking = sorted(name for name in {name for name, _ in model.named_parameters()} & set(told["missing_keys"])
                      if not new_head or (name.startswith(base) and "pooler" not in name))  # fmt: skip
     if not lacking:
@@ -143,6 +146,18 @@ def _refuse_misfits(told: dict[str, Any], base: str, folder: Path) -> None:
         if name.startswith(base):
             raise ModelError(f"{folder}/config.json does not describe the weights beside it: {name} is {list(held)}, and by the "
                              f"configuration {list(wanted)}; it would be noise. Give both from one `save_pretrained`")  # fmt: skip
+
+
+def _refuse_lost_layers(model: Any, told: dict[str, Any], base: str, folder: Path) -> None:
+    """A configuration may name fewer layers than there are; transformers leaves the others out and says nothing."""
+    lists = {name: len(part) for name, part in model.named_modules() if type(part).__name__ == "ModuleList"}
+    for name in sorted(told["unexpected_keys"]):
+        layer = _LAYER.match(name)
+        here = layer and next((place for place in (layer[1], base + layer[1]) if place in lists), None)
+        if layer and here and int(layer[2]) >= lists[here]:
+            raise ModelError(f"{folder}/config.json does not describe the weights beside it: they hold {layer[1]}.{layer[2]}, and by "
+                             f"the configuration there are {lists[here]} layers; the others would be left out. Give both from one "
+                             "`save_pretrained`")  # fmt: skip
 
 
 def _require_words(tokenizer: Any, folder: Path) -> None:

@@ -183,6 +183,27 @@ def test_a_configuration_of_another_size_than_the_weights_is_refused_also_where_
         load(tmp_path, new_head=True)
 
 
+@pytest.mark.parametrize("bare", [False, True])
+@pytest.mark.parametrize("left", [0, 2])
+@pytest.mark.parametrize(
+    ("kind", "number"), [("bert", "num_hidden_layers"), ("distilbert", "n_layers"), ("gpt2", "n_layer")]
+)
+def test_a_configuration_with_fewer_layers_than_the_weights_is_refused_since_the_others_would_be_left_out(
+    kind: str, number: str, left: int, bare: bool, tmp_path: Path
+) -> None:
+    """`bare`: an encoder without a head, whose weights bear shorter names."""
+    from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
+
+    config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, **SIZES[kind])
+    auto = AutoModel if bare else AutoModelForSequenceClassification
+    auto.from_config(config).save_pretrained(tiny_model(tmp_path))
+    load(tmp_path, new_head=True)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {number: left}))
+    with pytest.raises(ModelError, match=rf"does not describe the weights .*there are {left} layers; .*left out"):
+        load(tmp_path, new_head=True)
+
+
 def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
     config = tiny_model(tmp_path) / "config.json"
     weights = load_file(tmp_path / "model.safetensors")
