@@ -12,7 +12,8 @@ from models.rows import META, SLICE
 
 class Data(Part):
     sources: tuple[str, ...] = Field(min_length=1, description="Files, globs or s3:// prefixes; "
-                                     "CSV, JSONL or Parquet, plain or gzip.")  # fmt: skip
+                                     "CSV, JSONL or Parquet, plain or gzip. A file is known by its name: under another, as a rotated log has, its rows "
+                                     "are read again as new ones.")  # fmt: skip
     format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="auto: by file name.")
 
 

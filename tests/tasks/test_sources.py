@@ -13,7 +13,7 @@ import pytest
 
 from errors import DataError
 from infra.object_store import ObjectStore
-from models.data_sections import Windowing
+from models.data_sections import Data, Windowing
 from tasks import sources
 from tasks.records import open_bytes
 from tests.tasks.conftest import Reader, lines, put
@@ -36,6 +36,19 @@ def test_a_file_whose_name_is_not_utf8_is_named_as_well_as_can_be(reader: Reader
     Path(os.fsdecode(path)).write_text("text,label\none,1\n")
     with pytest.raises(DataError, match=r"the name of \\xb5\\xe7.*\.csv is not UTF-8; rename"):
         reader.rows("*.csv")
+
+
+def test_a_file_is_known_by_its_name_so_that_a_log_which_was_rotated_is_read_again_as_the_spec_says(
+    reader: Reader,
+) -> None:
+    reader.write("events.jsonl", lines({"text": "one"}))
+    assert reader.texts("events*.jsonl") == ["one"]
+    reader.base.joinpath("events.jsonl").rename(reader.base / "events-1.jsonl")
+    reader.write("events.jsonl", lines({"text": "two"}))
+    assert reader.texts("events*.jsonl") == ["one", "two"]
+    assert "under another, as a rotated log has, its rows are read again" in str(
+        Data.model_fields["sources"].description
+    )
 
 
 # --- a file that is being written ---
