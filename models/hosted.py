@@ -119,6 +119,9 @@ class HostedModel:
         """Why what came with status 200 is none; empty where it is one."""
         if not isinstance(choice(body).get("message"), dict):
             return f"what came holds no choices[0].message{self.api.told(body)}"
+        content = choice(body)["message"].get("content")
+        if not isinstance(content, str | None):
+            return f"choices[0].message.content is {type(content).__name__} and no text"
         if choice(body).get("finish_reason") == WITHHELD:
             return f"the API's content filter withheld the answer (finish_reason: {WITHHELD})"
         return ""

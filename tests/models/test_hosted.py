@@ -210,6 +210,13 @@ def test_an_empty_answer_is_an_answer(said: str | None, serve: Serve, tmp_path: 
     assert found.texts == [""] and found.numbers[0, 2] == 0
 
 
+@pytest.mark.parametrize("said", [[{"type": "text", "text": "x"}], {"text": "x"}, 7, False])
+def test_an_answer_that_is_no_text_is_a_failure_and_none_that_is_empty(said: Any, serve: Serve, tmp_path: Path) -> None:
+    """Models that reason aloud answer in parts; taken for silence, they would be measured and released as mute."""
+    with pytest.raises(ModelError, match=r"choices\[0\]\.message\.content is .* and no text"):
+        load(kind_at(serve(lambda _: completion(said)).url), tmp_path)
+
+
 def test_half_a_surrogate_pair_in_an_answer_can_be_stored(serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: completion("caf\ud83d"))
     assert load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore).texts == ["caf?"]
