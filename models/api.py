@@ -89,6 +89,9 @@ class Api:
                 data = self._read(response, began + self.timeout)
         except (httpx.TimeoutException, _TooSlow):
             return Reply(ms=_since(began), problem=f"no answer within {self.timeout:g} s", again=True)
+        except _TooLong:
+            return Reply(ms=_since(began), problem=f"an answer of more than {LARGEST >> 20} MiB, which was not read to its end",
+                         again=True)  # fmt: skip
         except httpx.InvalidURL as problem:
             raise self.failed(path, f"is no address ({problem})", f"Mend {self.section}.url") from problem
         except httpx.HTTPError as problem:
@@ -101,7 +104,9 @@ class Api:
         data = bytearray()
         for chunk in response.iter_bytes():
             data += chunk
-            if time.monotonic() > deadline or len(data) > LARGEST:
+            if len(data) > LARGEST:
+                raise _TooLong
+            if time.monotonic() > deadline:
                 raise _TooSlow
         return bytes(data)
 
@@ -147,6 +152,10 @@ class NotThere(ModelError):
 
 
 class _TooSlow(Exception):
+    pass
+
+
+class _TooLong(Exception):
     pass
 
 

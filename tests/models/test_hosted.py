@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from errors import ModelError, OverBudget, SpecError
 from infra.api_keys import ApiKeys
-from models import hosted_tuning
+from models import api, hosted_tuning
 from models.adapter import Examples
 from models.api import TOLD_CHARS, Api
 from models.contracts import Budget, ModelKind
@@ -144,6 +144,14 @@ def test_a_server_that_is_too_slow_or_trickles_is_given_up_in_time(serve: Serve,
     assert found.texts == ["", "QUICK"]
     assert found.numbers[:, 2].tolist() == [1, 0]
     assert 250 < found.numbers[0, 1] < 2000
+
+
+def test_an_answer_without_end_is_told_as_such_and_not_as_a_slow_one(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api, "LARGEST", 1 << 20)
+    with pytest.raises(ModelError, match="an answer of more than 1 MiB"):
+        load(kind_at(serve(lambda _: completion("x" * (2 << 20))).url, retries=0), tmp_path)
 
 
 def test_a_row_that_the_api_refuses_is_an_empty_answer_and_a_failure(serve: Serve, tmp_path: Path) -> None:
