@@ -137,7 +137,8 @@ def _csv_rows(text: str, path: Path, needed: Sequence[str], also: Sequence[str])
     lines = io.StringIO(text.split("\n", 1)[-1] if skipped else text, newline="")
     first = lines.readline()
     lines.seek(0)
-    reader = csv.reader(lines, delimiter=max(_SEPARATORS, key=first.count))
+    # Strict: a quote that never closes would otherwise swallow the following rows and their labels in silence.
+    reader = csv.reader(lines, delimiter=max(_SEPARATORS, key=first.count), strict=True)
     begun = 0
     try:
         header = [unguarded(name).strip().lower() for name in next(reader, [])]

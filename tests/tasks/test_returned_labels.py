@@ -196,6 +196,14 @@ def test_a_file_without_the_columns_that_count_is_refused(batch: Batch) -> None:
         batch.take()
 
 
+def test_a_quote_that_never_closes_is_refused_with_its_line_and_swallows_no_labels_behind_it(batch: Batch) -> None:
+    texts = ["a text", '"never closed', "another"]
+    rows = [f"c{row['content']},positive,{text}" for row, text in zip(batch.rows, texts, strict=False)]
+    batch.sheet.write_text("\n".join(["content,label,text", *rows]))
+    with pytest.raises(DataError, match="line 3: no valid CSV"):
+        batch.take()
+
+
 def test_a_text_that_was_edited_comes_back_as_it_was_sent_out(batch: Batch) -> None:
     batch.fill({0: "positive", 1: "negative"}, text=["tampered", *(row["text"] for row in batch.rows[1:])])
     assert batch.take().edited == 1
