@@ -174,6 +174,9 @@ def _require(columns: list[str], path: Path, needed: Sequence[str]) -> None:
         kept = " and ".join(f"`{name}`" for name in needed)
         raise DataError(f"{path} has no column {missing[0]!r}; columns that are there: {', '.join(columns[:20])}. "
                         f"Keep the columns {kept} of the sheet; all others may go.")  # fmt: skip
+    twice = [name for name in needed if columns.count(name) > 1]
+    if twice:
+        raise DataError(f"{path} has {columns.count(twice[0])} columns named {twice[0]!r}; keep the one that counts")
 
 
 def _filled(cells: Cells) -> Filled:

@@ -196,6 +196,12 @@ def test_a_file_without_the_columns_that_count_is_refused(batch: Batch) -> None:
         batch.take()
 
 
+def test_of_two_columns_of_labels_none_is_taken_for_the_one_that_people_filled(batch: Batch) -> None:
+    batch.sheet.write_text(f"label,content,Label\n,c{batch.rows[0]['content']},positive\n")
+    with pytest.raises(DataError, match="2 columns named 'label'; keep the one that counts"):
+        batch.take()
+
+
 def test_a_quote_that_never_closes_is_refused_with_its_line_and_swallows_no_labels_behind_it(batch: Batch) -> None:
     texts = ["a text", '"never closed', "another"]
     rows = [f"c{row['content']},positive,{text}" for row, text in zip(batch.rows, texts, strict=False)]
