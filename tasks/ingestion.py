@@ -19,7 +19,7 @@ from models.data_sections import Columns, Data, Windowing
 from models.part import parse_period
 from models.rows import raw_schema
 from models.timestamps import parse_timestamp
-from tasks.records import RawRow, Roles
+from tasks.records import RawRow, Roles, first_bytes
 from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume
 from tasks.tables import TableWriter
 from tasks.turns import in_turn
@@ -154,6 +154,7 @@ class _Reading:
         return self.positions.get(source.uri) or self.positions.get(source.real)
 
     def _new_rows(self, source: SourceFile, path: Path) -> Iterator[RawRow]:
+        begun = first_bytes(path)
         start = resume(source, path, self.roles, self._known(source))
         end, taken, state = start.offset, 0, None
         rows = _Whole(read_rows(source, path, self.roles, start, growing=partial(source.is_growing, self.now)))
@@ -171,7 +172,7 @@ class _Reading:
                 state = source.state
         if taken or state:
             self.positions[source.uri] = position(
-                source, path, self.roles, offset=end, rows=start.rows + taken, state=state
+                source, path, self.roles, begun=begun, offset=end, rows=start.rows + taken, state=state
             )  # fmt: skip
 
     def _record(self, row: RawRow, source: str, number: int) -> dict[str, object]:

@@ -124,6 +124,12 @@ def open_bytes(path: Path) -> IO[bytes]:
     return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
 
 
+def first_bytes(path: Path, most: int = HEAD) -> bytes:
+    """As they lie there; who appends does not change them."""
+    with path.open("rb") as file:
+        return file.read(most)
+
+
 def survey(path: Path, offset: int) -> tuple[str, int] | None:
     """(fingerprint of the first bytes, line number at `offset`); None where the file ends before `offset`.
     Of the unpacked content: a gzip file that was packed anew with more rows has other bytes."""

@@ -21,7 +21,7 @@ from models.contracts import SourcePosition
 from models.data_sections import Data
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
-from tasks.records import SURROGATE, Growing, RawRow, Roles, Start, open_bytes, printable, survey
+from tasks.records import SURROGATE, Growing, RawRow, Roles, Start, first_bytes, open_bytes, printable, survey
 
 Format = Literal["csv", "jsonl", "parquet"]
 _FORMATS: dict[str, Format] = {
@@ -174,8 +174,12 @@ def resume(source: SourceFile, path: Path, roles: Roles, known: SourcePosition |
 
 
 def position(
-    source: SourceFile, path: Path, roles: Roles, *, offset: int, rows: int, state: str | None
+    source: SourceFile, path: Path, roles: Roles, *, begun: bytes, offset: int, rows: int, state: str | None
 ) -> SourcePosition:
+    """`begun`: the file's first bytes when it was opened. DataError where it is another one by now: by that one's fingerprint,
+    rows that nobody has read would count as read."""
+    if first_bytes(path, len(begun)) != begun:
+        raise DataError(f"{source.uri} was written anew while it was read; run again once nobody writes to it")
     if source.format == "parquet":
         head = parquet_head(path, roles["text"], offset, source.uri)
     else:

@@ -9,13 +9,15 @@ from pathlib import Path
 from pkgutil import resolve_name as resolve
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.data_sections import Data, Windowing
-from tasks import sources
+from tasks import ingestion, sources
 from tasks.records import open_bytes
+from tasks.sources import read_rows
 from tests.tasks.conftest import Reader, lines, put
 
 # --- which files ---
@@ -75,6 +77,36 @@ def test_a_file_that_is_read_after_every_byte_gives_every_row_once_and_whole(rea
         read += reader.rows(name)
     assert [row["text"] for row in read] == texts
     assert [row["problem"] for row in read] == [None] * len(texts)
+
+
+def export(path: Path, word: str) -> None:
+    rows = [{"text": f"{word} {i}", "label": "1"} for i in range(5)]
+    write = {".csv": pd.DataFrame.to_csv, ".gz": pd.DataFrame.to_csv, ".parquet": pd.DataFrame.to_parquet}
+    write[path.suffix](pd.DataFrame(rows), path, index=False)
+
+
+@pytest.mark.parametrize("in_one_step", [True, False])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
+def test_a_file_that_is_written_anew_while_it_is_read_is_read_again_as_what_it_is_then(
+    reader: Reader, monkeypatch: pytest.MonkeyPatch, name: str, in_one_step: bool
+) -> None:
+    """As a nightly export is; by the new file's fingerprint its rows, which nobody has read, would count as read."""
+    path, draft = reader.base / name, reader.base / f"draft-{name}"
+    export(path, "old")
+
+    def written_meanwhile(*given: Any, **named: Any) -> Any:
+        rows = read_rows(*given, **named)
+        yield next(rows)
+        export(draft if in_one_step else path, "new")
+        if in_one_step:
+            draft.replace(path)
+        return (yield from rows)
+
+    with monkeypatch.context() as writing:
+        writing.setattr(ingestion, "read_rows", written_meanwhile)
+        with pytest.raises(DataError, match=f"{name} was written anew while it was read; run again"):
+            reader.window(name)
+    assert reader.texts(name) == [f"new {i}" for i in range(5)]
 
 
 @pytest.mark.parametrize("name", GROWN)
