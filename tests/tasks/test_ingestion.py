@@ -432,6 +432,14 @@ def test_one_broken_clock_does_not_hold_windows_up(reader: Reader) -> None:
     assert window.rows == 3 and not window.waiting
 
 
+def test_a_moment_without_a_zone_is_in_utc_as_the_spec_says_also_where_clocks_were_put_back() -> None:
+    """In Berlin, 02:30 came twice that night."""
+    naive = parse_timestamp("2026-10-25T02:30:00")
+    told = [parse_timestamp(f"2026-10-25T02:30:00+0{hours}:00") for hours in (2, 1, 0)]
+    assert naive == told[2] and [str(moment)[11:16] for moment in told] == ["00:30", "01:30", "02:30"]
+    assert "in UTC where it names no zone" in str(Columns.model_fields["timestamp"].description)
+
+
 @pytest.mark.parametrize(
     ("text", "hour"),
     [("2024-05-01T12:00:00Z", 12), ("2024-05-01 12:00", 12), ("2024-05-01T12:00+02:00", 10), ("1714564800", 12),
