@@ -68,6 +68,7 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
         "confusion": told.confusion if told else None, "decisions": decisions,
         "decided": sorted(decisions.labels, key=lambda label: -label.most_wrong) if decisions else [],
         "variants": told.variants if told else (),
+        "counted_in": " or ".join(sorted({formats.unit(c.metric) for c in found}, reverse=True)),
         "overall": [c for c in found if not plots.is_slice(c)],
         "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [bound.at for limit in drawn for bound in limit.value.values()]),

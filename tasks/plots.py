@@ -14,11 +14,12 @@ from tasks.svg import Axis, Element, beyond, dot, drawing, line, scale, upright
 ROW, UPPER, LOWER, MIDDLE = 26, 8, 18, 13
 
 
-def values_axis(estimates: Iterable[Estimate], limits: Iterable[float] = ()) -> Axis:
-    """Wide enough for every interval and limit, in steps of five points; within 0 and 1 where all of them are."""
+def values_axis(estimates: Iterable[Estimate], limits: Iterable[float] = ()) -> Axis | None:
+    """Wide enough for every interval and limit, in steps of five points; within 0 and 1 where all of them are. None where
+    there is nothing to draw."""
     ends = [end for e in estimates for end in (e.low, e.high, e.value)] + list(limits)
     if not ends:
-        return Axis(0, 1)
+        return None
     low, high = math.floor(min(ends) * 20 - 0.2) / 20, math.ceil(max(ends) * 20 + 0.2) / 20
     return Axis(max(0.0, low) if min(ends) >= 0 else low, min(1.0, high) if max(ends) <= 1 else high)
 

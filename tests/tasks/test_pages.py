@@ -7,7 +7,9 @@ import pytest
 
 from flows.story import tell
 from models.contracts import (
+    Attempt,
     BootstrapReport,
+    Comparison,
     CurvePoint,
     Ended,
     LabelFreeEstimate,
@@ -263,6 +265,34 @@ def test_what_is_not_drawn_is_shown_with_its_intervals_in_numbers() -> None:
     assert "22 → 30.5 [21, 23] → [28.5, 32.5]" in shown
     assert "70.0% → 80.0% [66.0%, 74.0%] → [76.0%, 84.0%]" in shown
     assert shown.count("70.0% → 82.0% +12.0") == 2  # drawn
+
+
+def test_values_that_are_not_drawn_have_no_axis_and_no_legend_of_dots() -> None:
+    check = QualityCheck(
+        metric="perplexity", now=estimate(30.5, 2), at_release=estimate(22, 1), p_value=0.001, test="test"
+    )
+    seen = observation()
+    seen = seen.model_copy(
+        update={"monitoring": seen.monitoring.model_copy(update={"quality": (check,), "shares": ()})}
+    )
+    told = comparison("current", 0.1, metric="perplexity")
+    for compared, found in ((told,), 0), ((told, comparison("reference", 0.1)), 1):
+        html = render_html(run(seen, tried_on(*compared)))
+        assert len(re.findall(r"scale from \d[^\"]*%\"", html)) == found
+        assert html.count('<i class="key after">') == found
+
+
+def test_the_column_of_differences_names_what_its_rows_are_counted_in() -> None:
+    share, other = comparison("current", 0.1), comparison("current", 0.1, metric="perplexity")
+    for compared, unit in ((share,), "points"), ((other,), "%"), ((share, other), "points or %"):
+        report = run(observation(), tried_on(*compared))
+        assert f"difference in {unit}, " in Page(render_html(report)).shown.replace(" , ", ", ")
+        assert f"| difference in {unit} | gates' limits in {unit} |" in render_markdown(report)
+
+
+def tried_on(*compared: Comparison) -> Attempt:
+    plain = attempt()
+    return plain.model_copy(update={"scorecard": plain.scorecard.model_copy(update={"comparisons": compared})})
 
 
 def test_what_was_measured_of_texts_alone_rests_on_rows_and_not_on_labels() -> None:

@@ -57,6 +57,7 @@ def test_a_difference_is_coloured_by_what_its_interval_shows() -> None:
 def test_both_models_are_drawn_on_the_same_scale_one_above_the_other() -> None:
     before, after = estimate(0.70, 0.05), estimate(0.80, 0.02)
     axis = values_axis([before, after])
+    assert axis
     svg = draw_values(before, after, axis, names=("champion", "candidate"))
     wide, narrow = interval(svg, "before"), interval(svg, "after")
     assert wide[1] - wide[0] == pytest.approx(2.5 * (narrow[1] - narrow[0]), abs=0.05)
