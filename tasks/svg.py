@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 Anchor = Literal["start", "middle", "end"]
 STEPS = (1, 2, 5, 10, 20)
+NARROW = 3
+"""As many numbers have room beside one another on a telephone."""
 
 
 @dataclass(frozen=True)
@@ -88,12 +90,13 @@ def path(places: list[tuple[float, float]], kind: str) -> list[Element]:
 
 
 def scale(axis: Axis, label: str, *, written: dict[float, str], height: int = 16) -> Markup:
-    """The numbers of an axis. Those at its ends stay within the width."""
+    """The numbers of an axis. Those at its ends stay within the width; of many, a narrow page leaves out every second."""
     marks = []
-    for value, words in written.items():
+    for number, (value, words) in enumerate(written.items()):
+        spare = " spare" if number % 2 and len(written) > NARROW else ""
         x = axis.at(value)
         anchor: Anchor = "start" if x < 4 else "end" if x > 96 else "middle"
-        marks.append(text(x, height - 5, words, anchor=anchor, kind="tick"))
+        marks.append(text(x, height - 5, words, anchor=anchor, kind=f"tick{spare}"))
     return drawing(label, *marks, height=height)
 
 

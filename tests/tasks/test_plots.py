@@ -1,5 +1,6 @@
 """The drawings, read back: what stands in the SVG must be where the numbers say."""
 
+from itertools import pairwise
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
@@ -10,7 +11,15 @@ from models.contracts import CurvePoint, DriftSignal, StageTime
 from models.gate_kinds import NoCollapse, NotWorse
 from tasks.charts import draw_curve, draw_parts, draw_stage, kept_step
 from tasks.drift_plots import draw_effect, draw_p_value, rank_signals, surprise_axis
-from tasks.plots import Limits, differences_axis, draw_difference, draw_values, values_axis
+from tasks.plots import (
+    Limits,
+    differences_axis,
+    draw_difference,
+    draw_values,
+    scale_differences,
+    scale_values,
+    values_axis,
+)
 from tasks.svg import Axis
 from tests.tasks.reports import attempt, comparison, estimate, signal
 
@@ -64,6 +73,29 @@ def test_both_models_are_drawn_on_the_same_scale_one_above_the_other() -> None:
     assert wide == pytest.approx((axis.at(0.65), axis.at(0.75)), abs=0.01)
     upper, lower = (float(d.attrib["cy"]) for d in marks(svg, "dot"))
     assert upper < lower
+
+
+WIDTHS = {"%": 11.0, "+": 9.7, "-": 4.2, ".": 3.7}
+"""Of letters at the page's size of a tick; a digit has 7.4."""
+
+
+def room_between(scale: str, width: float) -> float:
+    """The least between two numbers of an axis that a narrow page shows, in pixels."""
+    ends = []
+    for tick in (m for m in marks(scale, "tick") if "spare" not in m.attrib["class"]):
+        long = sum(WIDTHS.get(letter, 7.4) for letter in tick.text or "")
+        begin = (
+            percent(tick, "x") * width / 100 - {"start": 0, "middle": 0.5, "end": 1}[tick.attrib["text-anchor"]] * long
+        )
+        ends.append((begin, begin + long))
+    return min(b[0] - a[1] for a, b in pairwise(ends))
+
+
+def test_the_numbers_of_an_axis_do_not_touch_on_a_telephone() -> None:
+    shares = [Axis(low / 20, high / 20) for low in range(20) for high in range(low + 1, 21)]
+    differences = [Axis(-1.1 * reach / 100, 1.1 * reach / 100) for reach in range(2, 101)]
+    scales = [*map(scale_values, shares), *map(scale_differences, differences)]
+    assert min(room_between(scale, 134) for scale in scales) > 2
 
 
 def test_a_small_slice_s_interval_goes_on_beyond_the_axis_and_leaves_room_for_the_rest() -> None:
