@@ -142,4 +142,4 @@ def _variants(checks: tuple[VariantCheck, ...]) -> list[str]:
 
 def _lowered(metric: str) -> str:
     """A difference above 0 is for the better, although the number fell."""
-    return " better (less is)" if METRICS[metric].better == "less" else ""
+    return " (above 0: less, which is better)" if METRICS[metric].better == "less" else ""

@@ -290,6 +290,13 @@ def test_the_column_of_differences_names_what_its_rows_are_counted_in() -> None:
         assert f"| difference in {unit} | gates' limits in {unit} |" in render_markdown(report)
 
 
+def test_the_terminal_calls_no_difference_better_and_says_which_way_is() -> None:
+    report = run(observation(), tried_on(*(comparison("current", gain, metric="ece") for gain in (0.0, -0.02))))
+    told = "\n".join(tell(Ended(report=report, pages=None)))
+    assert "+0.0 [-4.0, +4.0] points (above 0: less, which is better)" in told
+    assert "-2.0 [-6.0, +2.0] points (above 0: less, which is better)" in told
+
+
 def tried_on(*compared: Comparison) -> Attempt:
     plain = attempt()
     return plain.model_copy(update={"scorecard": plain.scorecard.model_copy(update={"comparisons": compared})})
