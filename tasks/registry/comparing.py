@@ -42,7 +42,10 @@ def _line(
 
 
 def compare(first: Manifest, second: Manifest) -> tuple[Difference, ...]:
-    """What differs in recipe, data, files and metrics; a metric is always named, since its rows may be others."""
+    """What differs in recipe, data, files and metrics; a metric of another version is always named, since its rows may be
+    others."""
+    if first == second:
+        return ()
     found = [*_recipe(first, second), *_data(first, second), *_files(first, second)]
     return (*(d for d in found if d.first != d.second), *_metrics(first, second))
 

@@ -20,6 +20,11 @@ def test_two_versions_differ_in_what_the_spec_says_and_their_metrics_are_named_a
     }
 
 
+def test_a_version_does_not_differ_from_itself(store: ObjectStore, tmp_path: Path) -> None:
+    first = released(stored_candidate(store, tmp_path / "model"), store, "run-1")
+    assert compare(first, first) == ()
+
+
 def test_versions_are_listed_newest_first_with_their_aliases(store: ObjectStore, tmp_path: Path) -> None:
     candidate = stored_candidate(store, tmp_path / "model")
     moved(released(candidate, store, "run-1"), None, store)
