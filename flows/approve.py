@@ -37,7 +37,10 @@ def ask_for_approval(
     if challenger is None or approval is None:
         return None
     rows, parent = attempt.training_set.test, weights_of(champion.manifest, store=store)
-    old, new = (score_rows(rows, w, kind=spec.kind, store=store) for w in (parent, attempt.candidate.weights))
+    old, new = (
+        score_rows(rows, weights, kind=spec.kind, of=f"the {who}'s samples", store=store)
+        for who, weights in (("champion", parent), ("candidate", attempt.candidate.weights))
+    )
     samples = sample_answers(rows, old, new, kind=spec.kind, wanted=approval.samples, store=store)
     request = ask(
         challenger, samples.sheet, approval=approval, run_id=start.run_id, champion_version=champion.version,

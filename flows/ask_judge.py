@@ -17,7 +17,10 @@ def ask_judge(
     if judge is None:
         return scorecard
     rows = draw_rows(sealed, most=judge.rows, seed=spec.seed, store=store)
-    old, new = (score_rows(rows, w, kind=spec.kind, store=store) for w in (champion, candidate))
+    old, new = (
+        score_rows(rows, weights, kind=spec.kind, of=f"the {who}'s judged rows", store=store)
+        for who, weights in (("champion", champion), ("candidate", candidate))
+    )
     own_url = spec.model.hosted.url if spec.model.hosted else None
     judgement = compare_answers(
         rows, old, new, judge=judge, reward=instruments.reward, kind=spec.kind, of_rows=sealed.rows, own_url=own_url,

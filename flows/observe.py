@@ -30,8 +30,8 @@ def observe(
         store=store,
     )
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
-    baseline_scores = score_somewhere(spec, baseline, weights, work=work)
-    scores = score_somewhere(spec, validation.kept, weights, work=work)
+    baseline_scores = score_somewhere(spec, baseline, weights, of="the reference", work=work)
+    scores = score_somewhere(spec, validation.kept, weights, of="the window", work=work)
     parts = part_rows(validation.kept, scores, store=store)
     measuring, fresh = parts.measuring, parts.fresh
     monitoring = monitor_quality(

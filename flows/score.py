@@ -14,9 +14,9 @@ from tasks.scoring import score_rows
 from tasks.written_specs import spec_of
 
 
-def score_somewhere(spec: ModelSpec, rows: Table, weights: Weights, *, work: Workspace) -> Scores:
+def score_somewhere(spec: ModelSpec, rows: Table, weights: Weights, *, of: str, work: Workspace) -> Scores:
     if not work.gpu_pool or rows.rows < work.gpu_from_rows:
-        return score_rows(rows, weights, kind=spec.kind, store=work.store)
+        return score_rows(rows, weights, kind=spec.kind, of=of, store=work.store)
     job = scoring_job(spec, rows, weights)
     return find_result(job, Scores, store=work.store) or _sent_away(spec, job, work)
 

@@ -25,7 +25,8 @@ R = TypeVar("R", bound=BaseModel)
 
 def once(stage: str, *, besides: frozenset[str] = frozenset()) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Decorates `f(records…, *, store, …) -> Record`. Inputs are digested by value; not `store`, nor the keywords
-    `besides`, which change how the work is done and not what comes of it."""
+    `besides`, which change how the work is done and not what comes of it. A keyword `of` among these tells a stage that
+    a run has twice from its other."""
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
         @functools.wraps(function)
@@ -41,7 +42,8 @@ def once(stage: str, *, besides: frozenset[str] = frozenset()) -> Callable[[Call
                 record, reused = function(*args, **kwargs), False
                 store.put_bytes(key, record.model_dump_json().encode())
             inner = sum(seconds for _, seconds, _ in store.timings[within:])  # a stage's own stages count as themselves
-            store.timings.append((stage, time.perf_counter() - began - inner, reused))
+            name = f"{stage} of {kwargs['of']}" if "of" in besides else stage
+            store.timings.append((name, time.perf_counter() - began - inner, reused))
             return record
 
         return remembered

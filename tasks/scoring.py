@@ -20,14 +20,17 @@ from tasks.tables import open_table
 
 @task(name="score rows", cache_policy=NO_CACHE)
 def score_rows(
-    rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore,
+    rows: Table, weights: Weights, *, kind: ModelKind, store: ObjectStore, of: str = "rows",
 ) -> Scores:  # fmt: skip
-    """The model's outputs for every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many."""
-    return _scored(rows, weights, kind=kind.of_versions, asking=kind, store=store)
+    """The model's outputs for every row, in order; in the memory of `ROWS_AT_ONCE` rows, however many. `of`: which rows
+    they are, for those who look where the time went."""
+    return _scored(rows, weights, kind=kind.of_versions, asking=kind, of=of, store=store)
 
 
-@once("scores", besides=frozenset({"asking"}))
-def _scored(rows: Table, weights: Weights, *, kind: ModelKind, asking: ModelKind, store: ObjectStore) -> Scores:
+@once("scores", besides=frozenset({"asking", "of"}))
+def _scored(
+    rows: Table, weights: Weights, *, kind: ModelKind, asking: ModelKind, of: str, store: ObjectStore
+) -> Scores:
     """`kind` is what decides the outputs, `asking` how a hosted model is asked for them."""
     folder = store.get_folder(weights.prefix, weights.files)
     model = load_model(folder, asking, keys=store.api_keys)

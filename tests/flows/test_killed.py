@@ -84,7 +84,7 @@ def test_a_run_killed_in_every_part_is_finished_by_the_next_without_doing_anythi
     assert {s.stage for s in report.stages if s.reused} >= {
         "ingest",
         "validate",
-        "scores",
+        "scores of the window",
         "drift",
         "dataset",
         "candidate",

@@ -31,3 +31,17 @@ def test_the_times_of_stages_add_up_to_the_time_that_passed_where_one_has_stages
     assert seconds[0] >= 0.2
     assert seconds[2] >= 0.1
     assert passed - 0.05 < sum(seconds) <= passed
+
+
+@once("told", besides=frozenset({"of"}))
+def told(*, of: str, store: ObjectStore) -> Record:
+    return Record()
+
+
+def test_a_stage_that_a_run_has_twice_is_told_apart_and_done_once(store: ObjectStore) -> None:
+    told(of="the window", store=store)
+    told(of="the reference", store=store)
+    assert [(stage, reused) for stage, _, reused in store.timings] == [
+        ("told of the window", False),
+        ("told of the reference", True),
+    ]
