@@ -83,6 +83,11 @@ def basis(metric: str, number: int) -> str:
     return amount(number, "row" if metric in _OF_TEXTS else "label")
 
 
+def measurable(metric: str | None) -> str:
+    """What rows are by which one measures: 'labelled', unless the metric may be of their own texts."""
+    return "to measure by" if metric in _OF_TEXTS else "labelled"
+
+
 def duration(seconds: float) -> str:
     """'0.3 s', '83 s', '4.2 min', '12 min', '3 h 5 min'."""
     if seconds < 9.95:

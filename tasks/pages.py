@@ -43,10 +43,12 @@ def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
     seen, attempt = (run.observation, run.attempt) if run else (None, None)
     looked = seen or (report if isinstance(report, BootstrapReport) else None)
     trained = report if isinstance(report, BootstrapReport) else attempt
+    check = seen.monitoring.deciding if seen else report.measured[0] if isinstance(report, BootstrapReport) else None
     return {
         "r": report, "run": run, "summary": summarize(report), "tiles": tiles(report), "most_slices": MOST_SLICES,
         "seen": seen, "attempt": attempt, "trained": trained,
         "window": looked.window if looked else None, "validation": looked.validation if looked else None,
+        "measurable": formats.measurable(check.metric if check else None),
         "sources": changes.list_sources(report.start.cursor, looked.window.cursor) if looked else [],
         "leaks": trained.training_set.leaks.exact + trained.training_set.leaks.near if trained else 0,
         "weights": sum(f.bytes for f in trained.candidate.files) if trained else 0,

@@ -16,7 +16,7 @@ from models.contracts import (
     Verdict,
 )
 from models.measures import METRICS
-from tasks.formats import amount, basis, count, duration, measured, moment, percent, value, words
+from tasks.formats import amount, basis, count, duration, measurable, measured, moment, percent, value, words
 
 BADGES = {
     Outcome.WAITING: ("nothing to look at", "calm"), Outcome.HELD: ("held", "calm"),
@@ -185,13 +185,12 @@ def _against(what: str, compared: Comparison) -> str:
 
 
 def _first(report: BootstrapReport) -> tuple[str, ...]:
-    rows, cost, checked = report.training_set, report.candidate.cost, report.validation
-    came = f"{amount(checked.read, 'row')} came in: {count(checked.quarantined.rows)} quarantined, {count(checked.labelled)} with a label."
+    rows, cost, checked, first = report.training_set, report.candidate.cost, report.validation, report.measured[0]
+    came = f"{amount(checked.read, 'row')} came in: {count(checked.quarantined.rows)} quarantined, {count(checked.labelled)} {measurable(first.metric)}."
     if not cost.trained:
         made = "The model was adopted as it is, without training."
     else:
         made = f"The model learned from {amount(rows.train.rows, 'row')} in {duration(cost.seconds)}."
-    first = report.measured[0]
     judged = (f" On {amount(first.estimate.n, 'row')} that it never trained on its {words(first.metric)} is "
               f"{measured(first.estimate, first.metric)}.")  # fmt: skip
     serves = f"It serves as version {report.release.version}, and what comes in later is held against it."

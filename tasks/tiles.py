@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from models.contracts import Attempt, BootstrapReport, Measurement, Observation, RunReport, Verdict
-from tasks.formats import amount, count, duration, size, value, words
+from models.contracts import Attempt, BootstrapReport, Measurement, Observation, RunReport, ValidationReport, Verdict
+from tasks.formats import amount, count, duration, measurable, size, value, words
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,7 @@ def tiles(report: RunReport | BootstrapReport) -> tuple[Tile, ...]:
     if isinstance(report, BootstrapReport):
         first = report.measured[0]
         quality = Tile(words(first.metric), value(first.metric, first.estimate.value), _span(first))
-        return (_rows(report.validation.read, report.validation.labelled, report.validation.quarantined.rows), quality,
-                _cost(report), _version(report))  # fmt: skip
+        return _rows(report.validation, first.metric), quality, _cost(report), _version(report)
     seen = report.observation
     found = _looked(seen) if seen else _at_release(report)
     return (*found, *(_tried(report.attempt) if report.attempt else ()), _cost(report), _version(report))
@@ -43,19 +42,20 @@ def _span(found: Measurement) -> str:
     return f"95 % interval {low} to {high}, {amount(found.estimate.n, 'sealed row')}"
 
 
-def _rows(read: int, labelled: int, quarantined: int) -> Tile:
-    return Tile("rows", count(read), f"{count(labelled)} labelled, {count(quarantined)} quarantined")
+def _rows(found: ValidationReport, metric: str | None) -> Tile:
+    known, apart = f"{count(found.labelled)} {measurable(metric)}", f"{count(found.quarantined.rows)} quarantined"
+    return Tile("rows", count(found.read), f"{known}, {apart}")
 
 
 def _looked(seen: Observation) -> tuple[Tile, ...]:
-    check, drift, checked = seen.monitoring.deciding, seen.drift, seen.validation
+    check, drift = seen.monitoring.deciding, seen.drift
     quality = (Tile(f"{words(check.metric)} now", value(check.metric, check.now.value),
                     f"{value(check.metric, check.at_release.value)} at release")
                if check else Tile("quality now", "not known", "no row has a label"))  # fmt: skip
     signals = Tile("drift signals", f"{sum(s.drifted for s in drift.signals)} of {len(drift.signals)}",
                    f"false alarms at most {100 * drift.alpha:.2g} % a run"
                    ) if drift.alpha else Tile("drift", "not judged", "too soon after the last run")  # fmt: skip
-    return _rows(checked.read, checked.labelled, checked.quarantined.rows), quality, signals
+    return _rows(seen.validation, check.metric if check else None), quality, signals
 
 
 def _tried(attempt: Attempt) -> tuple[Tile, ...]:

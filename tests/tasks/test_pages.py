@@ -313,6 +313,8 @@ def test_what_was_measured_of_texts_alone_rests_on_rows_and_not_on_labels() -> N
     for page in (render_markdown(report), Page(render_html(report)).shown):
         assert "Rows prove it, which calls for training" in page
         assert "400 labels" not in page
+        assert "200 to measure by, 0 quarantined" in page
+        assert "labelled" not in page and "with a label" not in page
 
 
 def test_no_difference_is_shown_as_a_loss_of_nothing() -> None:
