@@ -32,7 +32,7 @@ def _facts(manifest: Manifest) -> dict[str, str]:
                 for m in manifest.measured if not m.on.startswith("slice:")}  # fmt: skip
     return found | {
         "learned from": f"version {manifest.parent}" if manifest.parent else "the spec's source",
-        "recipe": manifest.lineage.recipe, "made": moment(manifest.created_at),
+        "recipe": manifest.lineage.recipe, "its run began": moment(manifest.created_at),
         "files": f"{len(manifest.files)}, {size(sum(f.bytes for f in manifest.files))}",
         "rows that it is adapted to": amount(manifest.reference.table.rows, "row"),
         **({"labels": ", ".join(manifest.labels)} if manifest.labels else {}),
