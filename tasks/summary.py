@@ -70,7 +70,8 @@ def _title(report: RunReport) -> str:
 
 def _seen(report: RunReport, seen: Observation) -> str:
     fired, asked = sum(s.drifted for s in seen.drift.signals), len(seen.drift.signals)
-    came = f"{amount(seen.validation.read, 'row')} came in"
+    when = " before the training that this run goes on with was stopped" if report.went_on_from else ""
+    came = f"{amount(seen.validation.read, 'row')} came in{when}"
     if not seen.drift.alpha:
         looks = "whether they drifted was not judged, so soon after the last run"
     elif fired:

@@ -17,6 +17,7 @@ from models.contracts import (
     QualityCheck,
     ReasonCount,
     RunReport,
+    Stopped,
 )
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
@@ -119,6 +120,12 @@ def test_the_verdict_says_what_was_seen_decided_and_what_came_of_it() -> None:
     assert "a candidate learned from 120 new and 180 earlier rows" in told
     assert "82.0% of the new ones right (the champion 70.0%)" in told
     assert "passed all 4 gates: version 2 serves now" in told
+
+
+def test_a_run_that_goes_on_with_a_stopped_training_does_not_say_that_its_rows_came_in_now() -> None:
+    left = Stopped(training="t", settings="s", step=500, steps=1000, minutes=9, cap=10, limit="cap", checkpoint="c")
+    told = verdict(run(observation(accuracy=0.7), attempt()).model_copy(update={"went_on_from": left}))
+    assert "200 rows came in before the training that this run goes on with was stopped; they look like" in told
 
 
 def test_a_held_run_says_that_nothing_was_trained_and_a_forced_one_why_it_was() -> None:
