@@ -131,7 +131,8 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
     elif not judged:
         verdict, because = Verdict.INSUFFICIENT, f"no slice has {gate.min_rows} rows; worst is {name}"
     else:
-        verdict, because = Verdict.BLESSED, f"none of {len(judged)} slices collapsed; worst is {name}"
+        enough = "" if len(judged) == len(slices) else f" of at least {gate.min_rows} rows"
+        verdict, because = Verdict.BLESSED, f"none of {len(judged)} slices{enough} collapsed; worst is {name}"
     return GateResult(gate=gate.name, verdict=verdict, metric=worst.metric, on=worst.on,
                       measured=worst.difference, limit=-gate.tolerance, because=because)  # fmt: skip
 

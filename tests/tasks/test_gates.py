@@ -171,7 +171,7 @@ def test_the_worst_slice_that_is_told_is_one_that_was_judged() -> None:
     few = comparison("slice:label=negative", estimate(-0.3, -0.9, 0.3, n=5))
     (gate,) = judge.fn(scorecard(*GOOD, few), gates=[NoCollapse()]).gates
     assert (gate.on, gate.limit) == ("slice:label=positive", -0.05)
-    assert "none of 1 slices collapsed; worst is slice:label=positive" in gate.because
+    assert "none of 1 slices of at least 30 rows collapsed; worst is slice:label=positive" in gate.because
 
 
 def test_a_gate_that_names_no_metric_judges_the_first_and_tells_it_and_its_rows() -> None:

@@ -359,7 +359,7 @@ def test_what_changed_is_the_champion_its_files_and_where_it_comes_from() -> Non
     assert "config.json 935 B the same 55555" in shown
     assert "model.safetensors 90.9 MB changed version-2" in shown
     assert "learned from the spec's source version 1" in shown
-    assert "its run began 2026-11-25 15:00 UTC" in shown  # as the manifest has it: of a long run hours before the release
+    assert "its run began 2026-11-25 15:00 UTC" in shown
     assert "| model.safetensors | 90.9 MB | changed | `version-2" in markdown
     for name, value in (("window", "w" * 64), ("training set", "d" * 64), ("commit", "abc123")):
         assert f"{name} {value}" in shown
