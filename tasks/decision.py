@@ -30,7 +30,7 @@ from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, Moni
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
-from tasks.formats import isolated, p_in_words
+from tasks.formats import amount_is, isolated, p_in_words
 from tasks.limits import what_forbids_training
 from tasks.quality import judge_quality, nothing_left
 
@@ -66,7 +66,7 @@ def decide(
         policy=policy, window_digest=window_digest, enough=enough, force=force, now=now, waiting=waiting,
     )  # fmt: skip
     if not enough:
-        reasons.append(f"{monitoring.rows} rows are fewer than policy.min_rows = {policy.min_rows}")
+        reasons.append(f"{amount_is(monitoring.rows, 'row')} fewer than policy.min_rows = {policy.min_rows}")
     if new_classes:
         reasons.append(_describe_new(new_classes))
         action = Action.ALERT if action is Action.HOLD else action

@@ -78,6 +78,11 @@ def amount(number: int, thing: str) -> str:
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
+def amount_is(number: int, thing: str) -> str:
+    """'1 row is', '20 rows are'."""
+    return f"{amount(number, thing)} {'is' if number == 1 else 'are'}"
+
+
 def basis(metric: str, number: int) -> str:
     """What a metric rests on: '400 labels'; '400 rows' of one that may be of the rows' own texts, which need none."""
     return amount(number, "row" if metric in _OF_TEXTS else "label")

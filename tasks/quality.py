@@ -6,7 +6,7 @@ from datetime import timedelta
 from models.contracts import MonitoringReport
 from models.measures import metric
 from models.sections import Policy
-from tasks.formats import basis, p_in_words, value
+from tasks.formats import amount_is, basis, p_in_words, value
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ def judge_quality(monitoring: MonitoringReport, policy: Policy, *, level: float,
     """Whether labels prove a drop of the deciding metric at this run's level, and the sentence that says so."""
     check = monitoring.deciding
     if check is None or monitoring.labelled < policy.min_labels:
-        few = f"{monitoring.labelled} labelled rows are no evidence of quality (at least {policy.min_labels})"
+        few = f"{amount_is(monitoring.labelled, 'labelled row')} no evidence of quality (at least {policy.min_labels})"
         return Quality(False, 0.0, few)
     name, worse = metric(check.metric).words, "rose" if metric(check.metric).better == "less" else "fell"
     then, now = (

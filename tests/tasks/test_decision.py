@@ -89,6 +89,7 @@ def test_few_labels_prove_nothing_however_large_the_drop() -> None:
     few = decided(monitored(drop=0.5, p=1e-12, labelled=49), drift())
     assert (few.action, few.degraded, few.quality_alpha) == (Action.HOLD, False, 0.0)
     assert "49 labelled rows are no evidence of quality (at least 50)" in said(few)
+    assert "1 labelled row is no evidence" in said(decided(monitored(labelled=1), drift()))
     assert decided(monitored(drop=0.5, p=1e-12, labelled=50), drift()).action is Action.RETRAIN
 
 
@@ -147,6 +148,7 @@ def test_a_scheduled_retraining_needs_no_evidence_but_does_need_rows() -> None:
     few = decided(monitored(rows=20, labelled=20), drift("words"), retrain_every="2w")
     assert few.action is Action.HOLD
     assert "20 rows are fewer than policy.min_rows = 50" in said(few)
+    assert "1 row is fewer than policy.min_rows = 50" in said(decided(monitored(rows=1, labelled=1), drift()))
 
 
 def test_a_scheduled_retraining_counts_from_the_last_one_and_waits_for_no_second_window() -> None:
