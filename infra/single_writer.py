@@ -18,6 +18,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from errors import StoreError
+from infra.files import partial
 from infra.s3 import translated
 
 OWNER = "writer.json"
@@ -71,5 +72,6 @@ class SingleWriter:
         """This machine's name for itself, made up once."""
         file = self.home / "writer.id"
         if not file.exists():
-            file.write_text(secrets.token_hex(16))
+            with partial(file) as part:  # killed half-way, two machines could have the same empty name
+                part.write_text(secrets.token_hex(16))
         return file.read_text()

@@ -190,6 +190,27 @@ def test_a_machine_whose_claim_was_written_over_while_it_waited_is_refused(
     assert not store.exists("log/1")
 
 
+def test_machines_that_were_killed_while_each_made_up_its_name_are_not_taken_for_one(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(single_writer, "SETTLE_SECONDS", 0)
+    writers = [unconditional(store, tmp_path, single=True, machine=machine) for machine in ("a", "b")]
+    assert not any(writer.keeps_conditions for writer in writers)
+
+    def killed(path: Path, text: str) -> None:
+        path.touch()
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as during:
+        during.setattr(Path, "write_text", killed)
+        for writer in writers:
+            with pytest.raises(KeyboardInterrupt):
+                writer.put_bytes("log/1", b"one", if_absent=True)
+    writers[0].put_bytes("log/1", b"one", if_absent=True)
+    with pytest.raises(StoreError, match="has been the one writer"):
+        writers[1].put_bytes("log/2", b"two", if_absent=True)
+
+
 def test_who_may_not_read_whose_store_it_is_does_not_claim_it(store: ObjectStore, tmp_path: Path) -> None:
     def may_not(**_: object) -> None:
         raise refused(403)
