@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
-from errors import MissingObject, SpecError, StoreError
+from errors import CorruptObject, MissingObject, SpecError, StoreError
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
 
@@ -97,26 +97,29 @@ def entombed(*, store: ObjectStore) -> set[int]:
     return versions_of(store.list_keys(store.keys.tombstones))
 
 
-def exhume(version: int, *, now: datetime, store: ObjectStore) -> bool:
+def exhume(version: int, *, now: datetime, apply: bool, store: ObjectStore) -> bool:
     """Takes away the tombstones of a version that is to be kept, but for those that a running gc may just have put;
-    whether none is left."""
+    whether none is left. Without `apply`: whether none would be."""
     stones = store.list_keys(store.keys.tombstones_of(version))
     old = [stone for stone in stones if not _is_recent(stone, now, store)]
-    for stone in old:
+    for stone in old if apply else ():
         store.delete(stone)
     return len(old) == len(stones)
 
 
-def forget(*, now: datetime, store: ObjectStore) -> None:
-    """Deletes the announcements of processes that died."""
+def forget(*, now: datetime, apply: bool, store: ObjectStore) -> None:
+    """Deletes the announcements of processes that died; without `apply` they are only read."""
     for move in store.list_keys(store.keys.moves, named=RECORD):
-        if not _is_recent(move, now, store):
+        if not _is_recent(move, now, store) and apply:
             store.delete(move)
 
 
 def _is_recent(key: str, now: datetime, store: ObjectStore) -> bool:
     try:
-        flag = json.loads(store.get_bytes(key))
+        at = datetime.fromisoformat(json.loads(store.get_bytes(key))["at"])
     except MissingObject:  # taken back in the meantime
         return False
-    return now - datetime.fromisoformat(flag["at"]) < FORGOTTEN
+    except (ValueError, KeyError, TypeError) as problem:
+        raise CorruptObject(f"{store.uri(key)} says no moment ({problem}), so that nobody can tell whether a process that lives "
+                            "wrote it. Nothing was deleted. If none moves an alias or collects now, delete it.") from problem  # fmt: skip
+    return now - at < FORGOTTEN

@@ -6,18 +6,18 @@ finished by the next. Where that finds the version whole, and to be kept by now,
 number is never given out again.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from errors import CorruptObject, MissingObject, SpecError
-from infra.keys import RECORD, version_of
+from errors import SpecError
+from infra.keys import version_of
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
 from tasks.registry.approvals import Question, Standing, find_question, list_questions
 from tasks.registry.blobs import Kept, collect_blobs
+from tasks.registry.leftovers import collect_candidates, collect_instruments, delete_all, folders_below
 from tasks.registry.moving import Look, entomb, entombed, exhume, forget
 from tasks.registry.uploads import collect_uploads
 from tasks.registry.versions import list_versions, read_version
@@ -44,16 +44,25 @@ def collect(
 ) -> tuple[Removal, ...]:
     """Looks at all blobs, versions, models and unfinished uploads; deletes nothing without `apply`. `under_way`: a run
     is open, which may be about to name a blob, to release a candidate, or to finish half a version, however old their
-    bytes are: all are left alone. Blobs come first: where a record cannot be read, nothing at all is done."""
-    found: list[Removal] = []
-    if retention.blobs is not None:
-        found += collect_blobs(retention.blobs, under_way=under_way, now=now, apply=apply, store=store)
-    found += [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
-    if not under_way:
-        found += [*_candidates(retention, now, apply, store), *_instruments(retention, now, apply, store)]
-    found += collect_uploads(retention.uploads, now=now, apply=apply, store=store)
+    bytes are: all are left alone. Where a record cannot be read, nothing at all is done: versions and what follows them
+    are first gone through without deleting, then blobs, which are deleted behind the last record that is read for them."""
     if apply:
-        forget(now=now, store=store)
+        _collect_but_blobs(retention, under_way, now, False, store)
+    found: tuple[Removal, ...] = ()
+    if retention.blobs is not None:
+        found = collect_blobs(retention.blobs, under_way=under_way, now=now, apply=apply, store=store)
+    return found + _collect_but_blobs(retention, under_way, now, apply, store)
+
+
+def _collect_but_blobs(
+    retention: Retention, under_way: bool, now: datetime, apply: bool, store: ObjectStore
+) -> tuple[Removal, ...]:
+    found = [*_versions(retention, now, apply, store), *_halves(retention, under_way, now, apply, store)]
+    if not under_way:
+        found += collect_candidates(retention.age, now=now, apply=apply, store=store)
+        found += collect_instruments(retention.age, now=now, apply=apply, store=store)
+    found += collect_uploads(retention.uploads, now=now, apply=apply, store=store)
+    forget(now=now, apply=apply, store=store)
     return tuple(found)
 
 
@@ -89,11 +98,9 @@ def _worth_keeping(manifest: Manifest, newest: set[int], retention: Retention, n
 
 def _kept_after_all(version: int, now: datetime, apply: bool, store: ObjectStore) -> str:
     """Of a version on which a gc that was killed left a tombstone: what becomes of that, as an end of a sentence."""
-    if not apply:
-        return "; a gc began to delete it, which --apply takes back once that is a day old"
-    if not exhume(version, now=now, store=store):
+    if not exhume(version, now=now, apply=apply, store=store):
         return "; a gc began to delete it less than a day ago: run again after that, and it can be released again"
-    return "; a gc had begun to delete it, which was taken back"
+    return f"; a gc {'had begun to delete it, which was taken back' if apply else 'began to delete it, which --apply takes back'}"
 
 
 def _named(entries: int, store: ObjectStore) -> dict[int, str]:
@@ -126,14 +133,14 @@ def _remove(version: int, been: set[int], retention: Retention, now: datetime, s
         return because
     look.require_recent()
     store.delete(store.keys.manifest(version))
-    _delete_all(store.keys.version(version), store)
+    delete_all(store.keys.version(version), store)
     return None
 
 
 def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
     """Files of versions without a manifest: a deletion that died, which is finished at once; or a publication."""
     whole, buried = set(list_versions(store=store)), entombed(store=store)
-    for prefix, (size, modified) in _folders(store.keys.versions, store).items():
+    for prefix, (size, modified) in folders_below(store.keys.versions, store).items():
         version = version_of(prefix)
         if (
             version is None
@@ -142,73 +149,6 @@ def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, s
         ):
             continue
         if apply:
-            _delete_all(prefix, store)
+            delete_all(prefix, store)
         because = "its deletion was not finished" if version in buried else "it has no manifest"
         yield Removal(what=f"half of version {version}", bytes=size, removed=True, because=because)
-
-
-def _instruments(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
-    """Who measures with one keeps it young, and sends again what is not there (`import_instruments`)."""
-    for prefix, (size, used) in _folders(store.keys.instruments, store).items():
-        if now - used < retention.age:
-            continue
-        if apply:
-            _delete_all(prefix, store)
-        because = f"no run measured with it for {retention.age.days} days"
-        yield Removal(what=f"instrument {prefix.split('/')[1][:12]}", bytes=size, removed=True, because=because)
-
-
-def _candidates(retention: Retention, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
-    """A version has files of its own; a candidate's are only needed until it is released or refused."""
-    old = {
-        prefix: size for prefix, (size, modified) in _folders(store.keys.candidates, store).items()
-        if now - modified >= retention.age
-    }  # fmt: skip
-    records = _records(store) if old else {}
-    for prefix, size in old.items():
-        if apply:  # the record first, or a later run would believe that these files are there
-            for key in records.get(prefix, ()):
-                store.delete(key)
-            _delete_all(prefix, store)
-        yield Removal(
-            what=f"candidate {prefix.split('/')[1][:12]}", bytes=size, removed=True, because="trained long ago"
-        )
-
-
-def _records(store: ObjectStore) -> dict[str, list[str]]:
-    """Prefix of a candidate -> what says that its files are there: records of stages, results of jobs."""
-    found: dict[str, list[str]] = {}
-    folders = [f"{store.keys.stages}{stage}/" for stage in ("candidate", "adopt", "variants")]
-    stages = [key for folder in folders for key in store.list_keys(folder, named=RECORD)]
-    results = [key for key in store.list_keys(store.keys.jobs) if key.endswith(store.keys.result_name)]
-    for key in (*stages, *results):
-        try:
-            record = json.loads(store.get_bytes(key))
-        except MissingObject:  # deleted in the meantime
-            continue
-        except ValueError as problem:
-            raise CorruptObject(f"{store.uri(key)} is no JSON ({problem}), so that nobody can tell which candidate it names, and "
-                                "none was deleted. Delete it: what it says is worked out anew.") from problem  # fmt: skip
-        candidate = record.get("came_to", {}).get("candidate", {}) if key in results else record
-        if prefix := candidate.get("prefix"):  # a scoring's result names none, nor a training that stopped at its cap
-            found.setdefault(prefix, []).append(key)
-    return found
-
-
-def _delete_all(prefix: str, store: ObjectStore) -> None:
-    """The markers of folders too, and last: a folder that holds something may not be deleted by every store."""
-    for listed in reversed([*store.list_objects(store.uri(prefix))]):
-        store.delete(store.key_of(listed.uri))
-
-
-def _folders(prefix: str, store: ObjectStore) -> dict[str, tuple[int, datetime]]:
-    """Folder below a prefix -> its bytes, and when it was last written to."""
-    found: dict[str, tuple[int, datetime]] = {}
-    for listed in store.list_objects(store.uri(prefix)):
-        _, name, *below = store.key_of(listed.uri).split("/")
-        if not below:  # a console's marker of the whole, a file manager's notes
-            continue
-        folder = f"{prefix}{name}/"
-        size, modified = found.get(folder, (0, listed.modified))
-        found[folder] = (size + listed.bytes, max(modified, listed.modified))
-    return found

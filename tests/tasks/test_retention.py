@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tasks.registry import moving, retention
 from tasks.registry.aliases import read_alias, require_alias
 from tasks.registry.approvals import find_question, give_answer
 from tasks.registry.audit import audit
+from tasks.registry.blobs import Kept
 from tasks.registry.checks import verify_version
 from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import Retention, collect
@@ -23,7 +25,8 @@ from tasks.registry.versions import list_versions, read_version
 from tasks.returned_labels import read_requests
 from tests.asleep import CLOCKS, asleep
 from tests.questions import asked
-from tests.releases import KIND, moved, released, stored_candidate
+from tests.releases import KIND, flip, moved, released, stored_candidate
+from tests.runs_with_blobs import blob
 
 NOW = datetime.now(UTC)
 OLD = NOW - timedelta(days=400)
@@ -249,14 +252,40 @@ def reads_of_a_gc_of(number: int, folder: Path, store: ObjectStore) -> int:
     return len(reads)
 
 
-def test_a_record_of_a_stage_that_cannot_be_read_is_named_and_keeps_every_candidate(
-    registry: ObjectStore, candidate: Candidate
+def cut(key: str, store: ObjectStore) -> str:
+    store.put_bytes(key, b'{"prefix": "candi')
+    return key
+
+
+def changed(key: str, store: ObjectStore) -> str:
+    flip(store, key, byte=-10)
+    return key
+
+
+@pytest.mark.parametrize("blobs", [Kept(timedelta(days=30)), None])
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda store: cut(store.keys.stage("candidate", "d" * 64), store), "is no JSON .*Nothing was deleted"),
+        (lambda store: cut(store.keys.result("d" * 64), store), "is no JSON .*Nothing was deleted"),
+        (lambda store: cut(store.keys.move(5, "cut"), store), "says no moment .*Nothing was deleted"),
+        (lambda store: cut(store.keys.tombstone(5, "cut"), store), "says no moment .*Nothing was deleted"),
+        (lambda store: changed(store.keys.manifest(5), store), "its seal does not fit"),
+        (lambda store: changed(store.keys.question(5), store), "its seal does not fit"),
+        (lambda store: changed(store.keys.generation("champion", 1), store), "its seal does not fit"),
+    ],
+)
+def test_where_a_record_cannot_be_read_it_is_named_and_nothing_is_deleted(
+    spoil: Callable[[ObjectStore], str], told: str, blobs: Kept | None, registry: ObjectStore
 ) -> None:
-    key = registry.keys.stage("candidate", "d" * 64)
-    registry.put_bytes(key, b'{"prefix": "candi')
-    with pytest.raises(CorruptObject, match=rf"{registry.uri(key)} is no JSON"):
-        collected(registry, now=NOW + timedelta(days=60))
-    assert registry.list_keys(candidate.prefix)
+    asked(read_version(5, store=registry), registry, now=OLD)
+    blob("unnamed", registry)
+    key, kept, later = spoil(registry), replace(STRICT, blobs=blobs), NOW + timedelta(days=60)
+    before = registry.list_keys("")
+    for apply in (False, True):
+        with pytest.raises(CorruptObject, match=rf"{registry.uri(key)} .*{told}"):
+            collected(registry, kept, apply=apply, now=later)
+        assert registry.list_keys("") == before
 
 
 def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
