@@ -1,4 +1,9 @@
 import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
 
 from infra.object_store import ObjectStore
 from infra.stages import once
@@ -45,3 +50,54 @@ def test_a_stage_that_a_run_has_twice_is_told_apart_and_done_once(store: ObjectS
         ("told of the window", False),
         ("told of the reference", True),
     ]
+
+
+class Answer(Record):
+    """The how-manieth work it was."""
+
+    number: int
+
+
+WORK: list[object] = []
+
+
+@once("worked", besides=frozenset({"how"}))
+def worked(
+    first: object,
+    second: int = 0,
+    *,
+    options: Mapping[str, int],
+    where: Path,
+    at: datetime,
+    how: str,
+    store: ObjectStore,
+) -> Answer:
+    WORK.append(first)
+    return Answer(number=len(WORK))
+
+
+def test_a_stage_is_done_once_for_the_same_inputs_whatever_order_they_come_in_and_however_it_is_done(
+    store: ObjectStore,
+) -> None:
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    first = worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("x"), at=at, how="fast", store=store)
+    again = worked(Answer(number=1), how="slow", at=at, where=Path("x"), options={"b": 2, "a": 1}, store=store)
+    assert first == again
+    others = [
+        worked(Answer(number=2), options={"a": 1, "b": 2}, where=Path("x"), at=at, how="fast", store=store),
+        worked(Answer(number=1), 1, options={"a": 1, "b": 2}, where=Path("x"), at=at, how="fast", store=store),
+        worked(Answer(number=1), options={"a": 1, "b": 3}, where=Path("x"), at=at, how="fast", store=store),
+        worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("y"), at=at, how="fast", store=store),
+        worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("x"), at=at.replace(year=2027), how="fast", store=store),
+    ]  # fmt: skip
+    assert len({answer.number for answer in (first, *others)}) == 6
+
+
+def test_an_input_that_has_no_value_of_its_own_is_refused_since_its_digest_could_be_another_next_time(
+    store: ObjectStore,
+) -> None:
+    at = datetime(2026, 11, 24, tzinfo=UTC)
+    with pytest.raises(TypeError, match="must be a record or a plain value, not object"):
+        worked(object(), options={}, where=Path("x"), at=at, how="fast", store=store)
+    with pytest.raises(TypeError, match="needs its object store as the keyword `store`; got NoneType"):
+        worked(1, options={}, where=Path("x"), at=at, how="fast", store=None)  # type: ignore[arg-type]
