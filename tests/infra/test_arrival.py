@@ -1,0 +1,95 @@
+"""What a process left of a file on its way here, as the next one finds it."""
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from errors import FullDisk, StoreError
+from infra.arrival import Arrival
+from infra.object_store import ObjectStore
+from infra.transfer import Span
+from tests.infra.transfers import Requests
+
+SIZE = 40
+SPANS = {number: Span(number, 10 * (number - 1), 10) for number in range(1, 5)}
+
+
+def arriving(folder: Path, *numbers: int, etag: str = "e", size: int = SIZE) -> Arrival:
+    """An arrival of which so many spans come, and then its process dies; with what it had found."""
+    arrival = Arrival(folder / "k", uri="s3://b/k", etag=etag, size=size)
+    found = set(arrival.arrived)
+    for number in numbers:
+        arrival.write(b"x" * 10, SPANS[number].start)
+        arrival.finish(SPANS[number])
+    arrival.close()
+    arrival.arrived = found
+    return arrival
+
+
+def test_a_line_of_the_journal_that_was_cut_off_is_no_span_and_makes_no_other_one_of_the_next(tmp_path: Path) -> None:
+    """Who knows no SHA-256 of the object would take the hole of span 12 for its bytes."""
+    arriving(tmp_path, 1)
+    with (tmp_path / ".k.arrived").open("a") as journal:
+        journal.write("1")
+    assert arriving(tmp_path, 2).arrived == {1}
+    assert arriving(tmp_path).arrived == {1, 2}
+
+
+def test_what_came_of_another_object_is_not_gone_on_with_and_what_came_since_is(tmp_path: Path) -> None:
+    arriving(tmp_path, 1, 2)
+    assert arriving(tmp_path, 3, etag="another").arrived == set()
+    assert arriving(tmp_path, etag="another").arrived == {3}
+    assert arriving(tmp_path, etag="another", size=SIZE - 1).arrived == set()
+
+
+def test_where_the_store_does_not_tell_one_object_from_another_nothing_is_gone_on_with(tmp_path: Path) -> None:
+    arriving(tmp_path, 1, etag="")
+    assert arriving(tmp_path, etag="").arrived == set()
+
+
+@pytest.mark.parametrize("left", [b"", b"x" * (SIZE - 1)])
+def test_a_journal_whose_file_is_gone_or_was_cut_off_says_nothing(left: bytes, tmp_path: Path) -> None:
+    arriving(tmp_path, 1)
+    (tmp_path / ".k.part").write_bytes(left)
+    assert arriving(tmp_path, 1).arrived == set()
+    (tmp_path / ".k.part").unlink()
+    assert arriving(tmp_path).arrived == set()
+
+
+def test_a_file_that_somebody_cuts_off_while_it_arrives_is_told_as_that(tmp_path: Path) -> None:
+    arrival = Arrival(tmp_path / "k", uri="s3://b/k", etag="e", size=SIZE)
+    arrival.part.write_bytes(b"")
+    with pytest.raises(StoreError, match="was cut off by somebody else; run again"):
+        list(arrival.read(SPANS[1]))
+
+
+def test_a_file_that_is_larger_than_a_user_may_write_is_told_as_a_full_disk_and_leaves_nothing(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(FullDisk, match="k needs 2,000 bytes"):
+            Arrival(tmp_path / "k", uri="s3://b/k", etag="e", size=2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_arrives_under_the_longest_name_that_there_is(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "small").write_bytes(b"small")
+    target = tmp_path / ("k" * 255)
+    store.download(store.put_file("k", tmp_path / "small"), target)
+    assert target.read_bytes() == b"small"
+
+
+def test_a_file_of_another_content_is_fetched_over_and_one_of_the_recorded_is_left_alone(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    (tmp_path / "small").write_bytes(b"small")
+    stored, target = store.put_file("k", tmp_path / "small"), tmp_path / "back"
+    target.write_bytes(b"other")
+    store.download(stored, target)
+    assert target.read_bytes() == b"small"
+    asked = Requests(store)
+    store.download(stored, target)
+    assert not asked.count
