@@ -48,6 +48,7 @@ def private_pem(keys: ReleaseKeys) -> str:
 
 def public_pem(keys: ReleaseKeys) -> str:
     """The public key in the one form by which it is named: the one that was given, or the private key's other half."""
+    from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives import serialization as pem
 
     if keys.public is None and keys.private is None:
@@ -57,7 +58,7 @@ def public_pem(keys: ReleaseKeys) -> str:
         return _public_half(keys.private.get_secret_value())
     try:
         key = pem.load_pem_public_key(str(keys.public).encode())
-    except ValueError as problem:
+    except (ValueError, UnsupportedAlgorithm) as problem:
         raise SpecError(f"UPKEEP_VERIFY_KEY is no public key in PEM ({problem}); it begins with '-----BEGIN PUBLIC "
                         "KEY-----', and `upkeep keygen FOLDER` writes one") from problem  # fmt: skip
     return _named(key, "UPKEEP_VERIFY_KEY")

@@ -1,0 +1,94 @@
+"""Which keys are taken, and by which setting the others are refused."""
+
+import base64
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization as pem
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from pydantic import SecretStr
+
+from errors import SpecError
+from infra.release_keys import ReleaseKeys
+from tasks.security.keys import PRIVATE, PUBLIC, fingerprint, make_keys, private_pem, public_pem
+from tests.tasks.security.conftest import new_keys
+
+PRIVATE_FORM, PUBLIC_FORM = pem.PrivateFormat.PKCS8, pem.PublicFormat.SubjectPublicKeyInfo
+CURVE = ec.generate_private_key(ec.SECP384R1())
+OF_OTHER_KINDS = [ec.generate_private_key(ec.SECP256K1()), ed25519.Ed25519PrivateKey.generate()]
+
+
+def private(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey, password: bytes | None = None) -> SecretStr:
+    hidden = pem.BestAvailableEncryption(password) if password else pem.NoEncryption()
+    return SecretStr(key.private_bytes(pem.Encoding.PEM, PRIVATE_FORM, hidden).decode())
+
+
+def public(key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey) -> str:
+    return key.public_key().public_bytes(pem.Encoding.PEM, PUBLIC_FORM).decode()
+
+
+def test_who_has_only_the_private_key_verifies_by_its_other_half() -> None:
+    keys = ReleaseKeys(private=private(CURVE))
+    assert public_pem(keys) == public(CURVE)
+    assert private_pem(keys) == private(CURVE).get_secret_value()
+
+
+def test_a_public_key_is_named_by_the_same_form_however_it_was_written() -> None:
+    written = public(CURVE).replace("\n", "\r\n") + "\n\n"
+    assert public_pem(ReleaseKeys(public=written)) == public(CURVE)
+
+
+@pytest.mark.parametrize("key", OF_OTHER_KINDS)
+def test_a_key_of_another_kind_is_refused_by_its_setting(
+    key: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey,
+) -> None:
+    with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is a key of another kind"):
+        private_pem(ReleaseKeys(private=private(key)))
+    with pytest.raises(SpecError, match="UPKEEP_VERIFY_KEY is a key of another kind"):
+        public_pem(ReleaseKeys(public=public(key)))
+
+
+def test_a_key_under_a_password_and_what_is_no_key_are_told_apart() -> None:
+    with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is protected by a password"):
+        private_pem(ReleaseKeys(private=private(CURVE, b"secret")))
+    with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is no private key in PEM"):
+        private_pem(ReleaseKeys(private=SecretStr(public(CURVE))))
+    with pytest.raises(SpecError, match="UPKEEP_VERIFY_KEY is no public key in PEM"):
+        public_pem(ReleaseKeys(public="PLANTED"))
+
+
+def unheard_of(key: str) -> str:
+    """The same key of a kind for which nobody has a number yet."""
+    first, *body, last = key.splitlines()
+    data = base64.b64decode("".join(body)).replace(b"\x2b\x65\x70", b"\x2b\x65\x63")
+    return f"{first}\n{base64.encodebytes(data).decode()}{last}\n"
+
+
+def test_a_key_of_a_kind_that_nobody_heard_of_is_refused_by_its_setting() -> None:
+    key = OF_OTHER_KINDS[1]
+    with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is no private key in PEM"):
+        private_pem(ReleaseKeys(private=SecretStr(unheard_of(private(key).get_secret_value()))))
+    with pytest.raises(SpecError, match=r"UPKEEP_VERIFY_KEY is no public key in PEM \(Unknown key type"):
+        public_pem(ReleaseKeys(public=unheard_of(public(key))))
+
+
+def test_where_there_is_no_key_the_settings_that_take_one_are_named() -> None:
+    with pytest.raises(SpecError, match="no key to sign with: set UPKEEP_SIGNING_KEY"):
+        private_pem(ReleaseKeys(public=public(CURVE)))
+    with pytest.raises(SpecError, match="no key to verify signatures with: set UPKEEP_VERIFY_KEY"):
+        public_pem(ReleaseKeys())
+
+
+@pytest.mark.parametrize("left", [PRIVATE, PUBLIC])
+def test_neither_half_of_an_older_pair_is_overwritten(left: str, tmp_path: Path) -> None:
+    (tmp_path / left).write_text("older")
+    with pytest.raises(SpecError, match=f"{left} exists and is not overwritten"):
+        make_keys(tmp_path)
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(left, "older")]
+
+
+def test_a_new_pair_belongs_together_and_is_named_by_its_public_half(tmp_path: Path) -> None:
+    name = make_keys(tmp_path / "new" / "folder")
+    assert name == fingerprint((tmp_path / "new" / "folder" / PUBLIC).read_text())
+    keys = new_keys(tmp_path / "keys")
+    assert private_pem(keys) == (tmp_path / "keys" / PRIVATE).read_text()
