@@ -3,6 +3,7 @@ from pathlib import Path
 from infra.object_store import ObjectStore
 from models.contracts import BrokenVersion, VersionLine
 from tasks.registry.comparing import compare, describe_versions
+from tests.questions import asked
 from tests.releases import NOW, flip, moved, released, stored_candidate
 
 
@@ -23,6 +24,39 @@ def test_two_versions_differ_in_what_the_spec_says_and_their_metrics_are_named_a
 def test_a_version_does_not_differ_from_itself(store: ObjectStore, tmp_path: Path) -> None:
     first = released(stored_candidate(store, tmp_path / "model"), store, "run-1")
     assert compare(first, first) == ()
+
+
+def test_each_field_of_recipe_and_data_and_what_only_one_of_two_has_is_named(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    first = released(stored_candidate(store, tmp_path / "model"), store)
+    lineage = first.lineage.model_copy(update={
+        "recipe": "lora", "source": "there", "seed": 2, "git_commit": "e", "packages": {"torch": "3"},
+        "window_digest": "v" * 64, "training_digest": "u" * 64,
+    })  # fmt: skip
+    reference = first.reference.model_copy(update={"table": first.reference.table.model_copy(update={"rows": 2})})
+    fewer = tuple(file for file in first.files if file.path != "README.md")
+    second = first.model_copy(update={"lineage": lineage, "reference": reference, "files": fewer, "measured": ()})
+    there = {(d.part, d.name): (d.first, d.second) for d in compare(first, second)}
+    assert there == {
+        ("recipe", "recipe"): ("test", "lora"),
+        ("recipe", "source"): ("here", "there"),
+        ("recipe", "seed"): ("1", "2"),
+        ("recipe", "git_commit"): ("c", "e"),
+        ("recipe", "torch"): ("–", "3"),
+        ("data", "window_digest"): ("w", "v" * 12),
+        ("data", "training_digest"): ("t", "u" * 12),
+        ("data", "reference rows"): ("1", "2"),
+        ("files", "README.md"): (there["files", "README.md"][0], "–"),
+        ("metrics", "accuracy on current rows"): ("0.9000 [0.8000, 0.9500], n = 100", "–"),
+    }
+
+
+def test_what_a_person_was_asked_about_a_version_stands_in_its_line(store: ObjectStore, tmp_path: Path) -> None:
+    candidate = stored_candidate(store, tmp_path / "model")
+    asked(released(candidate, store, "run-1"), store, now=NOW)
+    released(candidate, store, "run-2")
+    assert [line.approval[:11] for line in describe_versions(now=NOW, store=store)] == ["", "waits until"]
 
 
 def test_versions_are_listed_newest_first_with_their_aliases(store: ObjectStore, tmp_path: Path) -> None:

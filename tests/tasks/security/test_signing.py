@@ -172,7 +172,12 @@ def test_a_version_from_before_there_were_keys_is_signed_later_without_being_cha
     assert verify_folder(tmp_path / "pulled", keys)
 
 
-def test_without_a_key_a_run_that_could_not_release_is_refused_before_it_trains(store: ObjectStore) -> None:
+def test_without_a_key_a_run_that_could_not_release_is_refused_before_it_trains_and_no_other_is(
+    store: ObjectStore, keys: ReleaseKeys
+) -> None:
+    for enough in (keys, ReleaseKeys()):
+        store.release_keys = enough
+        require_signing_key(store=store)
     store.release_keys = ReleaseKeys(required=True)
     with pytest.raises(SpecError, match="no key to sign a release with: set UPKEEP_SIGNING_KEY"):
         require_signing_key(store=store)
