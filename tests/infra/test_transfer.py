@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from infra import copying
 from infra.copying import Duplicate
 from infra.local_server import Endpoint
 from infra.local_store import BUCKET
-from infra.multipart import abort_forgotten
+from infra.multipart import FORGOTTEN_SECONDS, Multipart, abort_forgotten
 from infra.object_store import ObjectStore
 from infra.s3 import open_client
 from infra.sending import Outgoing
@@ -79,6 +80,30 @@ def test_an_upload_that_was_given_up_and_cannot_be_ended_costs_a_warning_without
     assert abort_forgotten(store.client, note.parent) == 0
     assert f"s3://{store.bucket}/k: an upload that was given up could not be aborted" in caplog.text
     assert "AKIAIOSFODNN7EXAMPLE" not in caplog.text and note.exists()
+
+
+def test_an_upload_to_another_store_is_left_to_who_reaches_that(store: ObjectStore, tmp_path: Path) -> None:
+    note = tmp_path / "uploads" / "old.json"
+    note.parent.mkdir()
+    note.write_text(json.dumps({"endpoint": "https://elsewhere", "bucket": store.bucket, "key": "k", "upload": "u"}))
+    os.utime(note, (0, 0))
+    assert abort_forgotten(store.client, note.parent) == 0
+    assert note.exists()
+
+
+def test_an_upload_that_is_gone_on_with_is_young_again(store: ObjectStore, tmp_path: Path) -> None:
+    def begun() -> tuple[str, Path]:
+        upload = Multipart(store.client, store.uri("k"), count=2, size=2, memory=tmp_path / "uploads")
+        upload.leave()
+        (note,) = (tmp_path / "uploads").iterdir()
+        return upload.upload_id, note
+
+    first, note = begun()
+    nearly = time.time() - FORGOTTEN_SECONDS + 60
+    os.utime(note, (nearly, nearly))
+    assert begun() == (first, note)
+    assert note.stat().st_mtime > nearly + 60
+    assert abort_forgotten(store.client, note.parent) == 0
 
 
 def test_spans_cover_a_file_and_are_never_too_many() -> None:

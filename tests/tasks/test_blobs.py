@@ -1,6 +1,7 @@
 """Blobs that nothing names go; what a record names, or a run is about to name, stays, whenever gc comes."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -104,6 +105,14 @@ def test_records_of_work_that_no_run_uses_go_with_what_only_they_name(store: Obj
     assert not blobs_of(store)
 
 
+def test_records_of_work_that_are_younger_stay_and_so_does_what_they_name(store: ObjectStore) -> None:
+    made("one", store=store)
+    (record,) = store.list_keys("stages/")
+    for day in (88, 89):
+        assert "1 blob of kept: named by a version, a run, a question or another record" in gc(store, day=day)
+    assert store.exists(record) and len(blobs_of(store)) == 1
+
+
 def test_a_record_of_work_that_is_used_stays_young(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     made("one", store=store)
     (record,) = store.list_keys("stages/")
@@ -161,6 +170,23 @@ def test_reports_of_older_runs_keep_no_blob_where_that_is_asked_for_unless_a_tra
         gc(store, day=day, kept=kept)
         assert stopped.has_all() and quiet.has_all() == (day < 367)
     assert {"runs/quiet/report.json", "runs/stopped/report.json"} <= set(store.list_keys("runs/"))
+
+
+def test_what_a_run_keeps_beside_its_report_is_no_report_and_keeps_what_it_names_at_any_age(store: ObjectStore) -> None:
+    opened, kept = blob("of an interrupted run", store), Kept(age=timedelta(days=90), reports=timedelta(days=365))
+    store.put_bytes(store.keys.released("interrupted"), opened.model_dump_json().encode())
+    for day in (366, 367, 368):
+        gc(store, day=day, kept=kept)
+    assert store.is_whole(opened)
+
+
+def test_what_lies_among_the_blobs_and_is_none_stays(store: ObjectStore) -> None:
+    strays = ["blobs/kept/", "blobs/kept/notes.txt"]
+    for stray in strays:
+        store.put_bytes(stray, b"")
+    for day in LATER:
+        gc(store, day=day)
+    assert store.list_keys("", named=re.compile(".*")) == strays
 
 
 # --- a run between any two requests of gc ---
