@@ -11,7 +11,7 @@ import pytest
 from errors import CorruptObject, StoreError
 from infra import object_store
 from infra.object_store import ObjectStore, connect
-from models.contracts import Artifact
+from models.contracts import EVIDENCE, Artifact
 from tasks.registry import moving
 from tasks.registry.blobs import Kept
 from tasks.registry.documents import NAMELESS
@@ -78,13 +78,32 @@ def test_of_every_kind_of_key_it_is_decided_whether_its_records_keep_what_they_n
     assert store.exists(store.key_of(kept.uri)) == (not key_of(kind).startswith(NAMELESS))
 
 
-def test_an_unreadable_record_stops_it_before_anything_is_deleted_and_is_named(store: ObjectStore) -> None:
+@pytest.mark.parametrize("spoiled", [b'{"cut o', b'{"no text": "\xff"}'])
+def test_an_unreadable_record_stops_it_before_anything_is_deleted_and_is_named(
+    spoiled: bytes, store: ObjectStore
+) -> None:
     unnamed = blob("unnamed", store)
     gc(store, day=100)
-    store.put_bytes("runs/r1/report.json", b'{"cut o')
+    store.put_bytes("runs/r1/report.json", spoiled)
     with pytest.raises(CorruptObject, match=r"runs/r1/report.json is no JSON .*Nothing was deleted.*never"):
         gc(store, day=101)
     assert store.is_whole(unnamed)
+
+
+def test_a_record_that_goes_while_gc_reads_them_keeps_nothing_and_fails_nothing(store: ObjectStore) -> None:
+    named = blob("named", store)
+    store.put_bytes("requests/r1.json", named.model_dump_json().encode())
+    Interrupted(store, 3, lambda: store.delete("requests/r1.json")).come(100)
+    assert store.exists(store.key_of(named.uri) + store.keys.given_up)
+
+
+def test_what_only_the_evidence_of_a_version_names_stays(store: ObjectStore) -> None:
+    scored, unknown = blob("scores of a version", store, "scores"), blob("what its files look like", store)
+    store.put_bytes(store.keys.version(1) + EVIDENCE, scored.model_dump_json().encode())
+    store.put_bytes(store.keys.version(1) + "config.json", unknown.model_dump_json().encode())
+    for day in LATER:
+        gc(store, day=day)
+    assert blobs_of(store) == {store.key_of(scored.uri)}
 
 
 def test_while_a_run_is_open_nothing_is_given_up_and_nothing_deleted(store: ObjectStore) -> None:
@@ -284,13 +303,15 @@ def test_whenever_two_gcs_come_at_once_no_run_after_them_loses_anything(store: O
 # --- who stands still ---
 
 
+@pytest.mark.parametrize("at", [3, 4], ids=["while it reads records", "behind that"])
 @pytest.mark.parametrize("clock", CLOCKS)
 def test_a_gc_that_stood_still_after_it_looked_deletes_no_blob(
-    clock: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    clock: str, at: int, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unnamed = blob("unnamed", store)
+    store.put_bytes("requests/r1.json", b"{}")
     gc(store, day=100)
-    sleeper = Interrupted(store, 3, lambda: asleep(monkeypatch, clock, hours=13))
+    sleeper = Interrupted(store, at, lambda: asleep(monkeypatch, clock, hours=13))
     with pytest.raises(StoreError, match=r"stood still for 13:00:.* run again"):
         sleeper.come(101)
     assert store.is_whole(unnamed)
