@@ -171,9 +171,10 @@ def test_a_pull_to_where_one_is_or_to_a_mount_is_refused_before_it_loads_anythin
     assert not list(here.iterdir())
 
 
-def test_a_pull_never_overwrites_a_folder(candidate: Candidate, store: ObjectStore, tmp_path: Path) -> None:
+def test_a_pull_never_overwrites_a_folder_nor_a_file(candidate: Candidate, store: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note").write_text("keep me")
-    with pytest.raises(SpecError, match="nothing is overwritten"):
-        pull(released(candidate, store), tmp_path / "mine", store=store)
+    for mine in (tmp_path / "mine", tmp_path / "mine" / "note"):
+        with pytest.raises(SpecError, match="nothing is overwritten"):
+            pull(released(candidate, store), mine, store=store)
     assert (tmp_path / "mine" / "note").read_text() == "keep me"
