@@ -6,7 +6,7 @@ from typing import Literal
 
 from errors import SpecError, StoreError
 from infra.object_store import ObjectStore
-from models.contracts import AliasEntry, Release, RunStart
+from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
 from tasks.entries import move_entry
 from tasks.events import emit_move
@@ -32,15 +32,14 @@ def move_champion(
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
     )
-    finish_move(release.entry, opened=start, store=store)
+    finish_move(release.entry, store=store)
     return release
 
 
-def finish_move(current: AliasEntry, *, opened: RunStart | None = None, tell: bool = True, store: ObjectStore) -> bool:
+def finish_move(current: AliasEntry, *, tell: bool = True, store: ObjectStore) -> bool:
     """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
-    none. Whoever made the move may have died right behind it; who did not has `opened` it. `tell`: not in a dry run, whose
-    entry stays nowhere."""
-    start = unfinished_move(current, opened=opened, store=store)
+    none. Whoever made the move may have died right behind it. `tell`: not in a dry run, whose entry stays nowhere."""
+    start = unfinished_move(current, store=store)
     if start is None:
         return False
     if tell:

@@ -120,8 +120,9 @@ class Keys:
     def run(self, run_id: str, name: str) -> str:
         return f"{self.runs}{run_id}/{name}"
 
-    def released(self, run_id: str) -> str:
-        """The opening record of a run that had released and was interrupted, where a promotion or rollback took its place."""
+    def opened(self, run_id: str) -> str:
+        """The opening record of a promotion or rollback, and that of a run that had released and was interrupted, where one of
+        them took its place."""
         return self.run(run_id, "open.json")
 
     def job(self, digest: str) -> str:

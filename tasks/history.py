@@ -87,6 +87,15 @@ def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict
     return found
 
 
+def is_finished(run_id: str, number: int, *, store: ObjectStore) -> bool:
+    """Whether the history has the run: under its number, or behind others that ended before it."""
+    with contextlib.suppress(MissingObject):
+        key = store.keys.finished(number)
+        if entry_of(store.get_bytes(key), uri=store.uri(key)).run_id == run_id:
+            return True
+    return any(entry.run_id == run_id for entry in read_history(store=store))
+
+
 def cursor_of(run_id: str, *, store: ObjectStore) -> Cursor:
     """What had been read when a run ended; nothing, where the history has no such run."""
     return next((entry.cursor for entry in read_history(store=store) if entry.run_id == run_id), Cursor())

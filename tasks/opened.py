@@ -17,18 +17,26 @@ def left_open(sequence: int, mover: str, store: ObjectStore) -> RunStart | None:
     came, if that had released (`mover`: the run that moved the alias last)."""
     found = read_opened(store)
     if found and found.kind in MOVES and mover:
-        found = _read(store.keys.released(mover), store) or found
+        found = _read(store.keys.opened(mover), store) or found
     return found if found and found.sequence == sequence else None
 
 
+def mover_of(run_id: str, store: ObjectStore) -> RunStart | None:
+    """The promotion or rollback that has moved an alias under this name."""
+    found = _read(store.keys.opened(run_id), store) or read_opened(store)  # earlier versions of Upkeep wrote only that
+    return found if found and found.run_id == run_id and found.kind in MOVES else None
+
+
 def store_opened(start: RunStart, store: ObjectStore) -> RunStart:
+    """Of a promotion or rollback also under its own name: another may open before it ends."""
+    if start.kind in MOVES:
+        set_aside(start, store)
     store.put_bytes(store.keys.open_run, start.model_dump_json().encode())
     return start
 
 
-def set_aside(released: RunStart, store: ObjectStore) -> None:
-    """Of a run that had released, for a promotion or a rollback that may die before it moves anything."""
-    store.put_bytes(store.keys.released(released.run_id), released.model_dump_json().encode())
+def set_aside(start: RunStart, store: ObjectStore) -> None:
+    store.put_bytes(store.keys.opened(start.run_id), start.model_dump_json().encode())
 
 
 def drop_opened(run_id: str, store: ObjectStore) -> None:

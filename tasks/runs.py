@@ -27,8 +27,8 @@ from models.contracts import (
     RunStart,
 )
 from models.spec import ModelSpec
-from tasks.history import chained, entry_of, read_history
-from tasks.opened import MOVES, drop_opened, left_open, read_opened, set_aside, store_opened
+from tasks.history import chained, entry_of, is_finished, read_history
+from tasks.opened import MOVES, drop_opened, left_open, mover_of, read_opened, set_aside, store_opened
 from tasks.written_specs import written
 
 logger = logging.getLogger(__name__)
@@ -173,10 +173,7 @@ def open_run_of(*, store: ObjectStore) -> RunStart | None:
     return start if start and (not history or start.sequence > history[0].sequence) else None
 
 
-def unfinished_move(current: AliasEntry, *, opened: RunStart | None = None, store: ObjectStore) -> RunStart | None:
-    """The open run, where it is a promotion or a rollback that wrote this entry and has none in the history yet. Another
-    run may have opened since `opened` did."""
-    start = opened or read_opened(store)
-    if start is None or start.kind not in MOVES or start.run_id != current.run_id:
-        return None
-    return None if any(entry.run_id == start.run_id for entry in read_history(store=store)) else start
+def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> RunStart | None:
+    """The promotion or rollback that wrote this entry, where it has none in the history yet. Others may have opened since."""
+    start = mover_of(current.run_id, store)
+    return start if start and not is_finished(start.run_id, start.sequence, store=store) else None

@@ -61,7 +61,8 @@ def die_after(write: int, monkeypatch: pytest.MonkeyPatch) -> None:
     dying("delete")
 
 
-WRITES = {1: "runs/open.json", 2: "moves/", 3: "aliases/", 4: "moves/", 5: "history/", 6: "runs/open.json"}
+WRITES = {1: "/open.json", 2: "runs/open.json", 3: "moves/", 4: "aliases/", 5: "moves/", 6: "history/",
+          7: "runs/open.json"}  # fmt: skip
 
 
 @pytest.mark.parametrize(("write", "key"), WRITES.items())
@@ -71,8 +72,8 @@ def test_a_killed_rollback_that_is_asked_for_again_goes_back_one_version_and_not
     with pytest.MonkeyPatch.context() as planted, pytest.raises(Killed, match=key):
         die_after(write, planted)
         rollback.fn(second.spec, why="it errs")
-    assert pull_version(second.spec, "champion", tmp_path / "pulled").version == (2 if write < 3 else 1)
-    if write < 5:
+    assert pull_version(second.spec, "champion", tmp_path / "pulled").version == (2 if write < 4 else 1)
+    if write < 6:
         assert rollback.fn(second.spec, why="it errs").version == 1
     status = read_status(second.spec)
     assert [entry.version for entry in status.log] == [1, 2, 1]
@@ -86,7 +87,7 @@ def test_a_killed_rollback_that_is_asked_for_again_goes_back_one_version_and_not
 
 def test_a_rollback_that_died_before_its_history_entry_gets_it_from_the_next_run(second: Home) -> None:
     with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
-        die_after(3, planted)
+        die_after(4, planted)
         rollback.fn(second.spec)
     assert read_status(second.spec).unfinished is not None
     maintain(second.spec)
@@ -104,7 +105,7 @@ def test_a_dry_run_does_not_tell_of_a_rollback_that_died_and_the_next_run_does(
     told: list[int] = []
     monkeypatch.setattr("flows.moving.emit_move", lambda release, kind: told.append(release.version))
     with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
-        die_after(3, planted)
+        die_after(4, planted)
         rollback.fn(second.spec)
     flow(second.spec, dry_run=True)
     assert told == [] and read_status(second.spec).unfinished is not None
@@ -121,7 +122,7 @@ def test_who_finishes_a_rollback_that_died_tells_of_it_unless_the_champion_canno
         "flows.moving.emit_move", lambda release, kind: told.append((release.version, release.entry.run_id, kind))
     )
     with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
-        die_after(3, planted)
+        die_after(4, planted)
         rollback.fn(second.spec)
     died = read_status(second.spec).log[0]
     assert died.version == 1 and told == []
@@ -150,6 +151,25 @@ def test_a_rollback_is_told_and_in_the_history_also_where_a_scheduled_run_opens_
     assert (newest.outcome, newest.champion_version) == (Outcome.ROLLED_BACK, 1)
 
 
+def test_a_rollback_that_died_behind_its_move_gets_its_history_entry_also_where_a_promotion_has_opened_beside_it(
+    second: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def move_beside_a_promotion(manifest: Manifest, **moves: Any) -> Release:
+        champion = read_status(second.spec).champion
+        assert champion is not None
+        open_run.fn(read_spec(second.spec), "promote", None, force=False, mover=champion.entry.run_id, store=store)
+        move_alias.fn(manifest, **moves)
+        raise Killed("aliases/")
+
+    with monkeypatch.context() as planted, pytest.raises(Killed):
+        planted.setattr("flows.moving.move_alias", move_beside_a_promotion)
+        rollback.fn(second.spec, why="it errs")
+    maintain(second.spec)
+    assert [(e.sequence, e.outcome, e.champion_version) for e in read_all_history(second.spec)] == [
+        (3, Outcome.WAITING, 1), (2, Outcome.ROLLED_BACK, 1), (1, Outcome.BOOTSTRAPPED, 1),
+    ]  # fmt: skip
+
+
 def test_a_rollback_needs_no_entry_of_the_log_before_the_one_to_which_it_goes_back(
     second: Home, store: ObjectStore
 ) -> None:
@@ -163,7 +183,7 @@ def test_a_rollback_needs_no_entry_of_the_log_before_the_one_to_which_it_goes_ba
 
 def test_another_version_can_be_asked_for_after_a_rollback_that_died(second: Home) -> None:
     with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
-        die_after(3, planted)
+        die_after(4, planted)
         rollback.fn(second.spec)
     assert rollback.fn(second.spec, to=2).version == 2
     assert [(e.kind, e.champion_version) for e in read_all_history(second.spec)] == [
