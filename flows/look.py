@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flows.ask import ask_for_labels, receive_labels
-from flows.moving import finish_move
+from flows.moving import finish_move, finish_release
 from flows.observe import observe
 from infra.workspace import Workspace, open_workspace
 from models.contracts import (
@@ -37,7 +37,7 @@ from tasks.ingestion import ingest_window
 from tasks.limits import training_budget
 from tasks.registry.aliases import require_alias
 from tasks.registry.versions import weights_of
-from tasks.runs import open_run, pinned
+from tasks.runs import is_open, open_run, pinned
 from tasks.seal import require_seal
 from tasks.waiting import find_waiting
 from tasks.written_specs import spec_begun_by
@@ -99,6 +99,8 @@ def begun(spec_path: Path, spec: ModelSpec, *, force: bool, dry_run: bool) -> It
         champion = require_alias(spec.release.alias, store=work.store)
         finish_move(champion.entry, tell=not dry_run, store=work.store)
         mover = champion.entry.run_id
+        if not is_open(mover, store=work.store):
+            finish_release(champion.entry, tell=not dry_run, store=work.store)
         start = open_run(spec, "maintain", champion, force=force, mover=mover, store=work.store)
         spec = spec_begun_by(start, spec)
         history = read_history(store=work.store)

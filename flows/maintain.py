@@ -63,7 +63,8 @@ def _improve(run: Run, looked: Looked, seen: Observation, training_set: Training
     store = run.work.store
     challenger = publish_challenger(run.spec, run.start, run.champion, seen, attempt, store=store)
     asked = ask_for_approval(run.spec, run.start, run.champion, attempt, challenger, store=store)
-    release = release_challenger(run.spec, run.start, run.champion, attempt, challenger, store=store)
+    owed = history_entry(report_on(run, looked, attempt, asked=asked), looked.window, None)
+    release = release_challenger(run.spec, run.start, run.champion, attempt, challenger, owed=owed, store=store)
     return report_on(run, looked, attempt, release, asked=asked)
 
 

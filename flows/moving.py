@@ -8,13 +8,13 @@ from errors import SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
-from tasks.entries import move_entry
+from tasks.entries import move_entry, release_entry
 from tasks.events import emit_move
 from tasks.history import read_history
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import read_version
-from tasks.runs import close_run, open_run, unfinished_move
+from tasks.runs import close_run, open_run, unfinished_move, unfinished_release
 
 Kind = Literal["promote", "rollback"]
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def move_champion(
     if target == current.version:
         raise SpecError(f"version {target} is the champion already")
     manifest = verify_version(read_version(target, store=store), kind=spec.kind, store=store)
+    finish_release(current, store=store)
     start = open_run(spec, kind, None, force=False, mover=current.run_id, store=store)
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
@@ -47,6 +48,17 @@ def finish_move(current: AliasEntry, *, tell: bool = True, store: ObjectStore) -
     last = read_history(store=store, limit=1)[0]
     close_run(move_entry(current, start, last, at=datetime.now(UTC)), store=store)
     return True
+
+
+def finish_release(current: AliasEntry, *, tell: bool = True, store: ObjectStore) -> None:
+    """Tells of the release that made this champion and writes its run's history entry, where that has none yet. `tell`: as
+    above."""
+    owed = unfinished_release(current, store=store)
+    if owed is None:
+        return
+    if tell:
+        _tell(current, "promote", store)
+    close_run(release_entry(owed, current), store=store)
 
 
 def _tell(current: AliasEntry, kind: Kind, store: ObjectStore) -> None:

@@ -11,12 +11,23 @@ from flows.moving import finish_move, move_champion
 from flows.naming import run_name
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
-from models.contracts import AliasEntry, ApprovalAnswer, Attempt, Manifest, Observation, Release, RunStart, Verdict
+from models.contracts import (
+    AliasEntry,
+    ApprovalAnswer,
+    Attempt,
+    HistoryEntry,
+    Manifest,
+    Observation,
+    Release,
+    RunStart,
+    Verdict,
+)
 from models.spec import ModelSpec, read_spec
 from tasks.conclusion import measured_for_release
 from tasks.dataset import freeze_reference
 from tasks.events import emit_publication
 from tasks.lineage import trace_lineage
+from tasks.opened import owe
 from tasks.registry.aliases import move_alias, newest_entry, read_log, require_alias
 from tasks.registry.approvals import given_before, list_questions
 from tasks.registry.checks import verify_version
@@ -44,15 +55,17 @@ def publish_challenger(
 
 def release_challenger(
     spec: ModelSpec, start: RunStart, champion: Release, attempt: Attempt, challenger: Manifest | None, *,
-    store: ObjectStore,
+    owed: HistoryEntry, store: ObjectStore,
 ) -> Release | None:  # fmt: skip
-    """Moves the alias, unless the spec or a warning keeps that for a person."""
+    """Moves the alias, unless the spec or a warning keeps that for a person. `owed`: what the history is to know of the run
+    where it dies behind that."""
     by_itself = spec.release.promote and not spec.release.approval and attempt.blessing.promotes_by_itself
     if challenger is None or not by_itself:
         return None
     why = "all gates passed: " + ", ".join(gate.gate for gate in attempt.blessing.gates)
     verify_version(challenger, kind=spec.kind, store=store)
     require_open(start, releasing=challenger.version, store=store)
+    owe(owed, store)
     return move_alias(
         challenger, alias=spec.release.alias, expected=champion.version, run_id=start.run_id, why=why, store=store
     )

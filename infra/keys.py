@@ -121,9 +121,12 @@ class Keys:
         return f"{self.runs}{run_id}/{name}"
 
     def opened(self, run_id: str) -> str:
-        """The opening record of a promotion or rollback, and that of a run that had released and was interrupted, where one of
-        them took its place."""
+        """The opening record of a promotion or rollback."""
         return self.run(run_id, "open.json")
+
+    def owed(self, run_id: str) -> str:
+        """The history entry of a run that is about to move the alias, for whoever comes where it dies behind that."""
+        return self.run(run_id, "entry.json")
 
     def job(self, digest: str) -> str:
         """What a worker of another pool was asked to do."""

@@ -17,7 +17,7 @@ from models.contracts import (
 _MOVES = {"promote": (Outcome.PROMOTED, "Promoted"), "rollback": (Outcome.ROLLED_BACK, "Rolled back to")}
 
 
-def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEntry:
+def history_entry(report: RunReport, window: Window, pages: Pages | None) -> HistoryEntry:
     """What later decisions know of a run, and the cursor that it commits."""
     seen, start = report.observation, report.start
     check = seen.monitoring.deciding if seen else None
@@ -35,6 +35,15 @@ def history_entry(report: RunReport, window: Window, pages: Pages) -> HistoryEnt
         quality=check.now if check else None, metric=check.metric if check else _metric_of(start),
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
     )  # fmt: skip
+
+
+def release_entry(owed: HistoryEntry, entry: AliasEntry) -> HistoryEntry:
+    """Of a run that died behind its release, by what it had left before."""
+    return owed.model_copy(update={
+        "outcome": Outcome.RELEASED, "champion_version": entry.version, "finished_at": entry.at,
+        "headline": f"Version {entry.version} became champion, version {owed.champion_version} before, and the run was killed "
+                    f"before its report: {entry.why}.",
+    })  # fmt: skip
 
 
 def _metric_of(start: RunStart) -> str:

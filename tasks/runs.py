@@ -28,7 +28,7 @@ from models.contracts import (
 )
 from models.spec import ModelSpec
 from tasks.history import chained, entry_of, is_finished, read_history
-from tasks.opened import MOVES, drop_opened, left_open, mover_of, read_opened, set_aside, store_opened
+from tasks.opened import MOVES, drop_opened, mover_of, owed_by, read_opened, store_opened
 from tasks.written_specs import written
 
 logger = logging.getLogger(__name__)
@@ -49,14 +49,11 @@ def open_run(
     read again, to judge a model that was trained on them."""
     history = read_history(store=store, limit=1)
     sequence = history[0].sequence + 1 if history else 1
-    interrupted = left_open(sequence, mover, store)
-    if interrupted:
-        released = interrupted.run_id == mover and interrupted.spec  # earlier versions of Upkeep did not keep it
-        if released and kind in MOVES:  # which may die before it moves anything
-            set_aside(interrupted, store)
-        elif released:
-            return store_opened(_released(interrupted, kind), store)
-        elif _same(interrupted, spec, kind, force):
+    interrupted = read_opened(store)
+    if interrupted and interrupted.sequence == sequence:
+        if interrupted.run_id == mover and interrupted.spec:  # earlier versions of Upkeep did not keep it
+            return _released(interrupted, kind)
+        if _same(interrupted, spec, kind, force):
             return interrupted
     started = datetime.now(UTC)
     start = RunStart(
@@ -173,7 +170,23 @@ def open_run_of(*, store: ObjectStore) -> RunStart | None:
     return start if start and (not history or start.sequence > history[0].sequence) else None
 
 
+def is_open(run_id: str, *, store: ObjectStore) -> bool:
+    start = read_opened(store)
+    return start is not None and start.run_id == run_id
+
+
 def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> RunStart | None:
     """The promotion or rollback that wrote this entry, where it has none in the history yet. Others may have opened since."""
     start = mover_of(current.run_id, store)
     return start if start and not is_finished(start.run_id, start.sequence, store=store) else None
+
+
+def unfinished_release(current: AliasEntry, *, store: ObjectStore) -> HistoryEntry | None:
+    """What the history is to know of the maintenance run that wrote this entry, where it has none yet. Where another has taken
+    its number, it comes behind that, and the rows up to which that one read count as read."""
+    owed = owed_by(current.run_id, store)
+    if owed is None or is_finished(owed.run_id, owed.sequence, store=store):
+        return None
+    last = read_history(store=store, limit=1)[0]
+    behind = {"sequence": last.sequence + 1, "cursor": last.cursor}
+    return owed if owed.sequence > last.sequence else owed.model_copy(update=behind)

@@ -9,11 +9,13 @@ from flows.bootstrap import bootstrap
 from flows.inspect import describe, read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
+from flows.registry import audit_registry
+from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import BootstrapReport, Outcome, RunReport
 from models.spec import read_spec
 from tasks.runs import open_run
-from tests.flows.champions import adopted
+from tests.flows.champions import adopted, trained
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
@@ -55,6 +57,33 @@ def test_a_release_that_died_before_its_history_entry_is_finished_by_the_next_ru
     assert isinstance(following, RunReport) and following.observation is not None
     assert following.observation.validation.read == 100
     assert following.start.spec_digest != report.start.spec_digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_rollback_over_a_release_that_died_forgets_nothing_of_it_and_the_next_run_begins_behind_its_rows(
+    lost: bool, home: Home, store: ObjectStore
+) -> None:
+    trained(home, store)
+    home.receive("day-1", moved(600, start=2000))
+    die_before("flows.maintain.write_report", maintain, spec_path=home.spec)
+    died = read_status(home.spec).unfinished
+    assert died is not None
+    if lost:  # another opened before the alias had moved
+        other = died.model_copy(update={"kind": "rollback", "run_id": "another"})
+        store.put_bytes(store.keys.open_run, other.model_dump_json().encode())
+    assert rollback.fn(home.spec, why="it errs").version == 1
+
+    back, released, _ = read_all_history(home.spec)
+    assert (back.outcome, back.champion_version, back.sequence) == (Outcome.ROLLED_BACK, 1, 3)
+    assert (released.run_id, released.outcome, released.champion_version) == (died.run_id, Outcome.RELEASED, 2)
+    assert (released.rows, released.retrained, released.degraded) == (600, True, True)
+    assert released.training_minutes > 0 and released.drift_alpha > 0 and released.quality_alpha > 0
+    assert "version 2 became champion" in released.headline.lower()
+    assert back.cursor == released.cursor != died.cursor
+    following = maintain(home.spec).report
+    assert isinstance(following, RunReport) and following.outcome is Outcome.WAITING
+    assert audit_registry(home.spec, deep=False).misfits == ()
 
 
 def test_a_bootstrap_that_died_before_its_history_entry_is_finished_by_a_bootstrap_and_until_then_no_run_begins(

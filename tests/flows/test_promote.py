@@ -31,6 +31,7 @@ from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_cli import upkeep
+from tests.judged import entry
 from tests.releases import flip
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
@@ -141,7 +142,9 @@ def test_a_version_whose_bytes_were_changed_is_not_released_by_its_own_run(
     attempt = Attempt.model_construct(blessing=Blessing(verdict=Verdict.BLESSED, gates=(), off=()))
     flip(store, store.keys.version(2) + "model.safetensors")
     with pytest.raises(CorruptObject, match=r"versions/000002/model\.safetensors"):
-        release_challenger(spec, registry.first.start, registry.first.release, attempt, challenger, store=store)
+        release_challenger(
+            spec, registry.first.start, registry.first.release, attempt, challenger, owed=entry(0), store=store
+        )
     assert read_status(registry.spec).champion.version == 1
 
 
@@ -155,7 +158,7 @@ def test_a_run_whose_number_another_has_taken_releases_nothing(registry: Registr
     other = last.model_copy(update={"sequence": start.sequence, "run_id": "other", "kind": "maintain"})
     close_run.fn(other, store=store)
     with pytest.raises(StoreError, match=f"another run of .* finished as number {start.sequence} in the meantime"):
-        release_challenger(spec, start, registry.first.release, attempt, challenger, store=store)
+        release_challenger(spec, start, registry.first.release, attempt, challenger, owed=entry(0), store=store)
     with pytest.raises(StoreError, match=f"another run of .* finished as number {start.sequence} in the meantime"):
         publish_challenger(
             spec, start, registry.first.release, Observation.model_construct(), attempt, store=store
@@ -167,14 +170,17 @@ def test_a_run_that_another_process_has_finished_finds_its_release_done(registry
     challenger, spec = registry.publish(judged_against=1), read_spec(registry.spec)
     attempt = Attempt.model_construct(blessing=Blessing(verdict=Verdict.BLESSED, gates=(), off=()))
     start = open_run.fn(spec, "maintain", registry.first.release, force=True, store=store)
-    release = release_challenger(spec, start, registry.first.release, attempt, challenger, store=store)
+    release = release_challenger(spec, start, registry.first.release, attempt, challenger, owed=entry(0), store=store)
     last = read_all_history(registry.spec)[0]
     done = {"sequence": start.sequence, "run_id": start.run_id, "kind": "maintain", "champion_version": 2}
     close_run.fn(last.model_copy(update=done), store=store)
-    assert release_challenger(spec, start, registry.first.release, attempt, challenger, store=store) == release
+    assert (
+        release_challenger(spec, start, registry.first.release, attempt, challenger, owed=entry(0), store=store)
+        == release
+    )
     anew = registry.publish(judged_against=1)
     with pytest.raises(StoreError, match="in the meantime"):  # trained on a GPU, its weights may be others
-        release_challenger(spec, start, registry.first.release, attempt, anew, store=store)
+        release_challenger(spec, start, registry.first.release, attempt, anew, owed=entry(0), store=store)
     assert newest_entry("champion", store=store).version == 2
 
 

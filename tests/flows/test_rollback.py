@@ -14,9 +14,10 @@ from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import Ended, Manifest, Measured, Outcome, Release
 from models.spec import read_spec
+from tasks.opened import owe
 from tasks.registry.aliases import move_alias
 from tasks.registry.versions import publish
-from tasks.runs import open_run
+from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.releases import flip
@@ -168,6 +169,29 @@ def test_a_rollback_that_died_behind_its_move_gets_its_history_entry_also_where_
     assert [(e.sequence, e.outcome, e.champion_version) for e in read_all_history(second.spec)] == [
         (3, Outcome.WAITING, 1), (2, Outcome.ROLLED_BACK, 1), (1, Outcome.BOOTSTRAPPED, 1),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("readable", [True, False])
+@pytest.mark.parametrize("overtaken", [False, True])
+def test_what_a_run_that_died_behind_its_release_owes_to_the_history_is_written_by_the_rollback_over_it(
+    second: Home, store: ObjectStore, readable: bool, overtaken: bool
+) -> None:
+    first = read_all_history(second.spec)[0]
+    spent = {"kind": "maintain", "run_id": "r2", "drift_alpha": 0.01, "quality_alpha": 0.02, "training_minutes": 7.0}
+    further = first.cursor.model_copy(update={"ended": ("day-9.csv",)})
+    owe(first.model_copy(update={**spent, "sequence": 2, "retrained": True, "cursor": further}), store)
+    if overtaken:
+        close_run.fn(first.model_copy(update={"sequence": 2, "run_id": "another"}), store=store)
+    if not readable:
+        store.delete(store.keys.manifest(2))
+    assert rollback.fn(second.spec).version == 1
+    back, released, *_ = read_all_history(second.spec)
+    assert (back.outcome, released.outcome, released.run_id) == (Outcome.ROLLED_BACK, Outcome.RELEASED, "r2")
+    assert released.champion_version == 2 and released.retrained
+    assert (released.drift_alpha, released.quality_alpha, released.training_minutes) == (0.01, 0.02, 7.0)
+    assert back.cursor == released.cursor == (first.cursor if overtaken else further)
+    assert rollback.fn(second.spec, to=2).version == 2 if readable else True
+    assert [e.run_id for e in read_all_history(second.spec)].count("r2") == 1
 
 
 def test_a_rollback_needs_no_entry_of_the_log_before_the_one_to_which_it_goes_back(

@@ -1,8 +1,10 @@
 """What a run is pinned to belongs to that run: another that ends, fails or moves the alias meanwhile does not take it."""
 
+from typing import Literal
+
 import pytest
 
-from errors import DataError
+from errors import DataError, SpecError
 from infra.object_store import ObjectStore
 from models.spec import parse_spec
 from tasks.runs import open_run, open_run_of, pinned
@@ -22,13 +24,11 @@ def test_a_run_whose_data_is_refused_forgets_itself_and_no_other_that_opened_sin
     assert open_run_of(store=store) is None
 
 
-@pytest.mark.parametrize("again", [False, True])
-def test_a_run_that_had_released_is_still_finished_first_where_a_rollback_over_it_died_before_it_moved_the_alias(
-    again: bool, store: ObjectStore
+@pytest.mark.parametrize("kind", ["promote", "rollback"])
+def test_no_promotion_or_rollback_comes_before_the_end_of_the_bootstrap(
+    kind: Literal["promote", "rollback"], store: ObjectStore
 ) -> None:
-    released = open_run.fn(SPEC, "maintain", None, force=False, store=store)
-    for _ in range(2 if again else 1):
-        open_run.fn(SPEC, "rollback", None, force=False, mover=released.run_id, store=store)
-    other = parse_spec({**LEAST, "seed": 7}, where="here")
-    assert open_run.fn(other, "maintain", None, force=True, mover=released.run_id, store=store) == released
+    released = open_run.fn(SPEC, "bootstrap", None, force=False, store=store)
+    with pytest.raises(SpecError, match="`upkeep bootstrap SPEC` finishes it"):
+        open_run.fn(SPEC, kind, None, force=False, mover=released.run_id, store=store)
     assert open_run_of(store=store) == released
