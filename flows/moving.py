@@ -33,20 +33,20 @@ def move_champion(
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
     )
-    finish_move(release.entry, store=store)
+    finish_move(release.entry, own=True, store=store)
     return release
 
 
-def finish_move(current: AliasEntry, *, tell: bool = True, store: ObjectStore) -> bool:
+def finish_move(current: AliasEntry, *, own: bool = False, tell: bool = True, store: ObjectStore) -> bool:
     """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
-    none. Whoever made the move may have died right behind it. `tell`: not in a dry run, whose entry stays nowhere."""
+    none. Whoever made the move may have died right behind it. `tell`: not in a dry run, whose entry stays nowhere. `own`: the caller was asked for this very move."""
     start = unfinished_move(current, store=store)
     if start is None:
         return False
     if tell:
         _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
     last = read_history(store=store, limit=1)[0]
-    close_run(move_entry(current, start, last, at=datetime.now(UTC)), store=store)
+    close_run(move_entry(current, start, last, at=datetime.now(UTC)), own=own, store=store)
     return True
 
 
@@ -58,7 +58,7 @@ def finish_release(current: AliasEntry, *, tell: bool = True, store: ObjectStore
         return
     if tell:
         _tell(current, "promote", store)
-    close_run(release_entry(owed, current), store=store)
+    close_run(release_entry(owed, current), own=False, store=store)
 
 
 def _tell(current: AliasEntry, kind: Kind, store: ObjectStore) -> None:

@@ -99,11 +99,12 @@ def promote(
         if find_done(store=work.store):
             return require_alias(spec.release.alias, store=work.store)
         version = given_before(store=work.store) if version is None else version
-        finished = finish_move(current, store=work.store)
+        same = answer == "approve" and version in {None, current.version}
+        finished = finish_move(current, own=same, store=work.store)
         if answer == "reject":
             target = _waiting(current, work.store) if version is None else version
             return reject(spec, target, why=why, force=force, store=work.store)
-        if finished and version in {None, current.version}:
+        if finished and same:
             return require_alias(spec.release.alias, store=work.store)
         return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)
 

@@ -35,7 +35,8 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
         current = newest_entry(spec.release.alias, store=work.store)
         if find_done(store=work.store):
             return require_alias(spec.release.alias, store=work.store)
-        if finish_move(current, store=work.store) and to in {None, current.version}:
+        same = to in {None, current.version}
+        if finish_move(current, own=same, store=work.store) and same:
             return require_alias(spec.release.alias, store=work.store)
         if to is not None and not _was_champion(to, current, work.store):
             refuse_unapproved(spec, to, store=work.store)

@@ -34,6 +34,7 @@ def history_entry(report: RunReport, window: Window, pages: Pages | None) -> His
         asked_for_labels=report.label_request is not None,
         quality=check.now if check else None, metric=check.metric if check else _metric_of(start),
         champion_version=report.release.version if report.release else before, cursor=window.cursor, report=pages,
+        flow_runs=(start.flow_run,),
     )  # fmt: skip
 
 
@@ -66,7 +67,7 @@ def bootstrap_entry(report: BootstrapReport, pages: Pages) -> HistoryEntry:
         headline=report.headline, started_at=report.start.started_at, finished_at=report.finished_at,
         window_digest=report.window.table.sha256, rows=report.window.rows, degraded=False, drifted=False,
         retrained=False, quality=first.estimate, metric=first.metric, champion_version=report.release.version, cursor=report.window.cursor,
-        report=pages, training_minutes=training_minutes(report.candidate),
+        report=pages, training_minutes=training_minutes(report.candidate), flow_runs=(report.start.flow_run,),
     )  # fmt: skip
 
 
@@ -84,4 +85,5 @@ def move_entry(entry: AliasEntry, start: RunStart, previous: HistoryEntry, *, at
         "rows": 0, "degraded": False, "drifted": False, "retrained": False, "quality": None,
         "champion_version": entry.version, "report": None, "drift_alpha": 0.0, "quality_alpha": 0.0,
         "training_minutes": 0.0, "asked_for_labels": False, "stopped": None, "went_on": False,
+        "flow_runs": (start.flow_run,),
     })  # fmt: skip

@@ -92,11 +92,12 @@ def pinned(start: RunStart, *, mover: str, store: ObjectStore) -> Iterator[RunSt
 
 
 @task(name="close run", cache_policy=NO_CACHE)
-def close_run(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
-    """Commits the run: one conditional write, after which its rows count as read. Closing it again does nothing."""
+def close_run(entry: HistoryEntry, *, own: bool = True, store: ObjectStore) -> HistoryEntry:
+    """Commits the run: one conditional write, after which its rows count as read. Closing it again does nothing. `own`: it is
+    what this Prefect run was asked for, which is done with that, and not what another had left behind."""
     key = store.keys.finished(entry.sequence)
-    opened = read_opened(store)
-    entry = entry.model_copy(update={"flow_runs": _worked_for(entry.run_id, opened)})
+    worked = filter(None, (*entry.flow_runs, this_flow_run() if own else ""))
+    entry = entry.model_copy(update={"flow_runs": tuple(dict.fromkeys(worked))})
     entry = chained(entry, store=store)
     try:
         store.put_bytes(key, sealed(entry), if_absent=True)
@@ -124,12 +125,6 @@ def require_open(start: RunStart, *, releasing: int | None = None, store: Object
 def _overtaken(done: HistoryEntry, store: ObjectStore) -> StoreError:
     return StoreError(f"another run of {store.uri('')} finished as number {done.sequence} in the meantime ({done.run_id}); its result "
                       "stands, and rows that it did not read will be looked at by the next run")  # fmt: skip
-
-
-def _worked_for(run_id: str, opened: RunStart | None) -> tuple[str, ...]:
-    """The Prefect runs that opened and closed a run."""
-    opener = opened.flow_run if opened and opened.run_id == run_id else ""
-    return tuple(dict.fromkeys(filter(None, (opener, this_flow_run()))))
 
 
 def forget_run(start: RunStart, *, store: ObjectStore) -> None:

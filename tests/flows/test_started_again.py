@@ -15,9 +15,15 @@ from flows.promote import promote
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, Ended, Handled, Release
+from models.spec import read_spec
+from tasks.opened import owe
+from tasks.registry.aliases import move_alias
+from tasks.registry.versions import read_version
+from tasks.runs import open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_approval import Asking
+from tests.judged import entry
 from tests.tiny import sentences
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
@@ -54,6 +60,29 @@ def test_a_rollback_that_is_started_again_after_its_end_does_not_go_back_once_mo
     assert first == again
     assert [entry.version for entry in read_status(registry.spec).log] == [1, 2, 1]
     assert "this run had ended before it was started again" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["rollback", "maintain"])
+def test_a_rollback_that_wrote_what_another_owed_and_died_before_its_own_move_is_not_taken_for_done(
+    kind: str, registry: Asking, store: ObjectStore
+) -> None:
+    """Version 2 is champion, and who made it died behind that."""
+    registry.publish(judged_against=1)
+    start = open_run.fn(read_spec(registry.spec), "rollback", None, force=False, store=store)
+    if kind == "maintain":
+        store.delete(store.keys.opened(start.run_id))
+        store.delete(store.keys.open_run)
+        owe(entry(0, sequence=2, run_id=start.run_id), store)
+    move_alias.fn(read_version(2, store=store), alias="champion", expected=1, run_id=start.run_id, why="", store=store)
+
+    def die(*_: Any, **__: Any) -> None:
+        raise Died
+
+    with pytest.MonkeyPatch.context() as planted:
+        planted.setattr("flows.moving.move_alias", die)
+        _, again = twice(rollback, planted.undo, spec_path=registry.spec, to=1)
+    assert isinstance(again, Release)
+    assert again.version == 1
 
 
 def test_a_promotion_that_is_started_again_after_somebody_went_back_does_not_undo_that(registry: Asking) -> None:
