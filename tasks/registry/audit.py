@@ -33,11 +33,9 @@ def audit(
     files = 0
     with bar("auditing", total=len(versions), unit="versions") as advance:
         for version in versions:
-            manifest, found = _manifest(version, store)
+            looked_at, found = _version(version, deep=deep, store=store)
+            files += looked_at
             misfits += found
-            if manifest:
-                files += len(manifest.files)
-                misfits += [*_files(manifest, deep=deep, store=store), *_signature(manifest, store)]
             advance(1)
     champions = {entry.version for log in logs.values() for entry in log.entries}
     misfits += check_approvals(champions, store=store)
@@ -109,6 +107,23 @@ def _against_history(
                 problem=f"run {run.run_id} made version {run.champion_version} champion, and no entry of the alias' log "
                         f"says so: one of {alias!r} was deleted",
             )  # fmt: skip
+
+
+def _version(version: int, *, deep: bool, store: ObjectStore) -> tuple[int, list[Misfit]]:
+    """How many files it has, and what does not fit: nothing of one that `upkeep gc` has deleted meanwhile."""
+    files, uri = 0, store.uri(store.keys.manifest(version))
+    try:
+        manifest, found = _manifest(version, store)
+        if manifest:
+            files = len(manifest.files)
+            found += [*_files(manifest, deep=deep, store=store), *_signature(manifest, store)]
+    except MissingObject:
+        found = [
+            Misfit(uri=uri, problem="the version was deleted while it was looked at, and `upkeep gc` did not do it")
+        ]
+    if found and is_entombed(version, store=store) and not store.exists(store.keys.manifest(version)):
+        return 0, []
+    return files, found
 
 
 def _manifest(version: int, store: ObjectStore) -> tuple[Manifest | None, list[Misfit]]:

@@ -1,14 +1,19 @@
 """An audit of a sound registry finds nothing; of a broken one, the first object that does not fit."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import tasks.registry.audit as module
+from infra.files import Stored
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
-from models.contracts import Audit, HistoryEntry, Outcome
+from models.contracts import Audit, HistoryEntry, Manifest, Outcome
 from tasks.registry.audit import audit
+from tasks.registry.moving import entomb
 from tasks.registry.versions import read_version
 from tests.judged import entry
 from tests.releases import flip, moved, released, stored_candidate
@@ -194,3 +199,40 @@ def test_every_byte_of_an_entry_counts(registry: ObjectStore) -> None:
         assert first_problem(registry)[0] == key, place
         registry.put_bytes(key, whole)
     assert json.loads(whole)["version"] == 3
+
+
+@pytest.mark.parametrize("before", ["_manifest", "_files", "_file_by_file", "_signature"])
+@pytest.mark.parametrize("by_gc", [True, False])
+def test_a_version_that_gc_deletes_while_it_is_audited_is_no_misfit_and_one_that_somebody_deletes_is(
+    before: str, by_gc: bool, registry: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Version 1 goes right before that part of its audit."""
+    done: list[int] = []
+
+    def deleted(version: int) -> None:
+        if version == 1 and not done:
+            done.append(version)
+            if by_gc:
+                entomb(1, now=datetime.now(UTC), store=registry)
+            for key in registry.list_keys(registry.keys.version(1)):
+                registry.delete(key)
+
+    if before == "_file_by_file":
+        whole = ObjectStore.is_whole
+
+        def is_whole(self: ObjectStore, located: Stored) -> bool:
+            deleted(1)
+            return whole(self, located)
+
+        monkeypatch.setattr(ObjectStore, "is_whole", is_whole)
+    else:
+        part = getattr(module, before)
+
+        def late(of: Manifest | int, *rest: Any, **options: Any) -> Any:
+            deleted(of if isinstance(of, int) else of.version)
+            return part(of, *rest, **options)
+
+        monkeypatch.setattr(module, before, late)
+    found = [misfit.uri for misfit in audited(registry, deep=True).misfits]
+    assert done == [1]
+    assert any("/versions/000001/" in uri for uri in found) is (not by_gc and before != "_signature")
