@@ -1,5 +1,6 @@
 """How long a training has used its device, over all its parts: killed, stopped and resumed ones."""
 
+import contextlib
 import os
 import threading
 import time
@@ -45,9 +46,10 @@ class Meter:
             self._write(self.seconds + EVERY_SECONDS)
 
     def _write(self, seconds: float) -> None:
-        part = self.file.with_suffix(".part")
-        part.write_text(f"{seconds:.3f}", encoding="utf-8")
-        os.replace(part, self.file)
+        part = self.file.with_suffix(f".{os.getpid()}.part")
+        with contextlib.suppress(FileNotFoundError):  # another process has ended the same training, and cleared away
+            part.write_text(f"{seconds:.3f}", encoding="utf-8")
+            os.replace(part, self.file)
 
 
 def _read(file: Path) -> float:

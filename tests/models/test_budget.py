@@ -1,5 +1,6 @@
 """Real trainings, really stopped at a cap of a second or so, and gone on with."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -170,3 +171,25 @@ with Meter(Path({str(file)!r})) as meter:
 def test_a_clock_that_a_power_cut_left_empty_begins_anew(tmp_path: Path) -> None:
     (tmp_path / "seconds").touch()
     assert Meter(tmp_path / "seconds", at_least=30).seconds == pytest.approx(30, abs=1)
+
+
+def test_two_processes_that_train_the_same_keep_one_clock_and_neither_fails(tmp_path: Path) -> None:
+    code = f"""
+from pathlib import Path
+from models.metering import Meter
+meter = Meter(Path({str(tmp_path / "seconds")!r}))
+for _ in range(3000):
+    meter._write(7.0)
+"""
+    both = [subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate()[1].decode()[-300:] for process in both] == ["", ""]
+    assert Meter(tmp_path / "seconds").seconds >= 7
+
+
+def test_a_training_that_another_process_ended_first_fails_for_no_clock(tmp_path: Path) -> None:
+    work = tmp_path / "training-1"
+    with Meter(work / "seconds"):
+        while not (work / "seconds").exists():
+            time.sleep(0.01)
+        shutil.rmtree(work)
+    assert not work.exists()
