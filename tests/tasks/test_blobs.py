@@ -193,7 +193,7 @@ def test_reports_of_older_runs_keep_no_blob_where_that_is_asked_for_unless_a_tra
 
 def test_what_a_run_keeps_beside_its_report_is_no_report_and_keeps_what_it_names_at_any_age(store: ObjectStore) -> None:
     opened, kept = blob("of an interrupted run", store), Kept(age=timedelta(days=90), reports=timedelta(days=365))
-    store.put_bytes(store.keys.released("interrupted"), opened.model_dump_json().encode())
+    store.put_bytes(store.keys.opened("interrupted"), opened.model_dump_json().encode())
     for day in (366, 367, 368):
         gc(store, day=day, kept=kept)
     assert store.is_whole(opened)
