@@ -47,14 +47,15 @@ class Kept:
     age: timedelta
     """Whatever is younger stays, named or not."""
     reports: timedelta | None = None
-    """Reports of runs that ended longer ago keep nothing, and stay themselves; None: they keep what they name."""
+    """Reports of runs that ended longer ago, and what lies beside them, keep nothing, and stay themselves; None: they keep what
+    they name."""
     waiting: frozenset[str] = frozenset()
     """Runs whose reports keep what they name all the same: a later run takes up what they left."""
 
     def is_read(self, record: Found, now: datetime) -> bool:
         """Whether this record keeps what it names."""
-        run, _, name = record.key.removeprefix(Keys.runs).partition("/")
-        if self.reports is None or not record.key.startswith(Keys.runs) or name != Keys.report_name:
+        run, below, _ = record.key.removeprefix(Keys.runs).partition("/")
+        if self.reports is None or not record.key.startswith(Keys.runs) or not below:
             return True
         return run in self.waiting or now - record.modified < self.reports
 

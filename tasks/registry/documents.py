@@ -22,12 +22,14 @@ NAMELESS = (
     Keys.candidates,
     Keys.instruments,
     Keys.labels,
+    Keys.history,
     Keys.claims,
     Keys.moves,
     Keys.tombstones,
     Keys.probe,
 )
-"""Rows, weights and flags. Of a version, likewise, only what Upkeep itself wrote is read."""
+"""Rows, weights and flags; and the history, which tells windows apart by their digests and needs none. Of a version, likewise,
+only what Upkeep itself wrote is read."""
 SAVED_WORK = (Keys.stages, Keys.jobs)
 """What can be worked out anew. Who uses one of these keeps it young (`ObjectStore.get_used`)."""
 READERS = 8

@@ -12,13 +12,16 @@ from errors import CorruptObject, StoreError
 from infra import object_store
 from infra.object_store import ObjectStore, connect
 from models.contracts import EVIDENCE, Artifact
+from tasks.opened import owe
 from tasks.registry import moving
 from tasks.registry.blobs import Kept
-from tasks.registry.documents import NAMELESS
+from tasks.registry.documents import NAMELESS, Found
+from tasks.runs import close_run
 from tests.asleep import CLOCKS, asleep
 from tests.infra.test_iam import key_of, kinds_of_keys
 from tests.infra.transfers import Requests
-from tests.runs_with_blobs import OPEN, Run, blob, blobs_of, gc, made
+from tests.judged import entry
+from tests.runs_with_blobs import NOW, OPEN, Run, blob, blobs_of, gc, made
 from tests.stores import address_of
 
 TEXTS = ("one", "two")
@@ -72,7 +75,7 @@ def test_of_every_kind_of_key_it_is_decided_whether_its_records_keep_what_they_n
     if not key_of(kind).startswith("blobs/"):
         store.put_bytes(key_of(kind), json.dumps({"a": [{"uri": kept.uri}], "b": '{"in": "a text"}'}).encode())
     if kind in {"stages", "jobs"}:
-        store.put_bytes("history/1.json", json.dumps({"spec": json.dumps({"digest": kept.sha256})}).encode())
+        store.put_bytes("requests/1.json", json.dumps({"spec": json.dumps({"digest": kept.sha256})}).encode())
     for day in LATER:
         gc(store, day=day)
     assert store.exists(store.key_of(kept.uri)) == (not key_of(kind).startswith(NAMELESS))
@@ -191,12 +194,23 @@ def test_reports_of_older_runs_keep_no_blob_where_that_is_asked_for_unless_a_tra
     assert {"runs/quiet/report.json", "runs/stopped/report.json"} <= set(store.list_keys("runs/"))
 
 
-def test_what_a_run_keeps_beside_its_report_is_no_report_and_keeps_what_it_names_at_any_age(store: ObjectStore) -> None:
-    opened, kept = blob("of an interrupted run", store), Kept(age=timedelta(days=90), reports=timedelta(days=365))
-    store.put_bytes(store.keys.opened("interrupted"), opened.model_dump_json().encode())
+def test_the_rows_that_an_older_run_read_go_with_all_that_its_report_kept(store: ObjectStore) -> None:
+    rows, kept = (
+        blob("rows of people", store, kind="windows"),
+        Kept(age=timedelta(days=90), reports=timedelta(days=365)),
+    )
+    done = entry(1, run_id="run-1", window_digest=rows.sha256)
+    owe(done, store)
+    close_run.fn(done, store=store)
+    Run("run-1", store).begin(["other rows"]).end()
     for day in (366, 367, 368):
         gc(store, day=day, kept=kept)
-    assert store.is_whole(opened)
+    assert not blobs_of(store)
+
+
+def test_what_a_run_under_way_is_pinned_to_keeps_what_it_names_at_any_age(store: ObjectStore) -> None:
+    kept = Kept(age=timedelta(days=90), reports=timedelta(days=365))
+    assert kept.is_read(Found(store.keys.open_run, 0, NOW), NOW + timedelta(days=400))
 
 
 def test_what_lies_among_the_blobs_and_is_none_stays(store: ObjectStore) -> None:
