@@ -19,9 +19,8 @@ def read_opened(store: ObjectStore) -> RunStart | None:
 
 def mover_of(run_id: str, store: ObjectStore) -> RunStart | None:
     """The promotion or rollback that has moved an alias under this name."""
-    found = _read(RunStart, store.keys.opened(run_id), store) or read_opened(
-        store
-    )  # earlier versions of Upkeep wrote only that
+    # Earlier versions of Upkeep wrote only the second.
+    found = _read(RunStart, store.keys.opened(run_id), store) or read_opened(store)
     return found if found and found.run_id == run_id and found.kind in MOVES else None
 
 

@@ -46,12 +46,13 @@ def open_run(
 ) -> RunStart:
     """A new run, or the one that was interrupted: it goes on as it began, if the spec is the same. So does one that had
     released (`mover`: the run that moved the alias last), whatever the spec says by now: begun anew, its rows would be
-    read again, to judge a model that was trained on them."""
+    read again, to judge a model that was trained on them. Runs of earlier versions of Upkeep may hold no spec, and owe the history
+    what nobody wrote down: a rollback, which must be possible where a champion is broken, goes past them."""
     history = read_history(store=store, limit=1)
     sequence = history[0].sequence + 1 if history else 1
     interrupted = read_opened(store)
     if interrupted and interrupted.sequence == sequence:
-        if interrupted.run_id == mover and interrupted.spec:  # earlier versions of Upkeep did not keep it
+        if interrupted.run_id == mover and interrupted.spec and not (interrupted.kind == "maintain" and kind in MOVES):
             return _released(interrupted, kind)
         if _same(interrupted, spec, kind, force):
             return interrupted
@@ -74,7 +75,7 @@ def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:
 def _released(start: RunStart, kind: str) -> RunStart:
     if start.kind != kind:
         raise SpecError(f"the {start.kind} {start.run_id} has released a version and was interrupted before its end; "
-                        f"`upkeep {start.kind} SPEC` finishes it, and comes first")  # fmt: skip
+                        f"`upkeep {'run' if start.kind == 'maintain' else start.kind} SPEC` finishes it, and comes first")  # fmt: skip
     return start
 
 

@@ -32,3 +32,11 @@ def test_no_promotion_or_rollback_comes_before_the_end_of_the_bootstrap(
     with pytest.raises(SpecError, match="`upkeep bootstrap SPEC` finishes it"):
         open_run.fn(SPEC, kind, None, force=False, mover=released.run_id, store=store)
     assert open_run_of(store=store) == released
+
+
+def test_a_rollback_goes_past_a_run_that_released_and_left_no_entry_as_earlier_versions_of_upkeep_did(
+    store: ObjectStore,
+) -> None:
+    released = open_run.fn(SPEC, "maintain", None, force=False, store=store)
+    back = open_run.fn(SPEC, "rollback", None, force=False, mover=released.run_id, store=store)
+    assert open_run_of(store=store) == back != released
