@@ -11,6 +11,7 @@ from models.contracts import Ended, Outcome
 from models.spec import read_spec
 from tasks.entries import history_entry
 from tasks.events import emit_events
+from tasks.opened import owe
 from tasks.reporting import write_report
 from tasks.runs import close_run, forget_run, require_open
 
@@ -52,7 +53,9 @@ def _finish(run: Run, looked: Looked) -> Ended:
         return Ended(report=report, pages=None)
     pages = write_report(report, home=run.work.home, store=store)
     require_open(run.start, store=store)  # what it tells, its entry must count
+    entry = history_entry(report, looked.window, pages)
+    owe(entry, store)  # where another takes its place, as by another spec
     emit_events(report, looked.window)
     if report.outcome is not Outcome.WOULD_RETRAIN:
-        close_run(history_entry(report, looked.window, pages), store=store)
+        close_run(entry, store=store)
     return Ended(report=report, pages=pages)

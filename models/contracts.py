@@ -1259,5 +1259,8 @@ class HistoryEntry(Record):
     """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""
     flow_runs: tuple[str, ...] = ()
     """The Prefect runs that opened and closed it: started again, they find that they are done."""
+    unread: bool = False
+    """It told what it saw, and another took its place, by another spec or with `--force`: what its tests spent counts, and its
+    rows are read again."""
     previous_entry_sha256: str | None = None
     """Of the run before, as it lies in the store; None of the first, and of what was written before there was a chain."""

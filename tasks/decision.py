@@ -153,7 +153,8 @@ def _unless_limited(
     history: Sequence[HistoryEntry], policy: Policy, now: datetime, due: list[str], waiting: HistoryEntry | None
 ) -> tuple[Action, list[str]]:
     """k of n windows must say so (a scheduled retraining needs none to), and no limit may be reached."""
-    agreeing = 1 + sum(_called(e, policy) for e in _windows(history)[: policy.n - 1])
+    before = [entry for entry in _windows(history) if not entry.unread]
+    agreeing = 1 + sum(_called(e, policy) for e in before[: policy.n - 1])
     if agreeing < policy.k and not due:
         return Action.ALERT, [f"{agreeing} of the last {policy.n} windows call for training, policy.k = {policy.k}"]
     forbidden = what_forbids_training(history, policy=policy, now=now, waiting=waiting)

@@ -6,7 +6,7 @@ from typing import TypeVar
 from errors import MissingObject
 from infra.object_store import ObjectStore
 from infra.stored_records import parsed
-from models.contracts import HistoryEntry, Record, RunStart
+from models.contracts import HistoryEntry, Outcome, Record, RunStart
 
 R = TypeVar("R", bound=Record)
 
@@ -33,12 +33,23 @@ def store_opened(start: RunStart, store: ObjectStore) -> RunStart:
 
 
 def owe(entry: HistoryEntry, store: ObjectStore) -> None:
-    """To be called right before the run moves the alias."""
+    """To be called before the run tells what it leaves open, and right before it moves the alias."""
     store.put_bytes(store.keys.owed(entry.run_id), entry.model_dump_json().encode())
 
 
 def owed_by(run_id: str, store: ObjectStore) -> HistoryEntry | None:
     return _read(HistoryEntry, store.keys.owed(run_id), store)
+
+
+def left_unread(start: RunStart, store: ObjectStore) -> HistoryEntry | None:
+    """What the history is to know of a run in whose place another comes: what it spent, if it told anything. It says nothing of
+    the champion, and its rows are still to be read."""
+    owed = owed_by(start.run_id, store)
+    return owed and owed.model_copy(update={
+        "outcome": Outcome.WOULD_RETRAIN, "headline": f"{owed.headline} Another run took its place and reads its rows again.",
+        "window_digest": "", "rows": 0, "degraded": False, "drifted": False, "retrained": False, "stopped": None,
+        "cursor": start.cursor, "report": None, "unread": True,
+    })  # fmt: skip
 
 
 def drop_opened(run_id: str, store: ObjectStore) -> None:

@@ -28,7 +28,7 @@ from models.contracts import (
 )
 from models.spec import ModelSpec
 from tasks.history import chained, entry_of, is_finished, read_history
-from tasks.opened import MOVES, drop_opened, mover_of, owed_by, read_opened, store_opened
+from tasks.opened import MOVES, drop_opened, left_unread, mover_of, owed_by, read_opened, store_opened
 from tasks.written_specs import written
 
 logger = logging.getLogger(__name__)
@@ -56,6 +56,7 @@ def open_run(
             return _released(interrupted, kind)
         if _same(interrupted, spec, kind, force):
             return interrupted
+        sequence += _charged(interrupted, store)
     started = datetime.now(UTC)
     start = RunStart(
         run_id=f"{started:%Y%m%d-%H%M%S}-{secrets.token_hex(3)}", kind=kind, model=spec.name,
@@ -64,6 +65,14 @@ def open_run(
         flow_run=this_flow_run(), spec=written(spec),
     )  # fmt: skip
     return store_opened(start, store)
+
+
+def _charged(start: RunStart, store: ObjectStore) -> bool:
+    """Whether the run in whose place another comes has an entry now: it had told what it saw, and what its tests spent counts."""
+    entry = left_unread(start, store)
+    if entry:
+        close_run.fn(entry, own=False, store=store)
+    return entry is not None
 
 
 def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:

@@ -80,6 +80,22 @@ def test_looks_test_at_no_more_than_the_year_affords(champion: Home) -> None:
     assert max(second.drift_alpha, second.quality_alpha) < 1e-6
 
 
+def test_a_look_that_was_left_open_is_charged_where_the_spec_was_changed_since_and_its_rows_are_read_again(
+    champion: Home,
+) -> None:
+    champion.write_spec(policy={"min_rows": 20, "false_alarms_a_year": 0.002, "act_on": "either"})
+    champion.receive("day-1", moved(400, start=1000))
+    first = looked(champion)
+    champion.write_spec(policy={"min_rows": 20, "false_alarms_a_year": 0.002, "act_on": "either", "cooldown": "2h"})
+    second = looked(champion)
+    assert first.outcome is Outcome.WOULD_RETRAIN
+    assert first.observation and second.observation
+    assert second.observation.window.rows == first.observation.window.rows == 400
+    assert second.observation.drift.alpha < 1e-6 < first.observation.drift.alpha
+    charged = next(entry for entry in read_all_history(champion.spec) if entry.run_id == first.start.run_id)
+    assert (charged.unread, charged.drift_alpha) == (True, first.observation.drift.alpha)
+
+
 @pytest.mark.slow
 def test_a_drift_that_cannot_train_for_want_of_labels_asks_for_them_by_the_policy(champion: Home) -> None:
     def asked(day: int, act_on: str) -> bool:

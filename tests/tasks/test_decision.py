@@ -142,6 +142,12 @@ def test_a_cooldown_turns_retraining_into_an_alert_that_says_when_it_ends() -> N
     assert decided(BAD, drift(), last, cooldown="1d").action is Action.RETRAIN
 
 
+def test_a_look_whose_rows_are_read_again_is_none_of_the_last_windows() -> None:
+    again, before = entry(1, unread=True), entry(2, degraded=True)
+    assert decided(BAD, drift(), again, before, k=2, n=2).action is Action.RETRAIN
+    assert decided(BAD, drift(), entry(1), before, k=2, n=2).action is Action.ALERT
+
+
 def test_a_scheduled_retraining_needs_no_evidence_but_does_need_rows() -> None:
     assert decided(FINE, drift(), retrain_every="2w").action is Action.RETRAIN
     assert decided(FINE, drift(), retrain_every="8w").action is Action.HOLD
