@@ -53,7 +53,7 @@ def _looked(seen: Observation) -> tuple[Tile, ...]:
                     f"{value(check.metric, check.at_release.value)} at release")
                if check else Tile("quality now", "not known", "no row has a label"))  # fmt: skip
     signals = Tile("drift signals", f"{sum(s.drifted for s in drift.signals)} of {len(drift.signals)}",
-                   f"false alarms at most {100 * drift.alpha:.2g} % a run"
+                   f"false alarms at most {100 * drift.alpha:.2g}% a run"
                    ) if drift.alpha else Tile("drift", "not judged", "too soon after the last run")  # fmt: skip
     return _rows(seen.validation, check.metric if check else None), quality, signals
 
