@@ -39,7 +39,8 @@ def move_champion(
 
 def finish_move(current: AliasEntry, *, own: bool = False, tell: bool = True, store: ObjectStore) -> bool:
     """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
-    none. Whoever made the move may have died right behind it. `tell`: not in a dry run, whose entry stays nowhere. `own`: the caller was asked for this very move."""
+    none. Whoever made the move may have died right behind it. `own`: the caller was asked for this very move. `tell`: not in a
+    dry run, whose entry stays nowhere."""
     start = unfinished_move(current, store=store)
     if start is None:
         return False

@@ -53,6 +53,10 @@ def sha256_of(path: Path) -> str:
         return sha256_of_chunks(iter(lambda: file.read(CHUNK), b""))
 
 
+def sha256_of_bytes(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
 def sha256_of_chunks(chunks: Iterable[bytes]) -> str:
     digest = hashlib.sha256()
     for chunk in chunks:

@@ -125,7 +125,7 @@ class Keys:
         return self.run(run_id, "open.json")
 
     def owed(self, run_id: str) -> str:
-        """The history entry of a run that is about to move the alias, for whoever comes where it dies behind that."""
+        """The history entry of a run that leaves open what it told, or is about to move the alias: for whoever comes after it."""
         return self.run(run_id, "entry.json")
 
     def job(self, digest: str) -> str:

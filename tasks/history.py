@@ -2,10 +2,10 @@
 (false alarms, minutes of training) and where they begin to read hangs on it."""
 
 import contextlib
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from errors import CorruptObject, MissingObject
+from infra.files import sha256_of_bytes
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from infra.sealed import SEAL, unsealed
@@ -37,7 +37,7 @@ def chained(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     before = None
     if entry.sequence > 1:
         with contextlib.suppress(MissingObject):  # the audit tells of the gap
-            before = _sha256(store.get_bytes(store.keys.finished(entry.sequence - 1)))
+            before = sha256_of_bytes(store.get_bytes(store.keys.finished(entry.sequence - 1)))
     return entry.model_copy(update={CHAINED: before})
 
 
@@ -59,7 +59,7 @@ def check_history(*, store: ObjectStore) -> tuple[tuple[HistoryEntry, ...], tupl
             misfits += (Misfit(uri=uri, problem=problem) for problem in _problems(entry, number, chain, key, store))
             entries.append(entry)
             number = entry.sequence
-        before = _sha256(data)
+        before = sha256_of_bytes(data)
     return tuple(reversed(entries)), tuple(misfits)
 
 
@@ -70,10 +70,6 @@ def _problems(entry: HistoryEntry, before: int, chain: str | None, key: str, sto
         yield f"run number {entry.sequence} follows number {before}: what was between was deleted"
     elif entry.previous_entry_sha256 != chain:
         yield "its hash of the run before is not that entry's: one was changed or put there"
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def read_reports(history: Sequence[HistoryEntry], *, store: ObjectStore) -> dict[str, RunReport]:

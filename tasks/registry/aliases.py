@@ -5,7 +5,6 @@ the SHA-256 of the one before and of the manifest that it names.
 """
 
 import getpass
-import hashlib
 import secrets
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,6 +13,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, MissingObject, NoChampion, StoreError
+from infra.files import sha256_of_bytes
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
@@ -59,9 +59,9 @@ def _next_entry(
     return AliasEntry(
         alias=alias, generation=newest.generation + 1 if newest else 1, version=manifest.version,
         previous_version=newest.version if newest else None,
-        manifest_sha256=_sha256(store.get_bytes(store.keys.manifest(manifest.version))),
+        manifest_sha256=sha256_of_bytes(store.get_bytes(store.keys.manifest(manifest.version))),
         evidence_sha256=manifest.evidence_sha256,
-        previous_entry_sha256=_sha256(previous) if previous else None,
+        previous_entry_sha256=sha256_of_bytes(previous) if previous else None,
         token=token, run_id=run_id, who=whoami(), at=datetime.now(UTC), why=why,
     )  # fmt: skip
 
@@ -77,7 +77,7 @@ def read_alias(alias: str, *, store: ObjectStore) -> Release | None:
     except MissingObject as problem:
         raise CorruptObject(f"alias {alias!r} names version {newest.version}, whose manifest is gone: somebody deleted "
                             f"{store.uri(key)}. Restore it, or roll back to another version.") from problem  # fmt: skip
-    if _sha256(data) != newest.manifest_sha256:
+    if sha256_of_bytes(data) != newest.manifest_sha256:
         raise CorruptObject(f"the manifest of version {newest.version} is not the one that alias {alias!r} was moved "
                             "to: it was changed. Roll back to another version.")  # fmt: skip
     return Release(manifest=unsealed(Manifest, data, uri=store.uri(key)), entry=newest)
@@ -124,10 +124,6 @@ def list_entries(alias: str, *, store: ObjectStore, limit: int | None = None) ->
 def list_aliases(*, store: ObjectStore) -> list[str]:
     keys = store.list_keys(store.keys.aliases, named=RECORD)
     return sorted({key.split("/")[1] for key in keys if key.count("/") == 2})
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
 
 
 def whoami() -> str:

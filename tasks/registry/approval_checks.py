@@ -1,10 +1,10 @@
 """Does everything that people were asked and said fit? The part of the audit that reads `approvals/`."""
 
-import hashlib
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
 from errors import CorruptObject, MissingObject
+from infra.files import sha256_of_bytes
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
 from infra.sealed import unsealed
@@ -70,7 +70,7 @@ class _Asked:
             data = self.store.get_bytes(key)
         except MissingObject:
             return None, None
-        sha256 = hashlib.sha256(data).hexdigest()
+        sha256 = sha256_of_bytes(data)
         try:
             return unsealed(kind, data, uri=self.store.uri(key)), sha256
         except CorruptObject:
@@ -83,7 +83,7 @@ class _Asked:
             data = self.store.get_bytes(self.store.keys.manifest(self.version))
         except MissingObject:
             return None if is_entombed(self.version, store=self.store) else ""
-        return hashlib.sha256(data).hexdigest()
+        return sha256_of_bytes(data)
 
     def _misfit(self, key: str, problem: str) -> Misfit:
         return Misfit(uri=self.store.uri(key), problem=problem)

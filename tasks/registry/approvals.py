@@ -2,7 +2,6 @@
 process. A question is asked once and answered once; the first answer stands.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, MissingObject, NotApproved
+from infra.files import sha256_of_bytes
 from infra.flow_run import is_started_again, this_flow_run
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
@@ -70,7 +70,7 @@ def ask(
     """The question about a version. Whoever asks it again, after a run that was killed, finds it as it was asked."""
     request = ApprovalRequest(
         version=manifest.version, run_id=run_id, champion_version=champion_version,
-        manifest_sha256=_sha256(store.get_bytes(store.keys.manifest(manifest.version))),
+        manifest_sha256=sha256_of_bytes(store.get_bytes(store.keys.manifest(manifest.version))),
         asked_at=now, expires_at=now + parse_period(approval.expires), samples=samples,
         ratings=approval.ratings, win_rate=approval.win_rate,
     )  # fmt: skip
@@ -90,7 +90,7 @@ def find_question(version: int, *, store: ObjectStore) -> Question | None:
     except MissingObject:
         return None
     request = unsealed(ApprovalRequest, data, uri=store.uri(key))
-    return Question(request, _sha256(data), _find_answer(version, store))
+    return Question(request, sha256_of_bytes(data), _find_answer(version, store))
 
 
 def list_questions(*, store: ObjectStore) -> dict[int, Question]:
@@ -134,7 +134,7 @@ def require_asked_about(question: Question, *, store: ObjectStore) -> None:
                             "object version.")  # fmt: skip
     key = store.keys.manifest(question.request.version)
     with suppress(MissingObject):
-        if _sha256(store.get_bytes(key)) != question.request.manifest_sha256:
+        if sha256_of_bytes(store.get_bytes(key)) != question.request.manifest_sha256:
             raise CorruptObject(f"{store.uri(key)} is not the one that people were asked about: it was changed since. Nothing "
                                 "was changed now. Restore it from a copy or an older object version.")  # fmt: skip
 
@@ -182,7 +182,7 @@ def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime
     if newest and newest.given == given:
         return 0
     told = [[rating.model_dump() for rating in given], newest and newest.model_dump(mode="json")]
-    key = store.keys.rated(version, _sha256(json.dumps(told).encode()))
+    key = store.keys.rated(version, sha256_of_bytes(json.dumps(told).encode()))
     with suppress(KeyTaken):
         store.put_bytes(key, sealed(sheet), if_absent=True)
     return len(given)
@@ -191,8 +191,4 @@ def keep_ratings(given: tuple[Rating, ...], question: Question, *, now: datetime
 def list_ratings(version: int, *, store: ObjectStore) -> dict[str, Ratings]:
     """SHA-256 of a stored sheet -> what it says."""
     found = {key: store.get_bytes(key) for key in store.list_keys(store.keys.ratings(version), named=RECORD)}
-    return {_sha256(data): unsealed(Ratings, data, uri=store.uri(key)) for key, data in found.items()}
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    return {sha256_of_bytes(data): unsealed(Ratings, data, uri=store.uri(key)) for key, data in found.items()}

@@ -1,10 +1,9 @@
 """Does everything fit? Alias logs from their first entry on, the manifests that they name, the files of every version."""
 
-import hashlib
 from collections.abc import Iterator
 
 from errors import CorruptObject, MissingObject, UnsignedRelease
-from infra.files import Stored
+from infra.files import Stored, sha256_of_bytes
 from infra.keys import MANIFEST, RECORD, SIGNATURE
 from infra.object_store import ObjectStore
 from infra.progress import bar
@@ -62,12 +61,12 @@ class _Log:
                 entry = unsealed(AliasEntry, data, uri=uri)
             except CorruptObject:
                 yield Misfit(uri=uri, problem="the entry is not what was written: its seal does not fit")
-                before, before_sha256 = None, hashlib.sha256(data).hexdigest()
+                before, before_sha256 = None, sha256_of_bytes(data)
                 continue
             for problem in self._problems(entry, key, before, before_sha256):
                 yield Misfit(uri=uri, problem=problem)
             self.entries.append(entry)
-            before, before_sha256 = entry, hashlib.sha256(data).hexdigest()
+            before, before_sha256 = entry, sha256_of_bytes(data)
 
     def _problems(
         self, entry: AliasEntry, key: str, before: AliasEntry | None, before_sha256: str | None
@@ -90,7 +89,7 @@ class _Log:
             if not is_entombed(entry.version, store=self.store):
                 yield f"it names version {entry.version}, whose manifest is gone, and `upkeep gc` did not delete it"
             return
-        if hashlib.sha256(data).hexdigest() != entry.manifest_sha256:
+        if sha256_of_bytes(data) != entry.manifest_sha256:
             yield f"it names another manifest of version {entry.version} than the one that is there"
 
 
