@@ -16,6 +16,7 @@ from models.contracts import Ended, Handled, Observation, RunReport, Stopped, Tr
 from models.spec import ModelSpec, read_spec
 from tasks.entries import history_entry
 from tasks.events import emit_events
+from tasks.opened import owe
 from tasks.reporting import write_report
 from tasks.runs import close_run, find_handled, require_open
 
@@ -70,7 +71,9 @@ def _improve(run: Run, looked: Looked, seen: Observation, training_set: Training
 
 def _finish(run: Run, looked: Looked, report: RunReport) -> Ended:
     pages = write_report(report, home=run.work.home, store=run.work.store)
+    entry = history_entry(report, looked.window, pages)
     require_open(run.start, store=run.work.store)  # what it tells, its entry must count
+    owe(entry, run.work.store)
     emit_events(report, looked.window)
-    close_run(history_entry(report, looked.window, pages), store=run.work.store)
+    close_run(entry, store=run.work.store)
     return Ended(report=report, pages=pages)

@@ -45,8 +45,11 @@ def left_unread(start: RunStart, store: ObjectStore) -> HistoryEntry | None:
     """What the history is to know of a run in whose place another comes: what it spent, if it told anything. It says nothing of
     the champion, and its rows are still to be read."""
     owed = owed_by(start.run_id, store)
-    return owed and owed.model_copy(update={
-        "outcome": Outcome.WOULD_RETRAIN, "headline": f"{owed.headline} Another run took its place and reads its rows again.",
+    if owed is None or owed.outcome is Outcome.WAITING:
+        return None
+    return owed.model_copy(update={
+        "outcome": Outcome.WOULD_RETRAIN if owed.outcome is Outcome.RELEASED else owed.outcome,  # it was about to release
+        "headline": f"{owed.headline} Another run took its place and reads its rows again.",
         "window_digest": "", "rows": 0, "degraded": False, "drifted": False, "retrained": False, "stopped": None,
         "cursor": start.cursor, "report": None, "unread": True,
     })  # fmt: skip

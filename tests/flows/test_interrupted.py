@@ -117,6 +117,23 @@ def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_
     assert isinstance(finished, BootstrapReport) and finished.release.version == 1
 
 
+def test_a_run_that_told_what_it_saw_and_died_is_charged_where_the_spec_was_changed_since(
+    home: Home, store: ObjectStore
+) -> None:
+    adopted(home, store)
+    spec = {"model": {"source": "model", "max_tokens": 16, "adopt": True}}
+    home.write_spec(**spec, policy={"min_rows": 20, "false_alarms_a_year": 0.002})
+    home.receive("day-1", moved(300, start=1000).assign(label=None))
+    die_before("flows.maintain.close_run", maintain, spec_path=home.spec)
+    home.write_spec(**spec, policy={"min_rows": 20, "false_alarms_a_year": 0.002, "cooldown": "2h"})
+    again = maintain(home.spec).report
+    assert isinstance(again, RunReport) and again.observation is not None
+    told, died = read_all_history(home.spec)[:2]
+    assert again.observation.drift.alpha < 1e-6 < died.drift_alpha
+    assert (died.outcome, died.unread, died.rows, told.rows) == (Outcome.ALERTED, True, 0, 300)
+    assert died.headline.endswith("Another run took its place and reads its rows again.")
+
+
 @pytest.mark.slow
 def test_a_look_does_not_forget_a_run_that_had_released_however_few_its_rows_were(
     home: Home, store: ObjectStore
