@@ -14,6 +14,7 @@ from typing import IO, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import redacted
+from infra.absent import is_denied
 from infra.s3 import split_uri, translated
 
 LOG = logging.getLogger(__name__)
@@ -42,7 +43,9 @@ class Multipart:
                 for page in pages:
                     self.there |= {p["PartNumber"]: (p["Size"], p["ETag"].strip('"')) for p in page.get("Parts", [])}
             except ClientError as problem:
-                if not is_gone(problem):
+                if not (
+                    is_gone(problem) or is_denied(problem)
+                ):  # as Ceph says of one that is gone; else `_begun` is denied, too
                     raise
                 return None
             self._note.touch()

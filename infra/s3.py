@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from errors import SpecError, StoreError, redacted
+from infra.absent import tell_absent
 from infra.refusals import UNDECIDED, explained
 
 TRIES = 6
@@ -51,6 +52,7 @@ def open_client(*, endpoint_url: str | None, region: str, access_key: str | None
                         "UPKEEP_S3_REGION, and at UPKEEP_S3_ACCESS_KEY and UPKEEP_S3_SECRET_KEY: both keys or neither") from problem  # fmt: skip
     client.meta.events.register("needs-retry.s3.PutObject", _once_more)
     client.meta.events.register("needs-retry.s3.CopyObject", _not_again)
+    tell_absent(client)
     return client
 
 

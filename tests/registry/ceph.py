@@ -86,8 +86,12 @@ def _set_up(folder: Path, cluster: str, monitor: int, started: ExitStack) -> Non
     _run("ceph", *settings, "osd", "new", disk, "0")
     _run("ceph-osd", *settings, "--id", "0", "--mkfs", "--osd-uuid", disk)
     _start(started, folder, "ceph-osd", *settings, "--id", "0", "--foreground")
-    _run("radosgw-admin", *settings, "user", "create", "--uid=proofs", "--display-name=proofs", f"--access-key={KEY}",
-         f"--secret-key={SECRET}")  # fmt: skip
+    add_user(folder, "proofs", access_key=KEY, secret_key=SECRET)
+
+
+def add_user(folder: Path, name: str, *, access_key: str, secret_key: str) -> None:
+    _run("radosgw-admin", *_settings(folder), "user", "create", f"--uid={name}", f"--display-name={name}",
+         f"--access-key={access_key}", f"--secret-key={secret_key}")  # fmt: skip
 
 
 def _settings(folder: Path) -> list[str]:

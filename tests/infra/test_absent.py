@@ -1,0 +1,64 @@
+"""A store that denies the reading of what is not there, as Ceph's gateway does under policies like those of infra/iam/."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from errors import MissingObject, StoreError
+from infra.fetching import Incoming, fetch_files
+from infra.object_store import ObjectStore
+
+
+class _Words:
+    def __init__(self, words: bytes) -> None:
+        self.words = words
+
+    def stream(self) -> list[bytes]:
+        return [self.words]
+
+
+@pytest.fixture
+def denying(store: ObjectStore) -> ObjectStore:
+    """Whatever is read."""
+
+    def deny(request: Any, **_: Any) -> AWSResponse:
+        words = b"" if request.method == "HEAD" else b"<Error><Code>AccessDenied</Code></Error>"
+        return AWSResponse(request.url, 403, {}, _Words(words))
+
+    for operation in ("GetObject", "HeadObject"):
+        store.client.meta.events.register(f"before-send.s3.{operation}", deny)
+    return store
+
+
+def test_what_is_denied_and_not_listed_is_not_there(denying: ObjectStore, tmp_path: Path) -> None:
+    denying.put_bytes("runs/open.json.old", b"{}")  # listed first below the key, and another
+    assert not denying.exists("runs/open.json")
+    for look in (denying.get_bytes, denying.get_used):
+        with pytest.raises(MissingObject, match=r"runs/open.json: nothing is stored there"):
+            look("runs/open.json")
+    with pytest.raises(MissingObject):
+        fetch_files(denying.client, [Incoming(denying.uri("runs/open.json"), tmp_path / "open.json")])
+
+
+def test_what_is_denied_and_listed_is_denied(denying: ObjectStore) -> None:
+    denying.put_bytes("runs/open.json", b"{}")
+    for look in (denying.get_bytes, denying.get_used, denying.exists):
+        with pytest.raises(StoreError, match="access denied"):
+            look("runs/open.json")
+
+
+def test_what_is_denied_stays_denied_where_nobody_may_list_it_or_the_listing_says_nothing(
+    denying: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nothing: dict[str, Any] = {"ResponseMetadata": {}}
+    monkeypatch.setattr(denying.client, "list_objects_v2", lambda **_: nothing)
+    with pytest.raises(StoreError, match="access denied"):
+        denying.get_bytes("runs/open.json")
+    monkeypatch.undo()
+    denying.client.meta.events.register(
+        "before-send.s3.ListObjectsV2", lambda request, **_: AWSResponse(request.url, 403, {}, _Words(b""))
+    )
+    with pytest.raises(StoreError, match="access denied"):
+        denying.get_bytes("runs/open.json")
