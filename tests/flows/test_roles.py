@@ -7,9 +7,14 @@ import pytest
 from botocore.client import BaseClient
 
 from flows.bootstrap import bootstrap
+from flows.inspect import pull_version, read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
 from flows.promote import promote
+from flows.registry import audit_registry, diff, versions
+from flows.rollback import rollback
+from flows.signed import verify_version
+from flows.waiting import find_waiting
 from models.contracts import Outcome, RunReport
 from tests.flows.conftest import Home, moved
 from tests.infra.test_iam import MODEL, allows
@@ -21,7 +26,7 @@ ACTIONS = {
     "AbortMultipartUpload": "s3:AbortMultipartUpload", "ListParts": "s3:ListMultipartUploadParts",
     "GetObject": "s3:GetObject", "HeadObject": "s3:GetObject",
 }  # fmt: skip
-TRAINER, BOTH, RELEASER = ["trainer"], ["trainer", "releaser"], ["releaser"]
+READER, TRAINER, BOTH, RELEASER = ["reader"], ["trainer"], ["trainer", "releaser"], ["releaser"]
 Asked = tuple[str, str, bool]
 """Action, key below the model, whether only if absent."""
 
@@ -81,4 +86,22 @@ def test_a_run_that_may_train_needs_trainer_and_releaser_also_where_the_alias_is
 
     asked.clear()
     promote(home.spec, why="read the report")
+    rollback(home.spec)
     assert refused(asked, RELEASER) == []
+
+    asked.clear()
+    look_at(home, tmp_path / "pulled")
+    assert refused(asked, READER) == []
+    assert {"versions", "aliases", "history"} <= {key.split("/")[0] for _, key, _ in asked}
+
+
+def look_at(home: Home, folder: Path) -> None:
+    """All that people do who may only read."""
+    read_status(home.spec)
+    read_all_history(home.spec)
+    versions(home.spec)
+    diff(home.spec, 1, 2)
+    audit_registry(home.spec, deep=True)
+    pull_version(home.spec, "champion", folder)
+    verify_version(home.spec, "2")
+    find_waiting(home.spec)
