@@ -93,6 +93,7 @@ def test_a_promotion_that_was_killed_after_the_answer_is_finished_by_asking_agai
     assert registry.answer(2) == first
 
 
+@pytest.mark.slow
 def test_why_a_version_with_a_yes_becomes_champion_once_more_is_kept_beside_the_yes(registry: Asking) -> None:
     registry.ask()
     first = promoted(registry, why="reads well").entry

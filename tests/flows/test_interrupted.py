@@ -86,6 +86,7 @@ def test_a_rollback_over_a_release_that_died_forgets_nothing_of_it_and_the_next_
     assert audit_registry(home.spec, deep=False).misfits == ()
 
 
+@pytest.mark.slow
 def test_a_bootstrap_that_died_before_its_history_entry_is_finished_by_a_bootstrap_and_until_then_no_run_begins(
     home: Home,
 ) -> None:
@@ -105,6 +106,7 @@ def test_a_bootstrap_that_died_before_its_history_entry_is_finished_by_a_bootstr
     assert isinstance(waiting, RunReport) and waiting.outcome is Outcome.WAITING
 
 
+@pytest.mark.slow
 def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_be_read_for_a_while(home: Home) -> None:
     home.write_spec(model={"source": "model", "max_tokens": 16, "adopt": True})
     home.receive("day-0", sentences(300))

@@ -80,6 +80,7 @@ def test_looks_test_at_no_more_than_the_year_affords(champion: Home) -> None:
     assert max(second.drift_alpha, second.quality_alpha) < 1e-6
 
 
+@pytest.mark.slow
 def test_a_look_that_was_left_open_is_charged_where_the_spec_was_changed_since_and_its_rows_are_read_again(
     champion: Home,
 ) -> None:

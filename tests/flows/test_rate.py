@@ -81,6 +81,7 @@ def test_what_was_said_before_an_interruption_is_kept(registry: Asking) -> None:
     assert "3 of 10 samples rated" in found.verdict.because
 
 
+@pytest.mark.slow
 def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_answer_was(
     registry: Asking,
     tmp_path: Path,

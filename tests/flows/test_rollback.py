@@ -99,6 +99,7 @@ def test_a_rollback_that_died_before_its_history_entry_gets_it_from_the_next_run
     assert history[1].cursor == history[2].cursor
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flow", [maintain, monitor])
 def test_a_dry_run_does_not_tell_of_a_rollback_that_died_and_the_next_run_does(
     second: Home, flow: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
@@ -171,6 +172,7 @@ def test_a_rollback_that_died_behind_its_move_gets_its_history_entry_also_where_
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("readable", [True, False])
 @pytest.mark.parametrize("overtaken", [False, True])
 def test_what_a_run_that_died_behind_its_release_owes_to_the_history_is_written_by_the_rollback_over_it(

@@ -62,6 +62,7 @@ def test_a_rollback_that_is_started_again_after_its_end_does_not_go_back_once_mo
     assert "this run had ended before it was started again" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rollback", "maintain"])
 def test_a_rollback_that_wrote_what_another_owed_and_died_before_its_own_move_is_not_taken_for_done(
     kind: str, registry: Asking, store: ObjectStore

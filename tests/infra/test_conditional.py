@@ -47,6 +47,7 @@ def test_one_race_that_two_have_won_is_enough_to_refuse_a_store_and_is_not_remem
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.slow
 def test_a_store_that_keeps_apart_only_those_who_come_together_is_refused(store: ObjectStore, tmp_path: Path) -> None:
     def ignore_the_late_one(params: dict[str, object], **_: object) -> None:
         if params["Body"] == str(conditional.WRITERS).encode():

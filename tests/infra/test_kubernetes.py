@@ -116,6 +116,7 @@ def environment(worker: str) -> dict[str, str]:
     return {e["name"]: e["value"] if "value" in e else fields[e["valueFrom"]["fieldRef"]["fieldPath"]] for e in given}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("worker", ["upkeep-worker-cpu", "upkeep-worker-gpu"])
 def test_a_worker_sees_its_jobs_die_by_the_rights_that_it_has(worker: str, tmp_path: Path) -> None:
     """What marks the run of a killed pod as crashed watches jobs and pods; refused once, it stops for good."""

@@ -3,6 +3,7 @@
 import time
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from botocore.exceptions import ClientError
 
 from infra.multipart import Multipart
@@ -50,6 +51,7 @@ def test_another_model_s_uploads_and_those_of_this_week_stay(address: NewAddress
     assert len(uploads_under_way(other)) == 1
 
 
+@pytest.mark.slow
 def test_an_upload_counts_as_old_from_its_last_part_on(address: NewAddress) -> None:
     store = opened(address())
     begun(store, "early")
