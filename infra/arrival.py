@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from errors import FullDisk, StoreError
-from infra.files import NO_ROOM
+from infra.files import NO_ROOM, cut_name
 from infra.transfer import Span
 
 PIECE = 1 << 18
@@ -123,7 +123,7 @@ def _take_room(file: int, size: int) -> None:
 
 def _locked(target: Path) -> tuple[Path, IO[str]]:
     """The part and its open journal; names of its own where another process is at the same file."""
-    name = f".{target.name[:200]}"
+    name = f".{cut_name(target.name, 200)}"
     for names in (name, f"{name}.{secrets.token_hex(4)}"):
         journal = target.with_name(f"{names}.arrived").open("a+", encoding="utf-8")
         try:

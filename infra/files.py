@@ -91,6 +91,11 @@ def force_to_disk(path: Path) -> None:
         os.close(opened)
 
 
+def cut_name(name: str, most: int) -> str:
+    """The beginning of a name that something is added to: file systems count bytes, and take 255."""
+    return os.fsencode(name)[:most].decode(errors="ignore")
+
+
 @contextmanager
 def partial(target: Path) -> Iterator[Path]:
     """A temporary neighbour that becomes `target` in one step, whole also after a power cut, or disappears."""
@@ -113,7 +118,7 @@ def draft_of(folder: Path, content: str) -> Iterator[Path]:
     What a killed process or a broken connection left in it is found again where the same `content` is wanted; after
     any other error it goes. One process at a time has it, and the others wait.
     """
-    draft = folder.with_name(f".{folder.name[:60]}.{content[:16]}.part")
+    draft = folder.with_name(f".{cut_name(folder.name, 60)}.{content[:16]}.part")
     with _locked(draft):
         try:
             yield draft

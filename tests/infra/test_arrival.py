@@ -7,6 +7,7 @@ import pytest
 
 from errors import FullDisk, StoreError
 from infra.arrival import Arrival
+from infra.files import draft_of
 from infra.object_store import ObjectStore
 from infra.transfer import Span
 from tests.infra.transfers import Requests
@@ -75,11 +76,19 @@ def test_a_file_that_is_larger_than_a_user_may_write_is_told_as_a_full_disk_and_
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_arrives_under_the_longest_name_that_there_is(store: ObjectStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["k" * 255, "語" * 85], ids=["ascii", "three bytes each"])
+def test_a_file_arrives_under_the_longest_name_that_there_is(name: str, store: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "small").write_bytes(b"small")
-    target = tmp_path / ("k" * 255)
+    target = tmp_path / name
     store.download(store.put_file("k", tmp_path / "small"), target)
     assert target.read_bytes() == b"small"
+
+
+def test_a_folder_is_made_under_the_longest_name_that_there_is(tmp_path: Path) -> None:
+    folder = tmp_path / ("𝔘" * 63)  # four bytes each
+    with draft_of(folder, "c" * 64) as draft:
+        draft.replace(folder)
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_a_file_of_another_content_is_fetched_over_and_one_of_the_recorded_is_left_alone(
