@@ -1,5 +1,6 @@
 """Reading every byte of a version: before an alias moves to it, and into a folder of one's own."""
 
+import errno
 from pathlib import Path
 
 from prefect import task
@@ -31,11 +32,20 @@ def pull(manifest: Manifest, target: Path, *, store: ObjectStore) -> None:
     if target == Path.cwd() or target.is_mount():
         raise SpecError(f"{target} is mounted, or where you are, and cannot appear whole; name a new folder in it")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise SpecError(f"{target} exists and is not an empty folder; name a new one, nothing is overwritten")
+        raise _taken(target)
     require_signature(manifest, store=store)
     with draft_of(target, folder_digest(manifest.files)) as draft:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
         (draft / MANIFEST).write_bytes(store.get_bytes(store.keys.manifest(manifest.version)))
         copy_signature(manifest, draft, store=store)
         draft.chmod(0o755)
-        draft.replace(target)
+        try:
+            draft.replace(target)
+        except OSError as problem:
+            if problem.errno != errno.ENOTEMPTY:
+                raise
+            raise _taken(target) from problem  # by another pull, for one
+
+
+def _taken(target: Path) -> SpecError:
+    return SpecError(f"{target} exists and is not an empty folder; name a new one, nothing is overwritten")

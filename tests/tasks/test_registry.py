@@ -1,5 +1,6 @@
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -156,6 +157,23 @@ def test_a_pull_to_where_a_link_leads_follows_it(candidate: Candidate, store: Ob
         pull(manifest, tmp_path / link, store=store)
         assert (tmp_path / link).is_symlink()
         assert (tmp_path / there / "config.json").is_file()
+
+
+def test_a_pull_into_a_folder_that_another_fills_meanwhile_is_refused_and_leaves_what_is_there(
+    candidate: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    manifest, target = released(candidate, store), tmp_path / "pulled"
+    pull(manifest, tmp_path / "another", store=store)
+
+    def fill(**_: Any) -> None:
+        if not target.exists():
+            (tmp_path / "another").rename(target)
+
+    store.client.meta.events.register("before-call.s3.GetObject", fill)
+    with pytest.raises(SpecError, match="pulled exists and is not an empty folder"):
+        pull(manifest, target, store=store)
+    assert (target / "config.json").is_file()
+    assert [path.name for path in tmp_path.glob(".pulled*")] == []
 
 
 def test_a_pull_to_where_one_is_or_to_a_mount_is_refused_before_it_loads_anything(
