@@ -1,0 +1,99 @@
+"""Uploads in parts, and the notes by which another process goes on with them or ends them."""
+
+import fcntl
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra import multipart
+from infra.multipart import Multipart, abort_forgotten
+from infra.object_store import ObjectStore
+from tests.infra.transfers import opened, uploads_under_way
+from tests.stores import address_of
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    return tmp_path / "uploads"
+
+
+def begun(store: ObjectStore, notes: Path) -> Multipart:
+    return Multipart(store.client, store.uri("k"), count=2, size=2, memory=notes)
+
+
+def left(store: ObjectStore, notes: Path) -> str:
+    """The id of an upload whose process ended before it did."""
+    upload = begun(store, notes)
+    upload.leave()
+    return upload.upload_id
+
+
+def finish(upload: Multipart) -> None:
+    upload.put(1, b"x" * (5 << 20))  # the least that S3 takes for a part that is not the last
+    upload.put(2, b"x")
+
+
+def note_of(notes: Path) -> Path:
+    (note,) = notes.iterdir()
+    return note
+
+
+def test_what_another_process_is_at_is_neither_gone_on_with_nor_aborted_however_long_it_takes(
+    store: ObjectStore, notes: Path
+) -> None:
+    first = begun(store, notes)
+    os.utime(note_of(notes), (0, 0))
+    second = begun(store, notes)
+    assert second.upload_id != first.upload_id
+    assert abort_forgotten(store.client, notes) == 0
+    finish(second)
+    assert uploads_under_way(store) == [store.prefix + "k"]
+    first.leave()
+    assert left(store, notes) == first.upload_id
+
+
+def test_an_upload_is_gone_on_with_at_the_address_where_it_was_begun(store: ObjectStore, notes: Path) -> None:
+    elsewhere = opened(address_of(store), endpoint_url=store.client.meta.endpoint_url.replace("127.0.0.1", "localhost"))
+    ids = [left(where, notes) for where in (store, elsewhere)]
+    assert [left(where, notes) for where in (store, elsewhere)] == ids
+    assert len(set(ids)) == 2
+
+
+def test_an_upload_that_was_begun_anew_is_gone_on_with_too(store: ObjectStore, notes: Path) -> None:
+    store.client.abort_multipart_upload(
+        Bucket=store.bucket, Key=store.prefix + "k", UploadId=(gone := left(store, notes))
+    )
+    anew = left(store, notes)
+    assert anew != gone
+    assert left(store, notes) == anew
+
+
+@pytest.mark.parametrize("left_of_it", ["", '{"endpoint": "http', "\0" * 100], ids=["empty", "half", "zeros"])
+def test_a_note_that_was_cut_off_is_none(left_of_it: str, store: ObjectStore, notes: Path) -> None:
+    lost = left(store, notes)
+    note_of(notes).write_text(left_of_it)
+    os.utime(note_of(notes), (0, 0))
+    assert abort_forgotten(store.client, notes) == 0
+    anew = left(store, notes)
+    assert anew != lost
+    assert left(store, notes) == anew
+
+
+def test_a_note_whose_owner_ends_as_another_process_opens_it_is_not_taken_for_a_later_one_s(
+    store: ObjectStore, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lock = fcntl.flock
+    left(store, notes)
+
+    def end_first(file: Any, how: int) -> None:
+        note_of(notes).unlink()
+        lock(file, how)
+
+    with monkeypatch.context() as between:
+        between.setattr(multipart.fcntl, "flock", end_first)
+        late = begun(store, notes)
+    later = left(store, notes)
+    finish(late)
+    assert left(store, notes) == later
