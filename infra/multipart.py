@@ -47,6 +47,7 @@ class Multipart:
                     is_gone(problem) or is_denied(problem)
                 ):  # as Ceph says of one that is gone; else `_begun` is denied, too
                     raise
+                self.there = {}  # what was listed before it ended
                 return None
             self._note.touch()
         return upload

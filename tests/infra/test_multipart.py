@@ -97,3 +97,22 @@ def test_a_note_whose_owner_ends_as_another_process_opens_it_is_not_taken_for_a_
     later = left(store, notes)
     finish(late)
     assert left(store, notes) == later
+
+
+def test_of_an_upload_that_ends_while_its_parts_are_listed_none_counts(store: ObjectStore, notes: Path) -> None:
+    """S3 lists a thousand at once."""
+    earlier = begun(store, notes)
+    earlier.put(1, b"x" * (5 << 20))
+    earlier.client.upload_part(**earlier._names(), PartNumber=2, Body=b"x")
+    earlier.leave()
+    asked: list[Any] = []
+
+    def one_by_one(params: dict[str, Any], **_: Any) -> None:
+        if asked:
+            earlier.abort()
+        asked.append(params.update(MaxParts=1))
+
+    store.client.meta.events.register("provide-client-params.s3.ListParts", one_by_one)
+    anew = begun(store, notes)
+    assert len(asked) == 2
+    assert anew.upload_id != earlier.upload_id and anew.there == {}
