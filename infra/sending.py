@@ -68,16 +68,16 @@ class _Sender:
         self.workers.at_end(upload.leave)
         sha256 = ""
         for span in cut:
-            body = self._read(opened, span)
+            body = self._read(opened, span, upload)
             if span is cut[-1]:
                 sha256 = self._checked(upload)
             self.workers.submit(self._put_part, upload, span, body)
         return sha256
 
-    def _read(self, opened: int, span: Span) -> bytes:
+    def _read(self, opened: int, span: Span, upload: Multipart | None = None) -> bytes:
         body = os.pread(opened, span.length, span.start)
         if len(body) != span.length:
-            raise self._changed()
+            raise self._changed(upload)
         if self.known is None:
             self.digest.update(body)
         return body
@@ -87,11 +87,11 @@ class _Sender:
         sha256 = self.known or self.digest.hexdigest()
         if Stamp.of(self.file.path) == self.stamp and self.file.sha256 in {None, sha256}:
             return sha256
+        raise self._changed(upload)
+
+    def _changed(self, upload: Multipart | None) -> StoreError:
         if upload:
             self.workers.at_end(upload.abort)  # once no part is on its way any more
-        raise self._changed()
-
-    def _changed(self) -> StoreError:
         return StoreError(f"{self.file.path} was changed while it was being sent to {self.file.uri}; nothing was stored. "
                           "Run again once nobody writes to it")  # fmt: skip
 

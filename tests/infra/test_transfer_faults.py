@@ -36,16 +36,19 @@ def test_an_object_that_is_replaced_meanwhile_is_noticed(address: dict[str, Any]
     assert sha256(target) == replaced[0]
 
 
-def test_a_file_that_changes_while_it_is_sent_is_not_stored(any_store: ObjectStore, large: Path) -> None:
+@pytest.mark.parametrize("size", [SIZE, SIZE - PART, SIZE + PART], ids=["rewritten", "cut off", "grown"])
+def test_a_file_that_changes_while_it_is_sent_is_not_stored(size: int, any_store: ObjectStore, large: Path) -> None:
     def change(**_: Any) -> None:
         with large.open("r+b") as file:
             file.write(b"changed")
+            file.truncate(size)
 
     any_store.client.meta.events.register("before-call.s3.CreateMultipartUpload", change)
     with pytest.raises(StoreError, match=r"large.bin was changed while it was being sent"):
         any_store.put_file("k", large)
     assert not any_store.exists("k")
     assert uploads_under_way(any_store) == []
+    assert list((any_store.work / "uploads").iterdir()) == []
 
 
 def test_a_file_that_is_not_what_was_hashed_before_is_not_stored(any_store: ObjectStore, large: Path) -> None:
