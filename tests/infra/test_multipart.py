@@ -6,12 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from infra import multipart
 from infra.multipart import Multipart, abort_forgotten
 from infra.object_store import ObjectStore
 from tests.infra.transfers import opened, uploads_under_way
 from tests.stores import address_of
+
+FIRST = b"x" * (5 << 20)
+"""The least that S3 takes for a part that is not the last."""
+SIZE = len(FIRST) + 1
 
 
 @pytest.fixture
@@ -20,7 +25,7 @@ def notes(tmp_path: Path) -> Path:
 
 
 def begun(store: ObjectStore, notes: Path) -> Multipart:
-    return Multipart(store.client, store.uri("k"), count=2, size=2, memory=notes)
+    return Multipart(store.client, store.uri("k"), count=2, size=SIZE, memory=notes)
 
 
 def left(store: ObjectStore, notes: Path) -> str:
@@ -31,7 +36,7 @@ def left(store: ObjectStore, notes: Path) -> str:
 
 
 def finish(upload: Multipart) -> None:
-    upload.put(1, b"x" * (5 << 20))  # the least that S3 takes for a part that is not the last
+    upload.put(1, FIRST)
     upload.put(2, b"x")
 
 
@@ -102,7 +107,7 @@ def test_a_note_whose_owner_ends_as_another_process_opens_it_is_not_taken_for_a_
 def test_of_an_upload_that_ends_while_its_parts_are_listed_none_counts(store: ObjectStore, notes: Path) -> None:
     """S3 lists a thousand at once."""
     earlier = begun(store, notes)
-    earlier.put(1, b"x" * (5 << 20))
+    earlier.put(1, FIRST)
     earlier.client.upload_part(**earlier._names(), PartNumber=2, Body=b"x")
     earlier.leave()
     asked: list[Any] = []
@@ -116,3 +121,46 @@ def test_of_an_upload_that_ends_while_its_parts_are_listed_none_counts(store: Ob
     anew = begun(store, notes)
     assert len(asked) == 2
     assert anew.upload_id != earlier.upload_id and anew.there == {}
+
+
+def test_an_upload_whose_end_is_done_and_the_answer_lost_is_done(
+    store: ObjectStore, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may know no upload any more when the request comes again."""
+    upload, complete = begun(store, notes), store.client.complete_multipart_upload
+
+    def again(**of: Any) -> None:
+        complete(**of)
+        raise ClientError({"Error": {"Code": "NoSuchUpload"}}, "CompleteMultipartUpload")
+
+    monkeypatch.setattr(store.client, "complete_multipart_upload", again)
+    finish(upload)
+    assert store.exists("k") and list(notes.iterdir()) == []
+
+
+def test_an_upload_that_the_store_does_not_end_since_it_lost_a_part_is_gone_on_with(
+    store: ObjectStore, notes: Path
+) -> None:
+    upload = begun(store, notes)
+    upload.done(1, "0" * 32)
+    with pytest.raises(ClientError, match="InvalidPart"):
+        upload.put(2, b"x")
+    upload.leave()
+    again = begun(store, notes)
+    assert (again.upload_id, set(again.there)) == (upload.upload_id, {2})
+    finish(again)
+    assert len(store.get_bytes("k")) == SIZE
+
+
+def test_an_object_of_the_same_size_is_not_taken_for_what_somebody_s_ending_lost(
+    store: ObjectStore, notes: Path
+) -> None:
+    upload = begun(store, notes)
+    store.put_bytes("k", b"y" * SIZE)
+
+    def end(**_: Any) -> None:
+        store.client.abort_multipart_upload(**upload._names())
+
+    store.client.meta.events.register("before-call.s3.CompleteMultipartUpload", end)
+    with pytest.raises(ClientError, match="NoSuchUpload"):
+        finish(upload)

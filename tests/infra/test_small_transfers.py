@@ -1,0 +1,166 @@
+"""Small files on their way: what holds for each however few bytes it has, and for many of them."""
+
+import os
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import FullDisk, StoreError
+from infra import copying, fetching, hashing, sending
+from infra.arrival import Arrival
+from infra.copying import Duplicate
+from infra.fetching import Incoming, fetch_files
+from infra.object_store import ObjectStore
+from infra.progress import Advance
+from infra.transfer import PART, Span, Workers
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "small").write_bytes(b"small")
+    return tmp_path / "small"
+
+
+# --- into the store ---
+
+
+def test_a_small_file_that_changes_while_it_is_read_is_not_stored(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = os.pread
+
+    def change(file: int, count: int, at: int) -> bytes:
+        found = read(file, count, at)
+        small.write_bytes(b"another")
+        return found
+
+    monkeypatch.setattr(os, "pread", change)
+    with pytest.raises(StoreError, match="was changed while it was being sent"):
+        store.put_file("k", small)
+    assert not store.exists("k")
+
+
+def test_what_was_sent_is_hashed_once_more_unless_its_time_would_show_a_change(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256 = store.put_file("k", small).sha256
+    assert store.hashes.recall(small) is None, "it was written a moment ago"
+    monkeypatch.setattr(hashing, "SETTLED_NS", -1)
+    store.put_file("k", small)
+    assert store.hashes.recall(small) == sha256
+
+
+def test_a_file_that_changes_once_it_was_read_is_not_known_by_what_was_sent(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = Workers.submit
+
+    def change(workers: Workers, *work: Any) -> object:
+        small.write_bytes(b"another")
+        return submit(workers, *work)
+
+    monkeypatch.setattr(hashing, "SETTLED_NS", -1)
+    monkeypatch.setattr(Workers, "submit", change)
+    store.put_file("k", small)
+    assert store.get_bytes("k") == b"small"
+    assert store.hashes.recall(small) is None
+
+
+# --- out of the store ---
+
+
+@pytest.mark.parametrize("ignored", ["nothing", "IfMatch"])
+def test_an_object_that_is_replaced_before_it_is_read_is_noticed_also_where_a_store_ignores_conditions(
+    ignored: str, store: ObjectStore, small: Path, tmp_path: Path
+) -> None:
+    store.put_file("k", small)
+
+    def replace(params: dict[str, Any], **_: Any) -> None:
+        store.put_bytes("k", b"other")
+        params.pop(ignored, None)
+
+    store.client.meta.events.register("provide-client-params.s3.GetObject", replace)
+    with pytest.raises(StoreError, match="k was replaced while it was being fetched"):
+        store.fetch_uri(store.uri("k"), tmp_path / "back" / "k")
+    assert list((tmp_path / "back").glob("k")) == []
+
+
+def test_of_more_files_than_are_open_at_once_each_comes(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "OPEN", 2)
+    names = [str(number) for number in range(5)]
+    for name in names:
+        store.put_bytes(name, name.encode())
+    fetch_files(store.client, [Incoming(store.uri(name), tmp_path / "back" / name) for name in names])
+    assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "back").iterdir()) == [
+        (name, name.encode()) for name in names
+    ]
+
+
+def test_where_there_is_no_room_for_one_of_several_none_of_them_is_left_half(
+    store: ObjectStore, small: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "larger").write_bytes(bytes(2000))
+    stored = [store.put_file(path.name, path) for path in (small, tmp_path / "larger")]
+    coming = [Incoming(found.uri, tmp_path / "back" / str(found.bytes), found.sha256) for found in stored]
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(FullDisk, match="2000 needs 2,000 bytes"):
+            fetch_files(store.client, coming)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+# --- how far it is ---
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What the bar is told."""
+    counted: list[int] = []
+
+    @contextmanager
+    def shown(_: str, total: int) -> Iterator[Advance]:
+        yield counted.append
+
+    for module in (sending, copying, fetching):
+        monkeypatch.setattr(module, "shown", shown)
+    return counted
+
+
+def test_each_byte_is_counted_once_however_it_moves(
+    store: ObjectStore, small: Path, tmp_path: Path, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "parts").write_bytes(bytes(PART + 1))
+    monkeypatch.setattr(copying, "PART", PART)
+    monkeypatch.setattr(copying, "WHOLE", PART)
+    for path in (small, tmp_path / "parts"):
+        size = path.stat().st_size
+        stored = store.put_file(path.name, path)
+        assert sum(counted) == size
+        store.copy_files([Duplicate(stored.uri, store.uri(f"copy/{path.name}"), size)])
+        assert sum(counted) == 2 * size
+        store.download(stored, tmp_path / "back" / path.name)
+        assert sum(counted) == 3 * size
+        counted.clear()
+
+
+def test_what_is_fetched_anew_since_what_was_there_was_no_good_is_counted_once(
+    store: ObjectStore, small: Path, tmp_path: Path, counted: list[int]
+) -> None:
+    stored, target = store.put_file("k", small), tmp_path / "back"
+    head = store.client.head_object(Bucket=store.bucket, Key=store.prefix + "k")
+    earlier = Arrival(target, uri=stored.uri, etag=head["ETag"], size=5)
+    earlier.finish(Span(1, 0, 5))
+    earlier.close()
+    counted.clear()
+    store.download(stored, target)
+    assert target.read_bytes() == b"small"
+    assert counted == [5]
