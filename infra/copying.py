@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ReadTimeoutError
 
+from errors import KeyTaken, StoreError
 from infra.multipart import Multipart
 from infra.progress import Advance
 from infra.s3 import split_uri, translated
@@ -96,6 +97,9 @@ def _copy_parts(client: Any, file: Duplicate, memory: Path, workers: Workers, ad
 
 
 def _copy_part(upload: Multipart, span: Span, file: Duplicate, source: dict[str, Any], advance: Advance) -> None:
-    with translated(str(file)):
-        upload.copy(span.number, **source, CopySourceRange=f"bytes={span.start}-{span.start + span.length - 1}")
+    try:
+        with translated(str(file)):
+            upload.copy(span.number, **source, CopySourceRange=f"bytes={span.start}-{span.start + span.length - 1}")
+    except KeyTaken as problem:  # the condition is on the source
+        raise StoreError(f"{file}: it was replaced meanwhile; run again, to copy what is there now") from problem
     advance(span.length)

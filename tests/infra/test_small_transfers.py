@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from errors import FullDisk, StoreError
 from infra import copying, fetching, hashing, sending
@@ -116,6 +117,36 @@ def test_where_there_is_no_room_for_one_of_several_none_of_them_is_left_half(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / "back").iterdir()) == []
+
+
+# --- inside the store ---
+
+
+def test_an_empty_file_that_the_store_does_not_copy_in_time_is_an_error_since_it_has_no_parts(
+    store: ObjectStore, small: Path
+) -> None:
+    def hang(**_: Any) -> None:
+        raise ReadTimeoutError(endpoint_url="there")
+
+    small.write_bytes(b"")
+    stored = store.put_file("k", small)
+    store.client.meta.events.register("before-send.s3.CopyObject", hang)
+    with pytest.raises(StoreError, match=r"k \(to be copied to .*/copy\): Read timeout"):
+        store.copy_files([Duplicate(stored.uri, store.uri("copy"), 0)])
+
+
+def test_an_object_that_is_replaced_while_its_parts_are_copied_is_told_as_that(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(**_: Any) -> None:
+        store.put_bytes("k", b"other")
+
+    monkeypatch.setattr(copying, "WHOLE", 0)
+    stored = store.put_file("k", small)
+    store.client.meta.events.register("before-call.s3.CreateMultipartUpload", replace)
+    with pytest.raises(StoreError, match=r"k \(to be copied to .*/copy\): it was replaced meanwhile; run again, to"):
+        store.copy_files([Duplicate(stored.uri, store.uri("copy"), 5)])
+    assert not store.exists("copy")
 
 
 # --- how far it is ---
