@@ -104,6 +104,25 @@ def test_a_note_whose_owner_ends_as_another_process_opens_it_is_not_taken_for_a_
     assert left(store, notes) == later
 
 
+def test_an_upload_whose_parts_the_store_does_not_show_now_is_not_begun_anew(store: ObjectStore, notes: Path) -> None:
+    earlier = left(store, notes)
+
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListParts")
+
+    store.client.meta.events.register("before-call.s3.ListParts", refuse)
+    with pytest.raises(ClientError, match="AccessDenied"):
+        begun(store, notes)
+    store.client.meta.events.unregister("before-call.s3.ListParts", refuse)
+    assert left(store, notes) == earlier
+
+
+def test_a_note_that_goes_while_all_are_looked_at_stops_nobody(store: ObjectStore, notes: Path) -> None:
+    notes.mkdir()
+    (notes / "gone.json").symlink_to("nothing")
+    assert abort_forgotten(store.client, notes) == 0
+
+
 def test_of_an_upload_that_ends_while_its_parts_are_listed_none_counts(store: ObjectStore, notes: Path) -> None:
     """S3 lists a thousand at once."""
     earlier = begun(store, notes)
@@ -113,13 +132,16 @@ def test_of_an_upload_that_ends_while_its_parts_are_listed_none_counts(store: Ob
     asked: list[Any] = []
 
     def one_by_one(params: dict[str, Any], **_: Any) -> None:
-        if asked:
+        if len(asked) == 3:
             earlier.abort()
         asked.append(params.update(MaxParts=1))
 
     store.client.meta.events.register("provide-client-params.s3.ListParts", one_by_one)
+    again = begun(store, notes)
+    assert (again.upload_id, set(again.there), len(asked)) == (earlier.upload_id, {1, 2}, 2)
+    again.leave()
     anew = begun(store, notes)
-    assert len(asked) == 2
+    assert len(asked) == 4
     assert anew.upload_id != earlier.upload_id and anew.there == {}
 
 
