@@ -52,7 +52,7 @@ def refuse_names(names: Iterable[str], *, source: str) -> None:
     """The same by names alone, for files that have not been downloaded."""
     for name in names:
         suffix = Path(name).suffix.lower()
-        if ".." in Path(name).parts:
+        if ".." in Path(name).parts or Path(name).is_absolute():
             raise UnsafeModel(f"{source} holds {name!r}, which leads out of the folder; rename it")
         if suffix in PICKLES:
             raise UnsafeModel(f"{source} holds {name}: a *{suffix} file is a pickle or may hold one, and reading a "

@@ -13,6 +13,7 @@ from errors import ModelError, StoreError, UnsafeModel
 from infra.object_store import ObjectStore
 from models.sections import ModelSource
 from tasks.importing import import_source, may_pass
+from tests.stores import store_on
 from tests.tiny import tiny_model
 
 
@@ -36,6 +37,19 @@ def test_a_pickle_in_a_source_is_refused_by_its_name_and_nothing_is_stored(
     with pytest.raises(UnsafeModel, match=r"training_args\.bin.*save_pretrained"):
         import_source.fn(ModelSource(source=source), base="", store=store)
     assert store.list_keys("") == []
+
+
+def test_a_key_of_a_prefix_that_reads_like_a_path_of_this_machine_is_refused_and_nothing_is_written_there(
+    folder: Path, moto_url: str, prefix: str, tmp_path: Path
+) -> None:
+    """SeaweedFS makes one slash of two; S3 keeps both, and behind the prefix such a key begins with one."""
+    store = store_on(moto_url, tmp_path, prefix=prefix)
+    source, planted = uploaded(folder, store), tmp_path / "elsewhere" / "planted.py"
+    planted.parent.mkdir()
+    store.client.put_object(Bucket=store.bucket, Key=f"theirs/{planted}", Body=b"x = 1\n")
+    with pytest.raises(UnsafeModel, match=r"planted\.py', which leads out of the folder; rename it"):
+        import_source.fn(ModelSource(source=source), base="", store=store)
+    assert not planted.exists()
 
 
 @pytest.mark.parametrize("place", ["folder", "prefix"])
