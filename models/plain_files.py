@@ -17,6 +17,8 @@ CONVERT = (
     "Upkeep loads only safetensors and plain text. Convert the model once where you trust it "
     "(`save_pretrained` into a new folder), or take the file out of the source."
 )
+INDEX = ".safetensors.index.json"
+"""How the name of a file ends that says which file holds which weights."""
 POINTER = "auto_map"
 """The field of a configuration by which transformers finds code to run."""
 
@@ -46,6 +48,8 @@ def refuse_unsafe(folder: Path, *, code: Code) -> None:
             _require_trusted(path, folder, code)
         if path.match("*config*.json"):
             _refuse_pointers(path, folder, code)
+        if path.name.endswith(INDEX):
+            _refuse_weights_elsewhere(path)
 
 
 def refuse_names(names: Iterable[str], *, source: str) -> None:
@@ -96,6 +100,19 @@ def _refuse_pointers(path: Path, folder: Path, code: Code) -> None:
                 f"name {module} beside it. Use a model that transformers knows; or read that file, and name it there "
                 "with its SHA-256."
             )
+
+
+def _refuse_weights_elsewhere(index: Path) -> None:
+    """transformers opens what an index names, wherever that lies and whatever it is; nobody looked at it, or signed it."""
+    try:
+        document = json.loads(index.read_text(encoding="utf-8"))
+    except ValueError:
+        return  # whoever loads it says what is wrong with it
+    places = document.get("weight_map") if isinstance(document, dict) else None
+    for place in places.values() if isinstance(places, dict) else ():
+        if not isinstance(place, str) or Path(place).name != place or not place.endswith(".safetensors"):
+            raise UnsafeModel(f"{index} looks for weights in {place!r}, and they belong into *.safetensors files beside it. Save "
+                              "the whole model once where you trust it (`save_pretrained` into a new folder)")  # fmt: skip
 
 
 def _references(node: Any, *, below: bool = False) -> Iterator[str]:

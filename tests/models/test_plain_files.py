@@ -3,7 +3,9 @@
 import gzip
 import hashlib
 import io
+import json
 import pickle
+import re
 import tarfile
 import tracemalloc
 import zipfile
@@ -13,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from errors import SpecError, UnsafeModel
 from models.contracts import FileEntry, ModelKind
@@ -133,6 +136,19 @@ def test_weights_are_a_whole_safetensors_file_with_nothing_behind_it(model: Path
             refuse_unsafe(model, code=NONE)
 
 
+@pytest.mark.parametrize("place", ["/tmp/elsewhere.safetensors", "../elsewhere.safetensors", ".hidden/model.safetensors",
+                                   "below/model.safetensors", "weights.txt", 7])  # fmt: skip
+def test_weights_are_read_from_the_files_beside_their_index_and_from_nowhere_else(place: object, model: Path) -> None:
+    held = dict.fromkeys(load_file(model / "model.safetensors"), "model-1.safetensors")
+    (model / "model.safetensors").rename(model / "model-1.safetensors")
+    index = model / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": held}))
+    TextClassifier.load(model, KIND, new_head=False)
+    index.write_text(json.dumps({"metadata": {}, "weight_map": {**held, "x": place}}))
+    with pytest.raises(UnsafeModel, match=rf"index.json looks for weights in {re.escape(repr(place))}"):
+        TextClassifier.load(model, KIND, new_head=False)
+
+
 @pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "c\n(in memory of)\nR.", "(iabc def\nx\n", "N.", "}.", "(dp0\n.",
                                   "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n."])  # fmt: skip
 def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: str, model: Path) -> None:
@@ -163,8 +179,6 @@ class Mine(BertForSequenceClassification):
 
 def with_code(model: Path, reference: str = "modeling_mine.Mine") -> str:
     """Lets the configuration point to code, and answers with that code's SHA-256."""
-    import json
-
     config = json.loads((model / "config.json").read_text())
     config["auto_map"] = {"AutoModelForSequenceClassification": reference}
     (model / "config.json").write_text(json.dumps(config))
