@@ -19,8 +19,10 @@ CONVERT = (
 )
 INDEX = ".safetensors.index.json"
 """How the name of a file ends that says which file holds which weights."""
-POINTER = "auto_map"
+POINTER = frozenset({"auto_map"})
 """The field of a configuration by which transformers finds code to run."""
+KERNEL = frozenset({"attn_implementation", "_attn_implementation"})
+"""By which it fetches a kernel from the hub, code as well, where the package `kernels` is installed."""
 
 Code = Mapping[str, str]
 """Python files that the spec trusts: name -> SHA-256."""
@@ -82,11 +84,12 @@ def _require_trusted(path: Path, folder: Path, code: Code) -> None:
 
 
 def _refuse_pointers(path: Path, folder: Path, code: Code) -> None:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        return  # whoever loads it says what is wrong with it
-    for reference in _references(document):
+    document = _read(path)
+    for kernel in _named_below(KERNEL, document):
+        if "/" in kernel:
+            raise UnsafeModel(f"{path} points to code in another repository ({kernel!r}, as attention), which may change at any "
+                              "time; drop that field, and transformers computes attention by its own code")  # fmt: skip
+    for reference in _named_below(POINTER, document):
         module = f"{reference.split('--')[-1].split('.')[0]}.py"
         if "--" in reference:
             raise UnsafeModel(
@@ -104,10 +107,7 @@ def _refuse_pointers(path: Path, folder: Path, code: Code) -> None:
 
 def _refuse_weights_elsewhere(index: Path) -> None:
     """transformers opens what an index names, wherever that lies and whatever it is; nobody looked at it, or signed it."""
-    try:
-        document = json.loads(index.read_text(encoding="utf-8"))
-    except ValueError:
-        return  # whoever loads it says what is wrong with it
+    document = _read(index)
     places = document.get("weight_map") if isinstance(document, dict) else None
     for place in places.values() if isinstance(places, dict) else ():
         if not isinstance(place, str) or Path(place).name != place or not place.endswith(".safetensors"):
@@ -115,13 +115,21 @@ def _refuse_weights_elsewhere(index: Path) -> None:
                               "the whole model once where you trust it (`save_pretrained` into a new folder)")  # fmt: skip
 
 
-def _references(node: Any, *, below: bool = False) -> Iterator[str]:
-    """Every "module.Class" below a field that points to code."""
+def _read(path: Path) -> Any:
+    """None where it is no JSON: whoever loads it says what is wrong with it."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+
+
+def _named_below(fields: frozenset[str], node: Any, *, below: bool = False) -> Iterator[str]:
+    """Every text below a field of such a name."""
     if isinstance(node, dict):
         for key, value in node.items():
-            yield from _references(value, below=below or key == POINTER)
+            yield from _named_below(fields, value, below=below or key in fields)
     elif isinstance(node, list):
         for value in node:
-            yield from _references(value, below=below)
+            yield from _named_below(fields, value, below=below)
     elif below and isinstance(node, str):
         yield node

@@ -215,6 +215,24 @@ def test_code_in_another_repository_is_never_trusted(model: Path) -> None:
         refuse_unsafe(model, code={"modeling_mine.py": digest})
 
 
+@pytest.mark.parametrize("field", ["attn_implementation", "_attn_implementation"])
+@pytest.mark.parametrize(
+    "kernel", ["somebody/theirs", "somebody/theirs@main:attention", {"": "eager", "text": "somebody/theirs"}]
+)
+def test_a_kernel_of_the_hub_that_a_configuration_names_is_code_in_another_repository(
+    field: str, kernel: object, model: Path
+) -> None:
+    config = json.loads((model / "config.json").read_text())
+    for named in (config | {field: kernel}, config | {"text_config": {field: kernel}}):
+        (model / "config.json").write_text(json.dumps(named))
+        with pytest.raises(
+            UnsafeModel, match=r"config.json points to code in another repository \('somebody/theirs.*drop"
+        ):
+            refuse_unsafe(model, code=NONE)
+    (model / "config.json").write_text(json.dumps(config | {field: "eager"}))
+    TextClassifier.load(model, KIND, new_head=False)
+
+
 @pytest.mark.parametrize("value", [True, "main", {"modeling.py": "abc"}, {"../x.py": "0" * 64}])
 def test_a_spec_trusts_code_by_name_and_content_only(value: object) -> None:
     document = {"name": "x", "model": {"source": "m", "trust_remote_code": value}, "labels": ["a", "b"],
