@@ -46,11 +46,12 @@ def refuse_unsafe(folder: Path, *, code: Code) -> None:
         danger = danger_in(path)
         if danger:
             raise UnsafeModel(f"{path} is {danger}, whatever its name says. {CONVERT}")
-        if path.suffix == ".py":
+        name = path.name.lower()  # some disks find it however it is written
+        if name.endswith(".py"):
             _require_trusted(path, folder, code)
-        if path.match("*config*.json"):
+        if name.endswith(".json") and "config" in name:
             _refuse_pointers(path, folder, code)
-        if path.name.endswith(INDEX):
+        if name.endswith(INDEX):
             _refuse_weights_elsewhere(path)
 
 

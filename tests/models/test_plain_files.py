@@ -233,6 +233,19 @@ def test_a_kernel_of_the_hub_that_a_configuration_names_is_code_in_another_repos
     TextClassifier.load(model, KIND, new_head=False)
 
 
+@pytest.mark.parametrize("name", ["modeling_mine.PY", "below/modeling_mine.Py", "Config.json", "tokenizer_CONFIG.JSON"])
+def test_code_is_known_however_its_name_is_written(name: str, model: Path) -> None:
+    """A disk of a Mac opens any of them by the name that transformers asks for."""
+    with_code(model)
+    source = model / ("config.json" if "json" in name.lower() else "modeling_mine.py")
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).write_bytes(source.read_bytes())
+    for path in (model / "config.json", model / "modeling_mine.py"):
+        path.unlink()
+    with pytest.raises(UnsafeModel, match=f"{name} (is|makes transformers run) code"):
+        refuse_unsafe(model, code=NONE)
+
+
 @pytest.mark.parametrize("value", [True, "main", {"modeling.py": "abc"}, {"../x.py": "0" * 64}])
 def test_a_spec_trusts_code_by_name_and_content_only(value: object) -> None:
     document = {"name": "x", "model": {"source": "m", "trust_remote_code": value}, "labels": ["a", "b"],
