@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from huggingface_hub.errors import StrictDataclassError
+from safetensors import SafetensorError
 from transformers import AutoConfig, AutoTokenizer, set_seed
 from transformers.utils import logging as transformers_logging
 
@@ -18,8 +19,10 @@ PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
 ADAPTER = "adapter_config.json"
 _LAYER = re.compile(r"(.+?)\.(\d+)\.")
-UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError)
-"""What transformers raises of a configuration or a tokenizer that is none, or that wants a package which is not here."""
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError,
+              SafetensorError)  # fmt: skip
+"""What transformers raises of a configuration, weights or a tokenizer that are none, or that want a package which is not
+here."""
 MADE_UP = 2
 """Tokens besides the special ones that a tokenizer has which was made up: a space's sign, an unknown word's."""
 transformers_logging.set_verbosity_error()

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 HEAD = 1 << 16
+HEADER = 100_000_000
+"""Bytes that the header of a safetensors file may have, as its own library has it."""
 RUNS_CODE = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
 _IMPORTED = re.compile(r"\S+ \S+")
 _BROKEN_OFF = ("exhausted", "not enough data", "no newline", "remain")
@@ -96,18 +98,20 @@ def _move(stack: list[bool], opcode: pickletools.OpcodeInfo) -> None:
 
 
 def is_safetensors(path: Path) -> bool:
-    """Whether the header is right and the tensors end exactly where the file does, so that nothing hides behind."""
+    """Whether the header is right and the tensors lie end to end from there to the end of the file, so that nothing hides
+    between or behind them."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         total = path.stat().st_size
-        if not 2 <= size <= total - 8:
+        if not 2 <= size <= min(total - 8, HEADER):
             return False
         try:
             header = json.loads(file.read(size))
-            ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+            spans = sorted(entry["data_offsets"] for name, entry in header.items() if name != "__metadata__")
+            ends = [0, *(end for _, end in spans)]
+            return [begin for begin, _ in spans] == ends[:-1] and 8 + size + ends[-1] == total
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
-    return bool(8 + size + max(ends, default=0) == total)
 
 
 def _danger_in_zip(path: Path) -> str | None:

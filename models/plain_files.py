@@ -122,15 +122,19 @@ def _read(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
         return None
+    except RecursionError:
+        raise UnsafeModel(f"{path} is nested too deeply to be read, so nobody can say what it leads to; take it "
+                          "out, or save the model anew where you trust it (`save_pretrained`)") from None  # fmt: skip
 
 
-def _named_below(fields: frozenset[str], node: Any, *, below: bool = False) -> Iterator[str]:
+def _named_below(fields: frozenset[str], document: Any) -> Iterator[str]:
     """Every text below a field of such a name."""
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from _named_below(fields, value, below=below or key in fields)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _named_below(fields, value, below=below)
-    elif below and isinstance(node, str):
-        yield node
+    waiting = [(document, False)]
+    while waiting:
+        node, below = waiting.pop()
+        if isinstance(node, dict):
+            waiting.extend((value, below or key in fields) for key, value in node.items())
+        elif isinstance(node, list):
+            waiting.extend((value, below) for value in node)
+        elif below and isinstance(node, str):
+            yield node

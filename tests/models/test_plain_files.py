@@ -10,16 +10,19 @@ import tarfile
 import tracemalloc
 import zipfile
 from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
-from errors import SpecError, UnsafeModel
+from errors import ModelError, SpecError, UnsafeModel
 from models.contracts import FileEntry, ModelKind
-from models.pickles import is_pickle, is_safetensors
+from models.pickles import HEADER, is_pickle, is_safetensors
 from models.plain_files import refuse_unsafe, select_files
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
@@ -97,15 +100,30 @@ def test_a_pickle_that_keeps_two_things_under_one_number_is_still_one() -> None:
         assert is_pickle(hidden)
 
 
+@contextmanager
+def little_memory() -> Iterator[None]:
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
+
+
 def test_a_length_that_lies_asks_for_no_memory(model: Path) -> None:
     for length in (1 << 30, 1 << 60):
         (model / "vocab.txt").write_bytes(b"\x8e" + length.to_bytes(8, "little") + b"text")
-        tracemalloc.start()
-        try:
+        with little_memory():
             refuse_unsafe(model, code=NONE)
-            assert tracemalloc.get_traced_memory()[1] < 1 << 24
-        finally:
-            tracemalloc.stop()
+
+
+def test_a_header_of_weights_that_is_longer_than_any_reader_takes_is_not_read(model: Path) -> None:
+    size = HEADER + 1
+    with (model / "model.safetensors").open("wb") as file:
+        file.write(size.to_bytes(8, "little"))
+        file.truncate(8 + size)
+    with little_memory(), pytest.raises(UnsafeModel, match="no whole safetensors file"):
+        refuse_unsafe(model, code=NONE)
 
 
 def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_content(model: Path) -> None:
@@ -134,6 +152,47 @@ def test_weights_are_a_whole_safetensors_file_with_nothing_behind_it(model: Path
         weights.write_bytes(wrong)
         with pytest.raises(UnsafeModel, match="no whole safetensors file"):
             refuse_unsafe(model, code=NONE)
+
+
+def header_with(model: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Changes what the first two tensors are said to be, and leaves their bytes."""
+    weights = model / "model.safetensors"
+    data = weights.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    change({str(place): header[name] for place, name in enumerate(sorted(header)[1:])})
+    head = json.dumps({name: entry for name, entry in header.items() if entry}).encode()
+    weights.write_bytes(len(head).to_bytes(8, "little") + head + data[8 + size :])
+
+
+@pytest.mark.parametrize("change", [
+    lambda entries: entries["1"].update(data_offsets=entries["0"]["data_offsets"]),
+    lambda entries: entries["1"].clear(),
+    lambda entries: entries["1"].update(data_offsets=["a", "b"]),
+    lambda entries: entries["1"].update(data_offsets=[0]),
+    lambda entries: entries["1"].update(data_offsets=None),
+], ids=["twice", "between", "words", "one", "none"])  # fmt: skip
+def test_the_tensors_of_weights_lie_end_to_end_with_nothing_between_them(change: Any, model: Path) -> None:
+    header_with(model, change)
+    with pytest.raises(UnsafeModel, match="no whole safetensors file"):
+        TextClassifier.load(model, KIND, new_head=False)
+
+
+def test_weights_of_a_kind_or_shape_that_nobody_knows_are_no_model(model: Path) -> None:
+    for wrong in ({"dtype": "X9"}, {"shape": [1, 2, 3]}):
+        header_with(model, lambda entries, wrong=wrong: entries["0"].update(wrong))
+        with pytest.raises(
+            ModelError, match="cannot be loaded as a sequence classifier: Error while deserializing header"
+        ):
+            TextClassifier.load(model, KIND, new_head=False)
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json", "model.safetensors"])
+def test_what_is_nested_too_deeply_to_be_read_is_refused(name: str, model: Path) -> None:
+    deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+    (model / name).write_bytes(len(deep).to_bytes(8, "little") + deep if name == "model.safetensors" else deep)
+    with pytest.raises(UnsafeModel, match=rf"{name} is (no whole safetensors|nested too deeply)"):
+        refuse_unsafe(model, code=NONE)
 
 
 @pytest.mark.parametrize("place", ["/tmp/elsewhere.safetensors", "../elsewhere.safetensors", ".hidden/model.safetensors",
