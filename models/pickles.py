@@ -18,6 +18,7 @@ HEAD = 1 << 16
 HEADER = 100_000_000
 """Bytes that the header of a safetensors file may have, as its own library has it."""
 RUNS_CODE = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
+_OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
 _IMPORTED = re.compile(r"\S+ \S+")
 _BROKEN_OFF = ("exhausted", "not enough data", "no newline", "remain")
 """What `pickletools` says where the bytes end too early."""
@@ -74,7 +75,7 @@ def _steps(data: bytes | mmap.mmap) -> Iterator[str]:
     text, or stops there."""
     stack: list[bool] = []  # whether each thing on it is a mark
     memo: set[Any] = set()
-    for opcode, argument, _ in pickletools.genops(data):  # type: ignore[arg-type]  # mmap reads like a file
+    for opcode, argument in _opcodes(data if isinstance(data, mmap.mmap) else io.BytesIO(data)):
         if opcode.name in {"GLOBAL", "INST"} and not _IMPORTED.fullmatch(str(argument)):
             return
         if opcode.name.endswith("GET") and argument not in memo:
@@ -83,6 +84,31 @@ def _steps(data: bytes | mmap.mmap) -> Iterator[str]:
         if opcode.name.endswith("PUT") or opcode.name == "MEMOIZE":
             memo.add(len(memo) if argument is None else argument)
         yield opcode.name
+
+
+def _opcodes(data: mmap.mmap | io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
+    """As `pickletools.genops` has them, which gives up at numbers and texts that those who load a pickle take: I0x1, S'é'."""
+    while code := data.read(1):
+        opcode = _OPCODES.get(code.decode("latin-1"))
+        if opcode is None:
+            raise ValueError(f"{code!r} is no step of a pickle")
+        yield opcode, _argument(opcode, data)
+        if opcode.name == "STOP":
+            return
+    raise ValueError("the pickle is exhausted before it stops")
+
+
+def _argument(opcode: pickletools.OpcodeInfo, data: Any) -> Any:
+    if opcode.name == "STRING":
+        return pickletools.read_stringnl(data, decode=False)
+    if opcode.name not in {"INT", "LONG"}:
+        return opcode.arg.reader(data) if opcode.arg else None
+    line: Any = pickletools.read_stringnl(data, decode=False, stripquotes=False)
+    number = line.removesuffix(b"L")
+    try:
+        return int(number)
+    except ValueError:
+        return int(number, 0)
 
 
 def _move(stack: list[bool], opcode: pickletools.OpcodeInfo) -> None:

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import pickle
 import re
 import tarfile
@@ -93,6 +94,14 @@ def test_a_pickle_that_runs_its_code_behind_a_long_text_is_one(protocol: int, mo
     (model / "vocab.txt").write_bytes(pickle.dumps(("x" * 100_000, Evil()), protocol))
     with pytest.raises(UnsafeModel, match=r"vocab.txt is a pickle"):
         refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("first", [b"I0x1\n", b"I-010\n", b"L0x1L\n", b"S'\xc3\xa9'\n", b"\x80\x02I0x1\n"])
+def test_a_pickle_that_begins_with_what_only_its_reader_understands_is_one(first: bytes) -> None:
+    """pickletools reads fewer numbers and texts than what would run the pickle."""
+    hidden = first + b"0cos\ngetpid\n(tR."
+    assert pickle.loads(hidden, encoding="utf-8") == os.getpid()
+    assert is_pickle(hidden)
 
 
 def test_a_pickle_that_keeps_two_things_under_one_number_is_still_one() -> None:
