@@ -29,16 +29,17 @@ from typing import Any
 _SECRETS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "***"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), "***"),
-    (re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)(?:=|: )|(?:credential|signature|awsaccesskeyid)=)"
+    (re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)(?:=|['\"]?: ['\"]?)|(?:credential|signature|awsaccesskeyid)=)"
                 r"[^&\s\"'<>,]+"), r"\1***"),
-    (re.compile(r"://[^/\s@]+@"), "://***@"),
-    (re.compile(r"(?i)\b(bearer )[\w.~+/=-]+"), r"\1***"),
-    (re.compile(r"\bsk-[\w-]{12,}"), "***"),
+    (re.compile(r"://[^/\s\"'<>]+@"), "://***@"),
+    (re.compile(r"(?i)\b(bearer |authorization['\"]?: ['\"]?basic )[\w.~+/=-]+"), r"\1***"),
+    (re.compile(r"\b(?:sk-[\w-]{12,}|hf_[A-Za-z0-9]{20,}|pn[ub]_\w{12,})"), "***"),
 )  # fmt: skip
 
 
 def redacted(text: str) -> str:
-    """Without what looks like a credential: private keys, access keys, signed addresses, passwords in addresses."""
+    """Without what looks like a credential: private keys, access keys, signed addresses, passwords in addresses,
+    what a request says who it is by, and the keys of the hub, of Prefect Cloud and of APIs."""
     for pattern, shown in _SECRETS:
         text = pattern.sub(shown, text)
     return text

@@ -207,3 +207,16 @@ def test_what_looks_like_a_credential_is_struck_out_and_the_rest_is_left() -> No
     assert redacted("no: Bearer abc.def-1 and sk-proj-0123456789ab") == "no: Bearer *** and ***"
     assert redacted(f"GET /x?{PRESIGNED} failed") == (
         "GET /x?X-Amz-Credential=***&X-Amz-Security-Token=***&X-Amz-Signature=*** failed")  # fmt: skip
+
+
+@pytest.mark.parametrize("told", [
+    "http://u:PLANTED@PLANTED@host/x", "http://PLANTED@host", "Proxy-Authorization: Basic UExBTlRFRA==PLANTED",
+    "{'authorization': 'basic PLANTED='}", "{'x-amz-security-token': 'PLANTED/+='}", "hf_PLANTED0123456789abcdef01234567",
+    "the key pnu_PLANTED0123456789", "ASIAPLANTED012345678", "-----BEGIN EC PRIVATE KEY-----\nPLANTED",
+    "-----BEGIN PRIVATE KEY-----\nPLANTED\n-----END PRIVATE KEY-----", "x?AWSAccessKeyId=PLANTED&Expires=1",
+    "Credential=PLANTED/2026, SignedHeaders=host, Signature=PLANTED", "x-amz-signature: PLANTED",
+])  # fmt: skip
+def test_a_credential_is_struck_out_however_it_is_carried(told: str) -> None:
+    shown = str(UpkeepError(f"before {told} after"))
+    assert "PLANTED" not in shown and "***" in shown
+    assert shown.startswith("before ") and (shown.endswith(" after") or "BEGIN" in told)
