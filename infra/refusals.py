@@ -56,7 +56,7 @@ def _answered(response: dict[str, Any], uri: str) -> StoreError:
         )
     if status in {409, 412}:
         return KeyTaken(f"{uri}: already written by another run")
-    if code in CLOCK or code in RAN_OUT or status in {401, 403}:
+    if code in CLOCK | RAN_OUT or (status in {401, 403} and code not in FULL):  # Ceph says of a quota: 403
         return StoreError(f"{uri}: {_denied(code, response)}")
     return StoreError(f"{uri}: {_failed(code, status, response)}")
 

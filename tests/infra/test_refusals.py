@@ -2,9 +2,15 @@
 
 import pytest
 from boto3.exceptions import S3UploadFailedError
-from botocore.exceptions import ClientError, FlexibleChecksumError, NoCredentialsError
+from botocore.exceptions import (
+    ClientError,
+    FlexibleChecksumError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 
-from errors import CorruptObject, KeyTaken, MissingObject, StoreError
+from errors import CorruptObject, KeyTaken, MissingObject, SpecError, StoreError
 from infra.refusals import SHOWN, explained
 
 
@@ -39,6 +45,17 @@ def answer(code: str, status: int, message: str = "") -> ClientError:
         ("Throttling", 400, StoreError, "overloaded"),
         ("Unnamed", 429, StoreError, "overloaded"),
         ("SlowDown", 503, StoreError, r"overloaded \(503 SlowDown, 3 tries\)"),
+        ("TokenRefreshRequired", 400, StoreError, "credentials have run out"),
+        ("ExpiredTokenException", 400, StoreError, "credentials have run out"),
+        ("RequestTimeTooSkewed", 400, StoreError, "clock is wrong"),
+        ("RequestExpired", 400, StoreError, "clock is wrong .*says that it is another time"),
+        ("InsufficientStorage", 500, StoreError, "the store is full"),
+        ("XMinioAdminBucketQuotaExceeded", 400, StoreError, "the store is full"),
+        ("QuotaExceeded", 403, StoreError, "the store is full"),
+        ("RequestLimitExceeded", 400, StoreError, "overloaded"),
+        ("TooManyRequests", 400, StoreError, "overloaded"),
+        ("Unnamed", 503, StoreError, "overloaded"),
+        ("NoSuchKey", 200, MissingObject, "nothing is stored there"),
         ("InternalError", 500, StoreError, r"the store failed \(500 InternalError, 3 tries\)"),
     ],
 )
@@ -61,13 +78,22 @@ def test_a_key_that_a_store_repeats_is_not_shown_by_the_half_of_it_that_fits() -
     assert "AKIA" not in told
 
 
-def test_what_a_transfer_wraps_is_told_by_what_it_got() -> None:
+@pytest.mark.parametrize("chain", ["__cause__", "__context__"])
+def test_what_a_transfer_wraps_is_told_by_what_it_got(chain: str) -> None:
     wrapped = S3UploadFailedError("failed")
-    wrapped.__cause__ = answer("AccessDenied", 403)
+    setattr(wrapped, chain, answer("AccessDenied", 403))
     assert "access denied" in str(explained(wrapped, "s3://b/k"))
 
 
 def test_a_damaged_body_and_missing_credentials_are_no_lost_connection() -> None:
     damaged = explained(FlexibleChecksumError(error_msg="differs"), "s3://b/k")
     assert isinstance(damaged, CorruptObject)
-    assert "no credentials; set UPKEEP_S3_ACCESS_KEY" in str(explained(NoCredentialsError(), "s3://b/k"))
+    for lacking in (NoCredentialsError(), PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY")):
+        assert "no credentials; set UPKEEP_S3_ACCESS_KEY" in str(explained(lacking, "s3://b/k"))
+
+
+def test_a_bucket_whose_name_is_none_is_told_by_its_setting_and_another_wrong_parameter_is_not() -> None:
+    named = explained(ParamValidationError(report='Invalid bucket name "a/b"'), "s3://a/b")
+    assert isinstance(named, SpecError)
+    assert "Mend UPKEEP_S3_BUCKET" in str(named)
+    assert isinstance(explained(ParamValidationError(report="Unknown parameter"), "s3://b/k"), StoreError)
