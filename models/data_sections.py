@@ -22,7 +22,9 @@ class Columns(Part):
     label: str | None = Field(None, description="The truth, where it is known; may be empty in a row: a label, or the text "
                               "that was to be written (summary, translation, answer).")  # fmt: skip
     id: str | None = Field(None, description="The row's own name, kept for reference.")
-    timestamp: str | None = Field(None, description="ISO 8601 or Unix seconds; in UTC where it names no zone.")
+    timestamp: str | None = Field(None, description="ISO 8601, also with \" UTC\" at its end, or Unix time; in UTC where it "
+                                  "names no zone. Unix time is in seconds; from 1e11 on it is in milli-, from 1e14 on in micro-, "
+                                  "from 1e17 on in nanoseconds. A day and its time in digits alone are neither.")  # fmt: skip
     prediction: str | None = Field(None, description="The label or text that was served.")
     score: str | None = Field(None, description="The confidence that was served, 0 to 1.")
     latency: str | None = Field(None, description="Milliseconds that the request took.")

@@ -102,7 +102,8 @@ class Sieve:
             return None
         moment = parse_timestamp(str(value))
         if moment is None:
-            raise Rejected("unreadable timestamp", f"{str(value)[:80]!r} is neither ISO 8601 nor Unix seconds")
+            raise Rejected("unreadable timestamp", f"{str(value)[:80]!r} is neither ISO 8601 nor Unix time (digits alone are "
+                           "ISO 8601 with a T between date and time)")  # fmt: skip
         earliest = parse_timestamp(self.policy.earliest or "")
         if earliest and moment < earliest:
             raise Rejected("timestamp too early", f"{moment.isoformat()} is before {self.policy.earliest}")

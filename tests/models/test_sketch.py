@@ -53,6 +53,7 @@ def test_every_role_is_guessed_from_names_and_values(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("moment", "is_one"), [(20260105, True), (1767600000, True), ("2026-01-05T10:00:00Z", True),
+                                                (1767600000123, True), ("2026-01-05 10:00:00 UTC", True),
                                                 ("today", False), (17, False)])  # fmt: skip
 def test_a_moment_is_known_as_a_run_will_read_it(tmp_path: Path, moment: object, is_one: bool) -> None:
     _, spec = _sketch(_csv(tmp_path / "d.csv", [row | {"created_at": moment} for row in _rows()]))

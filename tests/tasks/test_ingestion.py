@@ -444,9 +444,13 @@ def test_a_moment_without_a_zone_is_in_utc_as_the_spec_says_also_where_clocks_we
     ("text", "hour"),
     [("2024-05-01T12:00:00Z", 12), ("2024-05-01 12:00", 12), ("2024-05-01T12:00+02:00", 10), ("1714564800", 12),
      ("1714564800.0", 12), ("1.7145648e9", 12), ("soon", None), ("", None), ("1e300", None),
-     ("1714564800000", None), ("0001-01-01T00:00+14:00", None)],
+     ("0001-01-01T00:00+14:00", None), ("2024-05-01 12:00:00 UTC", 12), ("2024-05-01T12:00:00.000 UTC", 12),
+     ("2024-05-01 12:00+02:00 UTC", None), ("2024-05-01 12:00 CET", None), ("1714564800 UTC", None),
+     ("1714564800000", 12), ("1714564800000.0", 12), ("1.7145648e12", 12), ("1714564800000000", 12),
+     ("1714564800000000000", 12), ("202405011200", None), ("20240501120000", None), ("20240501120000000", None),
+     ("20240501120000000000", None)],
 )  # fmt: skip
-def test_timestamps_are_iso_8601_or_unix_seconds(text: str, hour: int | None) -> None:
+def test_timestamps_are_iso_8601_or_unix_time(text: str, hour: int | None) -> None:
     expected = None if hour is None else datetime(2024, 5, 1, hour, tzinfo=UTC)
     assert parse_timestamp(text) == expected
 
