@@ -3,17 +3,19 @@
 import errno
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from errors import CorruptObject, StoreError, UpkeepError
 
+LOG = logging.getLogger(__name__)
 CHUNK = 1 << 20
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 """A disk, or a user's share of it, that is full."""
@@ -119,7 +121,7 @@ def draft_of(folder: Path, content: str) -> Iterator[Path]:
     any other error it goes. One process at a time has it, and the others wait.
     """
     draft = folder.with_name(f".{cut_name(folder.name, 60)}.{content[:16]}.part")
-    with _locked(draft):
+    with alone_in(draft):
         try:
             yield draft
         except UpkeepError as problem:
@@ -131,14 +133,37 @@ def draft_of(folder: Path, content: str) -> Iterator[Path]:
 
 
 @contextmanager
-def _locked(draft: Path) -> Iterator[None]:
+def alone_in(folder: Path) -> Iterator[None]:
+    """Others wait, as long as the process lives that is in the folder; it may move it away or remove it."""
     while True:
-        draft.mkdir(parents=True, exist_ok=True)
-        handle = os.open(draft, os.O_RDONLY)
+        handle = _open(folder)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            if draft.exists() and os.path.samestat(os.fstat(handle), draft.stat()):
+            _lock(handle, folder)
+            if _is_still(folder, handle):
                 yield
                 return
         finally:
             os.close(handle)  # and the lock with it; if its owner has moved the folder away, there is a new one to lock
+
+
+def _open(folder: Path) -> int:
+    while True:
+        with suppress(FileExistsError):
+            folder.mkdir(parents=True)
+        with suppress(FileNotFoundError):  # who was in it has taken it away meanwhile
+            return os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def _lock(handle: int, folder: Path) -> None:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        LOG.warning("another process is at the same work, in %s: waiting until it is done", folder)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+
+def _is_still(folder: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), folder.stat())
+    except FileNotFoundError:
+        return False

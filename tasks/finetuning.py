@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, MissingObject, ModelError
 from infra.copying import Duplicate
-from infra.files import folder_digest
+from infra.files import alone_in, folder_digest
 from infra.keys import MANIFEST, SIGNATURE, Keys
 from infra.object_store import ObjectStore
 from infra.progress import bar
@@ -27,17 +27,29 @@ OURS = {MANIFEST, SIGNATURE}
 
 
 @task(name="fine-tune", cache_policy=NO_CACHE)
-@once("candidate", besides=frozenset({"budget"}))
 def fine_tune(
     training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, budget: Budget,
     store: ObjectStore,
 ) -> Candidate:  # fmt: skip
     """The trained files, stored under their content. A killed training resumes from its last whole checkpoint, and so
-    does one that reached the budget's cap (OverBudget) once it is given a larger one: the cap is not an input."""
-    folder = store.get_folder(parent.prefix, parent.files)
-    train, validation = (_examples(t, store) for t in (training_set.train, training_set.validation))
+    does one that reached the budget's cap (OverBudget) once it is given a larger one: the cap is not an input.
+    Of two processes with one training the second waits, and takes what came of it."""
     inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.digest}"
     work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
+    with alone_in(work):
+        candidate = _train(training_set, parent, parent_version=parent_version, kind=kind, training=training,
+                           budget=budget, work=work, store=store)  # fmt: skip
+        shutil.rmtree(work, ignore_errors=True)
+    return candidate
+
+
+@once("candidate", besides=frozenset({"budget", "work"}))
+def _train(
+    training_set: TrainingSet, parent: Weights, *, parent_version: int | None, kind: ModelKind, training: Training, budget: Budget,
+    work: Path, store: ObjectStore,
+) -> Candidate:  # fmt: skip
+    folder = store.get_folder(parent.prefix, parent.files)
+    train, validation = (_examples(t, store) for t in (training_set.train, training_set.validation))
     with store.draft("saved") as saved:
         request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
                           training=training, work=work, budget=budget, saved=saved)  # fmt: skip
@@ -45,7 +57,6 @@ def fine_tune(
             trained = train_model(request, advance=advance, keys=store.api_keys)
         weights = store_folder(saved, store, code=kind.code, parent=parent, hosted=kind.hosted is not None)
         store.keep_folder(saved, weights.files)
-    shutil.rmtree(work, ignore_errors=True)
     return Candidate(**_files(weights), parent=parent_version, recipe=trained.recipe, cost=trained.cost,
                      curve=trained.curve)  # fmt: skip
 

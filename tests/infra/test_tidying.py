@@ -1,16 +1,20 @@
 """A workspace that is left alone for years keeps what is used, and nothing else."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from infra import tidying
+from infra.files import alone_in
 from infra.object_store import ObjectStore
 from infra.tidying import draft, tidy
 from infra.workspace import open_workspace
@@ -26,6 +30,14 @@ from infra.tidying import draft
 with draft(Path(sys.argv[1]), "verify") as folder:
     (folder / "weights").write_bytes(b"x")
     print(folder, flush=True)
+    time.sleep(600)
+"""
+HOLD_A_TRAINING = """
+import sys, time
+from pathlib import Path
+from infra.files import alone_in
+with alone_in(Path(sys.argv[1])):
+    print("in", flush=True)
     time.sleep(600)
 """
 COPIES = timedelta(days=14)
@@ -103,6 +115,54 @@ def test_a_draft_goes_with_its_process_and_never_before(tmp_path: Path, monkeypa
     assert (folder / "weights").exists()
     tidy(tmp_path, copies=COPIES)
     assert not folder.exists()
+
+
+def test_a_killed_process_leaves_its_training_s_folder_to_who_waits(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder, killed = tmp_path / "training-1", threading.Event()
+    command = [sys.executable, "-c", HOLD_A_TRAINING, str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert process.stdout is not None and process.stdout.readline() == "in\n"
+        (folder / "checkpoint-1").mkdir()
+        threading.Timer(0.2, lambda: (killed.set(), process.send_signal(signal.SIGKILL))).start()
+        with alone_in(folder):
+            assert killed.is_set() and (folder / "checkpoint-1").exists()
+    assert "another process is at the same work" in caplog.text
+
+
+def test_who_waited_for_a_folder_that_then_went_holds_the_new_one(tmp_path: Path) -> None:
+    folder, held = tmp_path / "training-1", threading.Event()
+
+    def wait() -> None:
+        with alone_in(folder):
+            held.set()
+            time.sleep(0.1)
+            (folder / "checkpoint-1").mkdir()
+
+    waiting = threading.Thread(target=wait)
+    with alone_in(folder):
+        waiting.start()
+        time.sleep(0.1)
+        shutil.rmtree(folder)
+    held.wait(10)
+    with alone_in(folder):
+        assert (folder / "checkpoint-1").exists()
+    waiting.join()
+
+
+def test_a_folder_that_goes_again_and_again_is_held_by_one_each_time(tmp_path: Path) -> None:
+    inside: list[int] = []
+
+    def work(_: int) -> None:
+        with alone_in(tmp_path / "training-1"):
+            inside.append(1)
+            assert inside == [1]
+            inside.pop()
+            shutil.rmtree(tmp_path / "training-1")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(400)))
 
 
 def test_a_draft_is_gone_once_it_was_used_however_that_ended(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
 """What a version of a hosted model may be made of, and when there is a candidate."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -7,16 +10,16 @@ import pytest
 
 from errors import CorruptObject, ModelError
 from infra.object_store import ObjectStore
-from models.contracts import ModelKind
+from models.contracts import Budget, Candidate, ModelKind
 from models.generation import Generation
 from models.hosting import HOSTED_FILE, Hosted, Pinned, write_pinned
 from models.recipe import Training
 from tasks.dataset import build_training_set
 from tasks.evaluation import evaluate
-from tasks.finetuning import store_folder, why_not_trained
+from tasks.finetuning import fine_tune, store_folder, why_not_trained
 from tasks.importing import pin_hosted
 from tasks.timing import TEXTS
-from tests.apis import Serve, completion
+from tests.apis import Answer, Asked, Serve, completion
 from tests.tiny import kept_table, stories
 
 HOSTED = Hosted(url="https://api.example.com/v1", model="a")
@@ -70,6 +73,35 @@ def test_what_a_version_pins_is_no_input_of_scoring() -> None:
     assert kind().of_versions != kind(logprobs=True).of_versions
     local = ModelKind(task="translation", labels=(), max_tokens=9, seed=1)
     assert local.of_versions is local
+
+
+def test_of_two_with_one_training_the_second_waits_and_takes_what_came_of_it(store: ObjectStore, serve: Serve) -> None:
+    begun, done = threading.Event(), threading.Event()
+
+    def answer(asked: Asked) -> Answer:
+        begun.set()
+        done.wait(10)
+        return completion("fine")
+
+    server = serve(answer)
+    asking = kind(url=server.url)
+    parent, training = pin_hosted.fn(asking, store=store), Training(test_share=0.5)
+    built = build_training_set.fn(kept_table(stories(60), store), None, training=training, seed=1, store=store)
+
+    def train() -> Candidate:
+        return fine_tune.fn(
+            built, parent, parent_version=1, kind=asking, training=training, budget=Budget(), store=store
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(train)
+        begun.wait(10)
+        second = pool.submit(train)
+        time.sleep(0.3)
+        assert len(server.asked) == 1
+        done.set()
+        assert first.result() == second.result()
+    assert len(server.asked) == 1 and not list(store.work.glob("training-*"))
 
 
 def test_a_models_latency_is_that_of_its_answers_and_an_evaluation_pays_for_no_embeddings(
