@@ -56,6 +56,7 @@ def load_parts(
     except UNREADABLE as problem:
         raise ModelError(f"{folder} cannot be loaded as {wanted}: {_said(problem)}") from problem
     _refuse_noise(model, told, folder, new_head=new_head)
+    _require_a_layer(model.config, folder)
     _require_words(tokenizer, folder)
     _give_pad_token(model, tokenizer)
     _require_room(model, tokenizer, folder)
@@ -161,6 +162,15 @@ def _refuse_lost_layers(model: Any, told: dict[str, Any], base: str, folder: Pat
             raise ModelError(f"{folder}/config.json does not describe the weights beside it: they hold {layer[1]}.{layer[2]}, and by "
                              f"the configuration there are {lists[here]} layers; the others would be left out. Give both from one "
                              "`save_pretrained`")  # fmt: skip
+
+
+def _require_a_layer(config: Any, folder: Path) -> None:
+    """transformers loads a model without any, and what it then answers holds no state to compare texts by."""
+    layers = getattr(config, "num_hidden_layers", None)
+    if isinstance(layers, int) and layers < 1:
+        name = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
+        raise ModelError(f"{folder}/config.json says {name}: {layers}, and a model without a layer reads nothing out of a text. Give "
+                         "one with one or more")  # fmt: skip
 
 
 def _require_words(tokenizer: Any, folder: Path) -> None:

@@ -204,6 +204,19 @@ def test_a_configuration_with_fewer_layers_than_the_weights_is_refused_since_the
         load(tmp_path, new_head=True)
 
 
+@pytest.mark.parametrize(
+    ("kind", "number", "layers"),
+    [("bert", "num_hidden_layers", 0), ("distilbert", "n_layers", -1), ("gpt2", "n_layer", 0)],
+)
+def test_a_model_without_a_layer_is_refused_as_such(kind: str, number: str, layers: int, tmp_path: Path) -> None:
+    from transformers import AutoConfig, AutoModelForSequenceClassification
+
+    config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, **SIZES[kind] | {number: layers})
+    AutoModelForSequenceClassification.from_config(config).save_pretrained(tiny_model(tmp_path))
+    with pytest.raises(ModelError, match=rf"config.json says {number}: {layers}, .*with one or more"):
+        load(tmp_path)
+
+
 def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
     config = tiny_model(tmp_path) / "config.json"
     weights = load_file(tmp_path / "model.safetensors")
