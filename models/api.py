@@ -14,6 +14,7 @@ import httpx
 
 from errors import ModelError
 from models.hosting import Hosted
+from models.lines import Lines
 
 FIRST_WAIT, LONGEST_BACKOFF, LONGEST_WAIT = 0.5, 30.0, 300.0
 """Seconds: before the second try, then twice as long each time; who is told to wait longer than the last is refused."""
@@ -49,10 +50,9 @@ class Api:
         self.url, self._key, self.section = url, _carried(key, url), section
         self.timeout, self.retries = hosted.timeout, hosted.retries
         headers = {"Authorization": f"Bearer {self._key}"} if self._key else {}
-        limits = httpx.Limits(max_connections=hosted.at_once, max_keepalive_connections=hosted.at_once)
-        self._client = httpx.Client(headers=headers, timeout=hosted.timeout, limits=limits)
+        self._lines = Lines(headers=headers, timeout=hosted.timeout)
         self._stopped, self._not_before = threading.Event(), 0.0
-        weakref.finalize(self, self._client.close)
+        weakref.finalize(self, self._lines.close)
 
     def request(self, method: str, path: str, *, only_once: bool = False, **content: Any) -> Reply:
         """Raises ModelError where every other request would be refused as well. `only_once`: what may have reached the
@@ -85,29 +85,26 @@ class Api:
     def _try(self, method: str, path: str, content: Mapping[str, Any]) -> Reply:
         began = time.monotonic()
         try:
-            with self._client.stream(method, self.url + path, **content) as response:
-                data = self._read(response, began + self.timeout)
-        except (httpx.TimeoutException, _TooSlow):
-            return Reply(ms=_since(began), problem=f"no answer within {self.timeout:g} s", again=True)
+            with self._lines.stream(method, self.url + path, within=self.timeout, **content) as response:
+                data = self._read(response)
         except _TooLong:
             return Reply(ms=_since(began), problem=f"an answer of more than {LARGEST >> 20} MiB, which was not read to its end",
                          again=True)  # fmt: skip
         except httpx.InvalidURL as problem:
             raise self.failed(path, f"is no address ({problem})", f"Mend {self.section}.url") from problem
         except httpx.HTTPError as problem:
+            if isinstance(problem, httpx.TimeoutException) or _since(began) >= 1000 * self.timeout:
+                return Reply(ms=_since(began), problem=f"no answer within {self.timeout:g} s", again=True)
             return Reply(ms=_since(began), problem=self._unkeyed(f"{type(problem).__name__}: {problem}"), again=True)
         return self._judged(path, response, data, _since(began))
 
     @staticmethod
-    def _read(response: httpx.Response, deadline: float) -> bytes:
-        """httpx bounds the time between two bytes only."""
+    def _read(response: httpx.Response) -> bytes:
         data = bytearray()
         for chunk in response.iter_bytes():
             data += chunk
             if len(data) > LARGEST:
                 raise _TooLong
-            if time.monotonic() > deadline:
-                raise _TooSlow
         return bytes(data)
 
     def _judged(self, path: str, response: httpx.Response, data: bytes, ms: float) -> Reply:
@@ -149,10 +146,6 @@ def _carried(key: str | None, url: str) -> str | None:
 
 class NotThere(ModelError):
     """404 or 410."""
-
-
-class _TooSlow(Exception):
-    pass
 
 
 class _TooLong(Exception):

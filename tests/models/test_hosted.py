@@ -1,10 +1,13 @@
 """A model behind an API that fails in every way that servers do."""
 
+import gzip
 import math
 import os
+import socket
 import threading
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +147,32 @@ def test_a_server_that_is_too_slow_or_trickles_is_given_up_in_time(serve: Serve,
     assert found.texts == ["", "QUICK"]
     assert found.numbers[:, 2].tolist() == [1, 0]
     assert 250 < found.numbers[0, 1] < 2000
+
+
+@pytest.mark.parametrize("drips", [b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 99, gzip.compress(b"{}" * 99)[:99]])
+def test_a_server_that_drips_its_answer_is_given_up_in_time_and_asked_again(drips: bytes, tmp_path: Path) -> None:
+    """Its head, or a compressed body, of which nothing can be unpacked for long."""
+    whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+    head = (
+        b"" if drips.startswith(b"HTTP") else b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 99\r\n\r\n"
+    )
+
+    def serve_twice() -> None:
+        first, _ = listening.accept()
+        first.sendall(head)
+        with suppress(OSError):  # who asked has hung up
+            for byte in drips:
+                first.sendall(bytes([byte]))
+                time.sleep(0.05)
+        second, _ = listening.accept()
+        second.sendall(whole)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve_twice, daemon=True).start()
+        url, began = f"http://127.0.0.1:{listening.getsockname()[1]}/v1", time.monotonic()
+        reply = Api(url, SPEC_HOSTED.model_copy(update={"timeout": 0.3, "retries": 0}), None).request("POST", "/x")
+        assert (reply.problem, reply.again) == ("no answer within 0.3 s", True) and time.monotonic() - began < 1
+        assert Api(url, SPEC_HOSTED, None).request("POST", "/x").problem == ""
 
 
 def test_an_answer_without_end_is_told_as_such_and_not_as_a_slow_one(
