@@ -17,7 +17,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from errors import StoreError
+from errors import CorruptObject, StoreError
 from infra.files import partial
 from infra.s3 import translated
 
@@ -61,12 +61,23 @@ class SingleWriter:
 
     def _owner(self) -> dict[str, str] | None:
         try:
-            found: dict[str, str] = json.loads(self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read())
+            found: bytes = self.client.get_object(Bucket=self.bucket, Key=self.key)["Body"].read()
         except ClientError as problem:
             if problem.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
                 raise
             return None
-        return found
+        return self._read(found)
+
+    def _read(self, claim: bytes) -> dict[str, str]:
+        try:
+            owner = json.loads(claim)
+        except ValueError:
+            owner = None
+        if not isinstance(owner, dict):
+            raise CorruptObject(f"s3://{self.bucket}/{self.key} should name the machine that is the one writer of this store, and is "
+                                f"no JSON object: {claim[:80]!r}. If no other machine writes there, delete this object and "
+                                "run again")  # fmt: skip
+        return owner
 
     def _identity(self) -> str:
         """This machine's name for itself, made up once."""

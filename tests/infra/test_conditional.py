@@ -1,6 +1,7 @@
 """Stores that keep conditional writes, and one that answers 200 to everything."""
 
 import json
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from errors import KeyTaken, StoreError
+from errors import CorruptObject, KeyTaken, StoreError
 from infra import conditional, single_writer
 from infra.object_store import ObjectStore, connect
 from tests.stores import address_of
@@ -155,6 +156,16 @@ def test_a_second_machine_is_refused_by_name(
     with pytest.raises(StoreError, match=r"first-host has been the one writer.*delete this object"):
         unconditional(store, tmp_path, single=True, machine="b").put_bytes("log/2", b"two", if_absent=True)
     assert not store.exists("log/2")
+
+
+@pytest.mark.parametrize("claim", [b"", b"not json", b"\xff", b"[1]"])
+def test_a_claim_that_cannot_be_read_is_told_with_what_it_says_and_nothing_is_written(
+    claim: bytes, store: ObjectStore, tmp_path: Path
+) -> None:
+    store.put_bytes(single_writer.OWNER, claim)
+    with pytest.raises(CorruptObject, match=rf"writer.json .*{re.escape(repr(claim))}.*delete this object"):
+        unconditional(store, tmp_path, single=True).put_bytes("log/1", b"one", if_absent=True)
+    assert not store.exists("log/1")
 
 
 def test_processes_of_the_one_machine_that_writes_are_held_apart(
