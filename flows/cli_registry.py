@@ -14,31 +14,34 @@ from tasks.formats import amount, measured, moment, size, words
 
 registry = typer.Typer()
 MISFIT = 6
+Why = Annotated[str, typer.Option(hidden=True)]
+"""What --reason was called here; scripts may still say so."""
 
 
 @registry.command()
 def promote(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
     version: Annotated[int | None, typer.Option(help="Default: the newest that waits.")] = None,
-    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "",
-    force: Force = False,
+    reason: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "",
+    force: Force = False, why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to a version that was published and waits, once that was verified and loaded."""
     prepare_environment(verbose=verbose)
-    promoted(spec, version=version, why=why, force=force, as_json=as_json)
+    promoted(spec, version=version, why=reason or why, force=force, as_json=as_json)
 
 
 @registry.command()
 def rollback(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
     to: Annotated[int | None, typer.Option(help="A version; default: the champion before.")] = None,
-    why: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "asked for by a person",
+    reason: Annotated[str, typer.Option(help="Kept in the alias' log. Default: asked for by a person.")] = "",
+    why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to an earlier version, once that was verified and loaded."""
     prepare_environment(verbose=verbose)
     from flows.rollback import rollback as flow
 
-    entry = flow(spec, to=to, why=why).entry
+    entry = flow(spec, to=to, why=reason or why or "asked for by a person").entry
     line = f"version {entry.version} is champion again, version {entry.previous_version} was before"
     typer.echo(entry.model_dump_json(indent=2) if as_json else line)
 

@@ -177,6 +177,25 @@ def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_ha
     assert "no version waits for an answer" in str(handed_in.exception)
 
 
+@pytest.mark.parametrize("command", ["promote", "rollback", "approve", "reject"])
+def test_every_command_that_moves_or_answers_is_given_its_reason_by_one_word_and_two_by_their_old_one(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    def told(*_: object, why: str, **__: object) -> None:
+        given.append(why)
+        raise SystemExit(0)
+
+    for flow in ("flows.promote.promote", "flows.rollback.rollback"):
+        monkeypatch.setattr(flow, told)
+    for word in ("--reason", "--why"):
+        CliRunner().invoke(app, [command, "spec.yaml", word, "it is rude"])
+    assert given == ["it is rude"] * (2 if command in {"promote", "rollback"} else 1)
+    shown = CliRunner().invoke(app, [command, "--help"]).output
+    assert "--reason" in shown and "--why" not in shown
+
+
 def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     done = upkeep("status", home.spec)
     assert done.returncode == 0
