@@ -1,21 +1,21 @@
-"""One object written in parts. The upload's id is kept in a small local file until the object is there: a process that
-is killed leaves an upload that the next one goes on with, or aborts, since the store keeps its parts, and their price."""
+"""One object written in parts. A process that is killed leaves an upload that the next one goes on with, by its note, or aborts,
+since the store keeps its parts, and their price."""
 
-import fcntl
+import base64
 import hashlib
-import json
 import logging
-import os
 import threading
 import time
+import zlib
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import redacted
 from infra.absent import is_denied
 from infra.s3 import split_uri, translated
+from infra.upload_notes import Note, note_path
 
 LOG = logging.getLogger(__name__)
 FORGOTTEN_SECONDS = 24 * 3600.0
@@ -24,28 +24,31 @@ FORGOTTEN_SECONDS = 24 * 3600.0
 
 class Multipart:
     """An upload that is complete when the last of its `count` parts is. `there`: part number -> (bytes, ETag) of what
-    the store has from an earlier try."""
+    the store has from an earlier try. `copied`: its parts are copied inside the store; of others it is told the CRC32, as
+    boto3's own transfers do: that there will be some as it begins, each with its part, and all of them at the end. (Until the end
+    of 2024 AWS refused a part with a checksum of which the upload's beginning had not told.)"""
 
-    def __init__(self, client: Any, uri: str, *, count: int, size: int, memory: Path) -> None:
+    def __init__(self, client: Any, uri: str, *, count: int, size: int, memory: Path, copied: bool = False) -> None:
         self.client, self.uri, self.count, self.size = client, uri, count, size
         self.bucket, self.key = split_uri(uri)
-        self._etags: dict[int, str] = {}
+        self.checksum = "" if copied or client.meta.config.request_checksum_calculation != "when_supported" else "CRC32"
+        self._parts: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self.there: dict[int, tuple[int, str]] = {}
-        self._note = _Note(memory / f"{_name(client, uri)}.json")
+        self._note = Note(note_path(client, uri, memory))
         self.upload_id = self._resumed() or self._begun()
 
     def _resumed(self) -> str | None:
-        upload = self._note.read().get("upload")
+        note = self._note.read()
+        upload = note.get("upload") if note.get("checksum", "") == self.checksum else None
         if upload:
             try:
                 pages = self.client.get_paginator("list_parts").paginate(**self._names(upload))
                 for page in pages:
                     self.there |= {p["PartNumber"]: (p["Size"], p["ETag"].strip('"')) for p in page.get("Parts", [])}
             except ClientError as problem:
-                if not (
-                    is_gone(problem) or is_denied(problem)
-                ):  # as Ceph says of one that is gone; else `_begun` is denied, too
+                # Ceph says of one that is gone that it is denied; where all is, so is a new one.
+                if not (is_gone(problem) or is_denied(problem)):
                     raise
                 self.there = {}  # what was listed before it ended
                 return None
@@ -53,45 +56,52 @@ class Multipart:
         return upload
 
     def _begun(self) -> str:
-        upload = str(self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key)["UploadId"])
+        told = {"ChecksumAlgorithm": self.checksum} if self.checksum else {}
+        upload = str(self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key, **told)["UploadId"])
         self._note.write({"endpoint": self.client.meta.endpoint_url, "bucket": self.bucket, "key": self.key,
-                          "upload": upload})  # fmt: skip
+                          "upload": upload, "checksum": self.checksum})  # fmt: skip
         return upload
 
-    def has(self, number: int, body: bytes) -> bool:
-        """Whether the store has this part already. An ETag that is no MD5 (under KMS) matches nothing: it is sent."""
-        size, etag = self.there.get(number, (-1, ""))
-        return size == len(body) and etag == hashlib.md5(body, usedforsecurity=False).hexdigest()
-
     def put(self, number: int, body: bytes) -> None:
-        # boto adds a CRC32 of each part, which the store holds against what arrives.
-        self.done(number, self.client.upload_part(**self._names(), PartNumber=number, Body=body)["ETag"])
+        """Sends a part, unless the store has it."""
+        told = {"ChecksumCRC32": _crc32(body)} if self.checksum else {}
+        etag = self._etag_there(number, body)
+        if not etag:
+            etag = self.client.upload_part(**self._names(), PartNumber=number, Body=body, **told)["ETag"]
+        self.done(number, etag, **told)
+
+    def _etag_there(self, number: int, body: bytes) -> str:
+        """Empty where the store lacks this part. An ETag that is no MD5 (under KMS) matches nothing: it is sent."""
+        size, etag = self.there.get(number, (-1, ""))
+        return etag if size == len(body) and etag == hashlib.md5(body, usedforsecurity=False).hexdigest() else ""
 
     def copy(self, number: int, **source: Any) -> None:
         answer = self.client.upload_part_copy(**self._names(), PartNumber=number, **source)
         self.done(number, answer["CopyPartResult"]["ETag"])
 
-    def done(self, number: int, etag: str) -> None:
+    def done(self, number: int, etag: str, **told: str) -> None:
         """Counts a part; the last one completes the object."""
+        quoted = '"' + etag.strip('"') + '"'
         with self._lock:
-            self._etags[number] = etag.strip('"')
-            last = len(self._etags) == self.count
+            self._parts[number] = {"PartNumber": number, "ETag": quoted, **told}
+            last = len(self._parts) == self.count
         if last:
-            self._complete()
+            self._complete([self._parts[number] for number in sorted(self._parts)])
 
-    def _complete(self) -> None:
-        parts = [{"PartNumber": n, "ETag": f'"{etag}"'} for n, etag in sorted(self._etags.items())]
+    def _complete(self, parts: list[dict[str, Any]]) -> None:
         try:
             self.client.complete_multipart_upload(**self._names(), MultipartUpload={"Parts": parts})
         except ClientError as problem:
-            if not (is_gone(problem) and self._is_there()):  # completed, and the answer was lost
+            if not (
+                is_gone(problem) and self._is_there([part["ETag"].strip('"') for part in parts])
+            ):  # completed, and the answer was lost
                 raise
         self._note.forget()
 
-    def _is_there(self) -> bool:
+    def _is_there(self, etags: list[str]) -> bool:
         """Whether the object is the one of these parts, as far as the store's ETags can tell: they may be no MD5."""
         try:
-            joined = b"".join(bytes.fromhex(etag) for _, etag in sorted(self._etags.items()))
+            joined = b"".join(map(bytes.fromhex, etags))
             head = self.client.head_object(Bucket=self.bucket, Key=self.key)
         except (ValueError, ClientError):
             return False
@@ -111,56 +121,10 @@ class Multipart:
         return {"Bucket": self.bucket, "Key": self.key, "UploadId": upload or self.upload_id}
 
 
-class _Note:
-    """The local file, locked while its upload is under way; without the lock it is another process', and only read as
-    empty and never written."""
-
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
-        self._file: IO[str] | None = path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(self._file.fileno()).st_nlink == 0:  # its owner ended between the two lines above
-                self.close()
-        except BlockingIOError:
-            self.close()
-
-    def read(self) -> dict[str, str]:
-        if self._file is None:
-            return {}
-        self._file.seek(0)
-        try:
-            found: dict[str, str] = json.loads(self._file.read())
-        except json.JSONDecodeError:  # new, or killed while it was written
-            return {}
-        return found
-
-    def write(self, upload: dict[str, str]) -> None:
-        if self._file is not None:
-            self._file.truncate(0)
-            self._file.write(json.dumps(upload))
-            self._file.flush()
-
-    def touch(self) -> None:
-        if self._file is not None:
-            os.utime(self._file.fileno())
-
-    def forget(self) -> None:
-        if self._file is not None:
-            self.path.unlink(missing_ok=True)
-            self.close()
-
-    def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-
-
 def abort_forgotten(client: Any, memory: Path) -> int:
     """Aborts the uploads to this store that nobody went on with for a day; how many there were."""
     old = [path for path in memory.glob("*.json") if time.time() - _modified(path) > FORGOTTEN_SECONDS]
-    return sum(_abort_noted(client, _Note(path)) for path in old)
+    return sum(_abort_noted(client, Note(path)) for path in old)
 
 
 def _modified(path: Path) -> float:
@@ -170,7 +134,7 @@ def _modified(path: Path) -> float:
         return time.time()
 
 
-def _abort_noted(client: Any, note: _Note) -> bool:
+def _abort_noted(client: Any, note: Note) -> bool:
     found = note.read()
     try:
         if found.get("endpoint") != client.meta.endpoint_url:
@@ -198,5 +162,6 @@ def is_gone(problem: ClientError) -> bool:
     return problem.response.get("Error", {}).get("Code") in {"NoSuchUpload", "NoSuchKey", "404"}
 
 
-def _name(client: Any, uri: str) -> str:
-    return hashlib.sha256(f"{client.meta.endpoint_url} {uri}".encode()).hexdigest()
+def _crc32(body: bytes) -> str:
+    """As S3 writes it: base64 of four bytes."""
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()

@@ -103,8 +103,5 @@ class _Sender:
 
     def _put_part(self, upload: Multipart, span: Span, body: bytes) -> None:
         with translated(self.file.uri):
-            if upload.has(span.number, body):
-                upload.done(span.number, upload.there[span.number][1])
-            else:
-                upload.put(span.number, body)
+            upload.put(span.number, body)
         self.advance(len(body))

@@ -1,0 +1,59 @@
+"""What is remembered of an upload in parts, in a small local file until the object is there."""
+
+import fcntl
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import IO, Any
+
+
+class Note:
+    """The local file, locked while its upload is under way; without the lock it is another process', and only read as
+    empty and never written."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file: IO[str] | None = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._file.fileno()).st_nlink == 0:  # its owner ended between the two lines above
+                self.close()
+        except BlockingIOError:
+            self.close()
+
+    def read(self) -> dict[str, str]:
+        if self._file is None:
+            return {}
+        self._file.seek(0)
+        try:
+            found: dict[str, str] = json.loads(self._file.read())
+        except json.JSONDecodeError:  # new, or killed while it was written
+            return {}
+        return found
+
+    def write(self, upload: dict[str, str]) -> None:
+        if self._file is not None:
+            self._file.truncate(0)
+            self._file.write(json.dumps(upload))
+            self._file.flush()
+
+    def touch(self) -> None:
+        if self._file is not None:
+            os.utime(self._file.fileno())
+
+    def forget(self) -> None:
+        if self._file is not None:
+            self.path.unlink(missing_ok=True)
+            self.close()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def note_path(client: Any, uri: str, memory: Path) -> Path:
+    """One an address and server."""
+    return memory / f"{hashlib.sha256(f'{client.meta.endpoint_url} {uri}'.encode()).hexdigest()}.json"
