@@ -1,0 +1,91 @@
+"""Files and folders that take their name in one step: one process at a time, and nothing left of what failed."""
+
+import fcntl
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from errors import CorruptObject, StoreError
+from infra import files
+from infra.files import draft_of, partial
+from infra.object_store import ObjectStore
+from models.contracts import FileEntry
+from tests.infra.transfers import Requests, sha256
+
+CONTENT = "c" * 64
+
+
+def failed(folder: Path, problem: Exception) -> list[str]:
+    """What the next one finds of a folder whose making failed."""
+    with pytest.raises(type(problem)), draft_of(folder, CONTENT) as draft:
+        (draft / "first").touch()
+        raise problem
+    with draft_of(folder, CONTENT) as draft:
+        return [path.name for path in draft.iterdir()]
+
+
+@pytest.mark.parametrize(
+    ("problem", "found"), [(StoreError("the connection broke"), ["first"]), (CorruptObject("other bytes"), [])]
+)
+def test_what_a_broken_connection_left_is_gone_on_with_and_what_any_other_error_left_is_not(
+    problem: Exception, found: list[str], tmp_path: Path
+) -> None:
+    assert failed(tmp_path / "made", problem) == found
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_draft_whose_owner_made_the_folder_of_it_is_not_the_one_of_who_waited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And by then a third may have begun the next."""
+    lock = fcntl.flock
+
+    def make_and_begin(handle: int, how: int) -> None:
+        monkeypatch.setattr(files.fcntl, "flock", lock)
+        (draft,) = tmp_path.iterdir()
+        draft.rename(tmp_path / "made")
+        draft.mkdir()
+        lock(handle, how)
+
+    monkeypatch.setattr(files.fcntl, "flock", make_and_begin)
+    with draft_of(tmp_path / "made", CONTENT) as draft:
+        another = os.open(draft, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            lock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(another)
+    assert [path.name for path in tmp_path.iterdir()] == ["made"]
+
+
+def test_of_two_that_want_the_same_folder_one_fetches_it_and_the_other_waits(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    (tmp_path / "b").write_bytes(b"b")
+    store.put_file("f/b", tmp_path / "b")
+    entries = [FileEntry(path="b", sha256=sha256(tmp_path / "b"), bytes=1)]
+    waiting: list[Future[Path]] = []
+    with ThreadPoolExecutor(1) as pool:
+
+        def want_too(**_: Any) -> None:
+            if not waiting:
+                waiting.append(pool.submit(store.get_folder, "f/", entries))
+                with pytest.raises(TimeoutError):
+                    waiting[0].result(timeout=0.2)
+
+        store.client.meta.events.register("before-call.s3.GetObject", want_too)
+        asked = Requests(store)
+        folder = store.get_folder("f/", entries)
+        assert waiting[0].result(timeout=10) == folder
+    assert (folder / "b").read_bytes() == b"b"
+    assert asked.count["GetObject"] == 1
+
+
+def test_a_file_that_could_not_be_made_leaves_the_one_that_was_there(tmp_path: Path) -> None:
+    target = tmp_path / "report.html"
+    target.write_text("before")
+    with pytest.raises(ZeroDivisionError), partial(target) as part:
+        part.write_text("half")
+        raise ZeroDivisionError
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("report.html", "before")]
