@@ -1,11 +1,16 @@
 """What a process left of a file on its way here, as the next one finds it."""
 
+import errno
+import fcntl
+import os
 import resource
 from pathlib import Path
+from typing import IO
 
 import pytest
 
 from errors import FullDisk, StoreError
+from infra import arrival
 from infra.arrival import Arrival
 from infra.files import draft_of
 from infra.object_store import ObjectStore
@@ -18,14 +23,14 @@ SPANS = {number: Span(number, 10 * (number - 1), 10) for number in range(1, 5)}
 
 def arriving(folder: Path, *numbers: int, etag: str = "e", size: int = SIZE) -> Arrival:
     """An arrival of which so many spans come, and then its process dies; with what it had found."""
-    arrival = Arrival(folder / "k", uri="s3://b/k", etag=etag, size=size)
-    found = set(arrival.arrived)
+    file = Arrival(folder / "k", uri="s3://b/k", etag=etag, size=size)
+    found = set(file.arrived)
     for number in numbers:
-        arrival.write(b"x" * 10, SPANS[number].start)
-        arrival.finish(SPANS[number])
-    arrival.close()
-    arrival.arrived = found
-    return arrival
+        file.write(b"x" * 10, SPANS[number].start)
+        file.finish(SPANS[number])
+    file.close()
+    file.arrived = found
+    return file
 
 
 def test_a_line_of_the_journal_that_was_cut_off_is_no_span_and_makes_no_other_one_of_the_next(tmp_path: Path) -> None:
@@ -58,11 +63,60 @@ def test_a_journal_whose_file_is_gone_or_was_cut_off_says_nothing(left: bytes, t
     assert arriving(tmp_path).arrived == set()
 
 
+def test_what_a_disk_takes_only_in_part_at_once_is_written_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, data, at: write(file, data[:3], at))
+    arriving(tmp_path, 1, 2)
+    assert (tmp_path / ".k.part").read_bytes()[:20] == b"x" * 20
+
+
+def test_what_is_no_full_disk_is_not_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_: object) -> int:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "pwrite", break_down)
+    with pytest.raises(OSError, match="Input/output error"):
+        arriving(tmp_path, 1)
+
+
+@pytest.mark.parametrize("full", [errno.ENOSPC, errno.EDQUOT])
+def test_a_disk_that_is_full_by_now_keeps_nothing_of_what_had_arrived(
+    full: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(full, "full")
+
+    arriving(tmp_path, 1)
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(FullDisk, match=r"the disk is full\. Nothing incomplete was left behind"):
+        arriving(tmp_path, 2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_journal_whose_owner_ends_as_another_process_opens_it_is_not_that_one_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its lock would keep nobody away from the next one of that name."""
+    lock = fcntl.flock
+
+    def end_first(journal: IO[str], how: int) -> None:
+        monkeypatch.setattr(arrival.fcntl, "flock", lock)
+        Path(journal.name).unlink()
+        lock(journal, how)
+
+    monkeypatch.setattr(arrival.fcntl, "flock", end_first)
+    arriving(tmp_path, 1)
+    assert len(list(tmp_path.iterdir())) == 2
+    assert not (tmp_path / ".k.part").exists()
+
+
 def test_a_file_that_somebody_cuts_off_while_it_arrives_is_told_as_that(tmp_path: Path) -> None:
-    arrival = Arrival(tmp_path / "k", uri="s3://b/k", etag="e", size=SIZE)
-    arrival.part.write_bytes(b"")
+    file = Arrival(tmp_path / "k", uri="s3://b/k", etag="e", size=SIZE)
+    file.part.write_bytes(b"")
     with pytest.raises(StoreError, match="was cut off by somebody else; run again"):
-        list(arrival.read(SPANS[1]))
+        list(file.read(SPANS[1]))
 
 
 def test_a_file_that_is_larger_than_a_user_may_write_is_told_as_a_full_disk_and_leaves_nothing(tmp_path: Path) -> None:

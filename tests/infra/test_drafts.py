@@ -82,6 +82,27 @@ def test_of_two_that_want_the_same_folder_one_fetches_it_and_the_other_waits(
     assert asked.count["GetObject"] == 1
 
 
+def test_what_the_cache_keeps_is_forced_to_the_disk_before_it_takes_its_name_and_a_copy_of_one_s_own_is_not(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody verifies the cache's copies again (tests/registry/test_power_cut.py)."""
+    forced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda file: forced.append(Path(os.readlink(f"/proc/self/fd/{file}")).name))
+    (tmp_path / "b").write_bytes(b"b")
+    stored = store.put_file("f/b", tmp_path / "b")
+    entries = [FileEntry(path="b", sha256=stored.sha256, bytes=1)]
+    store.download(stored, tmp_path / "own")
+    store.download_folder("f/", entries, tmp_path / "own-folder")
+    assert forced == []
+    store.get_file(stored)
+    store.get_folder("f/", entries)
+    (tmp_path / "c").write_bytes(b"c")
+    store.keep_folder(tmp_path, [FileEntry(path="c", sha256=sha256(tmp_path / "c"), bytes=1)])
+    with partial(tmp_path / "report.html") as part:
+        part.write_text("whole")
+    assert forced == [f".{stored.sha256}.part", ".b.part", "c", part.name]
+
+
 def test_a_file_that_could_not_be_made_leaves_the_one_that_was_there(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.write_text("before")

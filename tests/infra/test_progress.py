@@ -1,6 +1,11 @@
+import io
+from collections.abc import Callable
+from contextlib import nullcontext
+
 import pytest
 
 from infra import progress
+from infra.progress_artifact import Far
 
 
 def test_in_a_log_long_work_tells_whole_lines_and_short_work_none(
@@ -24,3 +29,33 @@ def test_work_of_unknown_length_tells_how_much_is_done(
     with progress.bar("reading", total=None, unit="rows") as advance:
         advance(5000)
     assert capsys.readouterr().err == "  reading: 5,000 rows after 20 s\n"
+
+
+@pytest.mark.parametrize(("total", "done", "percent"), [(0, 0, 0), (10, 5, 50), (10, 20, 100)])
+def test_work_of_which_there_is_none_or_more_than_was_thought_is_no_error_and_no_more_than_all(
+    total: int, done: int, percent: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = iter(range(0, 1000, 20))
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress, "shown_in_prefect", lambda how_far: nullcontext(asked.append(how_far)))
+    asked: list[Callable[[], Far]] = []
+    with progress.bar("scoring", total=total, unit="rows") as advance:
+        advance(done)
+        assert asked[0]().percent == percent
+    assert asked[0]().percent == 100
+    assert f"  scoring: {done} of {total} rows, " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("total", "told"), [(2000, "  sending:   0% |"), (None, "  sending: 0.00 bytes [")])
+def test_in_a_terminal_there_is_a_bar_and_it_goes_when_the_work_is_done(
+    total: int | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    with progress.bar("sending", total=total, unit="bytes") as advance:
+        advance(1000)
+    assert told in terminal.getvalue() and "\n" not in terminal.getvalue()

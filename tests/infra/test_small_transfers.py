@@ -90,6 +90,20 @@ def test_an_object_that_is_replaced_before_it_is_read_is_noticed_also_where_a_st
     assert list((tmp_path / "back").glob("k")) == []
 
 
+def test_a_store_that_answers_with_all_where_a_part_was_asked_for_is_told_as_that(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    def forget(params: dict[str, Any], **_: Any) -> None:
+        del params["Range"]
+
+    (tmp_path / "parts").write_bytes(bytes(PART + 1))
+    stored = store.put_file("k", tmp_path / "parts")
+    store.client.meta.events.register("provide-client-params.s3.GetObject", forget)
+    with pytest.raises(StoreError, match=r"announced 16,777,217 and sent 0: .* does not keep ranges"):
+        store.download(stored, tmp_path / "back")
+    assert not (tmp_path / "back").exists()
+
+
 def test_of_more_files_than_are_open_at_once_each_comes(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,7 +13,7 @@ from infra.copying import Duplicate
 from infra.files import Stored
 from infra.object_store import ObjectStore
 from infra.transfer import PART
-from tests.infra.transfers import SIZE, opened, sha256, uploads_under_way
+from tests.infra.transfers import SIZE, Requests, opened, sha256, uploads_under_way
 from tests.registry.proxy import Request, proxy
 
 
@@ -142,11 +142,12 @@ def test_a_full_disk_is_named_and_nothing_is_left_on_it(store: ObjectStore, larg
     if os.geteuid() or subprocess.run(command, capture_output=True).returncode:
         pytest.skip("a small disk is a mounted tmpfs, which needs root and the right to mount")
     try:
-        stored = store.put_file("k", large)
+        stored, asked = store.put_file("k", large), Requests(store)
         with pytest.raises(
             StoreError, match=r"small/k needs .* bytes .* the disk is full. Nothing incomplete was left"
         ):
             store.download(stored, small / "k")
         assert list(small.iterdir()) == []
+        assert not asked.count["GetObject"], "it was found out before anything was fetched"
     finally:
         subprocess.run(["umount", "--lazy", str(small)], check=True)
