@@ -82,6 +82,17 @@ def test_of_two_that_want_the_same_folder_one_fetches_it_and_the_other_waits(
     assert asked.count["GetObject"] == 1
 
 
+def test_what_was_just_made_is_not_put_among_what_another_had_half_fetched(store: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "b").write_bytes(b"b")
+    entries = [FileEntry(path="b", sha256=sha256(tmp_path / "b"), bytes=1)]
+    folder, digest = store._cached(entries)
+    with pytest.raises(StoreError), draft_of(folder, digest) as draft:
+        (draft / ".b.part").touch()
+        raise StoreError("the connection broke")
+    store.keep_folder(tmp_path, entries)
+    assert (tmp_path / "b").exists() and not folder.exists()
+
+
 def test_what_the_cache_keeps_is_forced_to_the_disk_before_it_takes_its_name_and_a_copy_of_one_s_own_is_not(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
