@@ -18,6 +18,7 @@ from infra.fetching import Incoming, fetch_files
 from infra.object_store import ObjectStore
 from infra.progress import Advance
 from infra.transfer import PART, Span, Workers
+from tests.infra.transfers import Requests
 
 
 @pytest.fixture
@@ -69,6 +70,26 @@ def test_a_file_that_changes_once_it_was_read_is_not_known_by_what_was_sent(
     store.put_file("k", small)
     assert store.get_bytes("k") == b"small"
     assert store.hashes.recall(small) is None
+
+
+def test_a_blob_is_sent_once_and_not_under_a_name_that_its_file_has_no_more(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, look = tmp_path / "rows.csv.gz", store.list_keys
+    file.write_bytes(b"rows")
+    stored, sent = store.put_blob("rows", file), Requests(store)
+    assert stored.uri.endswith(".csv.gz")
+    assert store.put_blob("rows", file) == stored and not sent.bytes
+    file.write_bytes(b"other")
+
+    def change(prefix: str) -> list[str]:
+        file.write_bytes(b"another")
+        return look(prefix)
+
+    monkeypatch.setattr(store, "list_keys", change)
+    with pytest.raises(StoreError, match="was changed"):
+        store.put_blob("rows", file)
+    assert len(look("blobs/")) == 1
 
 
 # --- out of the store ---
