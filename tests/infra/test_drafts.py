@@ -10,7 +10,7 @@ import pytest
 
 from errors import CorruptObject, StoreError
 from infra import files
-from infra.files import draft_of, partial
+from infra.files import draft_of, force_to_disk, partial
 from infra.object_store import ObjectStore
 from models.contracts import FileEntry
 from tests.infra.transfers import Requests, sha256
@@ -111,6 +111,7 @@ def test_what_the_cache_keeps_is_forced_to_the_disk_before_it_takes_its_name_and
     store.keep_folder(tmp_path, [FileEntry(path="c", sha256=sha256(tmp_path / "c"), bytes=1)])
     with partial(tmp_path / "report.html") as part:
         part.write_text("whole")
+    force_to_disk(tmp_path / "gone")
     assert forced == [f".{stored.sha256}.part", ".b.part", "c", part.name]
 
 

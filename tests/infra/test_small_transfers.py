@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import FlexibleChecksumError, ReadTimeoutError
 
 from errors import FullDisk, StoreError
 from infra import copying, fetching, hashing, sending
@@ -152,6 +152,18 @@ def test_where_there_is_no_room_for_one_of_several_none_of_them_is_left_half(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list((tmp_path / "back").iterdir()) == []
+
+
+def test_an_object_that_has_not_even_the_checksum_that_its_store_keeps_is_not_whole(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def differ(**_: Any) -> None:
+        raise FlexibleChecksumError(error_msg="differs")
+
+    stored = store.put_file("k", small)
+    assert store.is_whole(stored)
+    monkeypatch.setattr(store.client, "get_object", differ)
+    assert not store.is_whole(stored)
 
 
 # --- inside the store ---
