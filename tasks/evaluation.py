@@ -27,7 +27,7 @@ from models.rows import SLICE
 from tasks.entailment import entails_by
 from tasks.grading import Grades, confusion_of, decisions_of, grade
 from tasks.metrics.faithfulness import Entails
-from tasks.outputs import true_labels
+from tasks.outputs import request_ms, true_labels
 from tasks.simplest import simplest_answers
 from tasks.timing import time_in_turn
 from tasks.variants import Full, check_variants
@@ -92,7 +92,7 @@ def evaluate(
     models: dict[str, Grades] = {"champion": current.champion, "candidate": current.candidate}
     texts = both.rows["text"].tolist()
     return Scorecard(
-        comparisons=(*overall, *sliced), latency=_latency(old, new, texts),
+        comparisons=(*overall, *sliced), latency=_latency(old, new, texts, kind),
         label_agreement=current.champion.measure("accuracy").value if agrees else None,
         confusion=confusion_of(models, kind), decisions=decisions_of(models, kind),
         variants=check_variants(variants, Full(new, candidate, both.numbers), texts, kind=kind, store=store),
@@ -180,11 +180,12 @@ def by_length(lengths: "NDArray[np.integer]") -> "dict[str, NDArray[np.bool_]]":
     return {f"slice:length<={middle}": lengths <= middle, f"slice:length>{middle}": lengths > middle}
 
 
-def _latency(champion: TaskAdapter, candidate: TaskAdapter, texts: list[str]) -> Latency:
+def _latency(champion: TaskAdapter, candidate: TaskAdapter, texts: list[str], kind: ModelKind) -> Latency:
+    """What a hosted model waits between two tries is no part of it, as in a window's."""
     return Latency(**time_in_turn({
         "champion": lambda text: champion.predict([text], advance=_ignore),
         "candidate": lambda text: candidate.predict([text], advance=_ignore),
-    }, texts))  # fmt: skip
+    }, texts, told=(lambda answer: request_ms(answer, kind).item()) if kind.hosted else None))  # fmt: skip
 
 
 def _ignore(rows: int) -> None:

@@ -22,12 +22,11 @@ from models.contracts import (
     Share,
     Table,
 )
-from models.outputs import LATENCY, columns_of
 from tasks.chosen import without_luck
 from tasks.grading import grade, telling_metrics
 from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse
 from tasks.metrics.summed import got_worse
-from tasks.outputs import answers_of, as_answered, confidence_of, outputs_of, said_labels, true_labels
+from tasks.outputs import answers_of, as_answered, confidence_of, outputs_of, request_ms, said_labels, true_labels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +110,7 @@ def _latency(frame: "pd.DataFrame", outputs: Predictions, kind: ModelKind) -> Pe
     """As logged; else, of a hosted model, as it was just seen."""
     values = frame["latency"].dropna().to_numpy(float)
     if kind.hosted and not len(values):
-        values = outputs.numbers[:, columns_of(kind).index(LATENCY)].astype(float)
+        values = request_ms(outputs, kind)
     if not len(values):
         return None
     p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from infra.object_store import ObjectStore
 from models.contracts import Artifact, ModelKind, Scores
 from models.label_sets import THRESHOLD, UnknownLabel, least_sure, membership, read_labels, written
-from models.outputs import CONFIDENCE, columns_of
+from models.outputs import CONFIDENCE, LATENCY, columns_of
 from tasks.score_files import picked_scores, read_embeddings, read_numbers, read_texts, write_scores
 
 if TYPE_CHECKING:
@@ -25,6 +25,11 @@ def outputs_of(scores: Scores, *, store: ObjectStore) -> "Predictions":
     path = store.get_file(scores.arrays)
     numbers = read_numbers(path)
     return Predictions(numbers, numbers[:, :0], read_texts(path))
+
+
+def request_ms(outputs: "Predictions", kind: ModelKind) -> "NDArray[np.float64]":
+    """Of a hosted model, for each row: of its last try, without the waits before another."""
+    return outputs.numbers[:, columns_of(kind).index(LATENCY)].astype(float)
 
 
 def picked_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> "Predictions":
