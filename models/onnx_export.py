@@ -76,8 +76,9 @@ def _export(classifier: TextClassifier, target: Path) -> None:
             input_names=list(INPUTS), output_names=["probabilities"], verbose=False, external_data=False,
         )  # fmt: skip
     except torch.onnx.OnnxExporterError as problem:
-        raise ModelError(f"variants: a {type(classifier.model).__name__} cannot be exported to ONNX: {problem}. Drop "
-                         "`variants`, or start from another architecture (BERT, DistilBERT, GPT-2 can).") from problem  # fmt: skip
+        kind = f"{type(classifier.model).__name__} ({classifier.model.config.model_type})"
+        raise ModelError(f"variants: a {kind} cannot be exported to ONNX by this PyTorch ({torch.__version__}): drop `variants`, or "
+                         "start from another kind of model (BERT, DistilBERT and GPT-2 can be)") from problem  # fmt: skip
     graph = program.model_proto
     _forget_origins(graph)
     onnx.checker.check_model(graph)

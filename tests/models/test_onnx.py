@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from errors import ModelError
 from models import onnx_classifier, onnx_export
@@ -142,6 +143,22 @@ def test_weights_that_one_file_cannot_hold_are_refused(exported: Exported, tmp_p
     monkeypatch.setattr(onnx_export, "MOST_BYTES", 1000)
     with pytest.raises(ModelError, match="a graph in one ONNX file at most"):
         export_variants(exported.model, ["onnx"], tmp_path)
+
+
+def test_a_kind_of_model_that_torch_cannot_export_is_named_in_one_sentence(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise torch.onnx.OnnxExporterError(
+            "Failed to decompose the FX graph\n- Create an issue in the PyTorch repository"
+        )
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    with pytest.raises(
+        ModelError, match=r"\Avariants: a BertForSequenceClassification \(bert\) [^\n]*[Dd]rop `variants`"
+    ) as told:
+        export_variants(exported.model, ["onnx"], tmp_path)
+    assert "FX graph" not in str(told.value) and "FX graph" in str(told.value.__cause__)
 
 
 def test_a_label_that_was_never_trained_is_never_answered(tmp_path: Path) -> None:
