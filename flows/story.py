@@ -106,8 +106,7 @@ def _check(check: QualityCheck) -> str:
 
 def _attempt(attempt: Attempt) -> list[str]:
     trained, cost = attempt.training_set, attempt.candidate.cost
-    leaks = trained.leaks.exact + trained.leaks.near
-    rows = f"{trained.new_rows} new + {trained.replayed_rows} replayed rows, {leaks} leaking removed"
+    rows = f"{trained.new_rows} new + {trained.replayed_rows} replayed rows, {trained.leaks.near} leaking removed"
     return [f"   training  {_steps(rows, cost)}", *tell_evidence(attempt.evidence)]
 
 

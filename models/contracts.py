@@ -685,9 +685,8 @@ class Observation(Record):
 
 
 class LeakReport(Record):
-    """Training rows that were removed because a sealed test row says (nearly) the same."""
+    """Training rows that were removed because a sealed test row says nearly the same; the same text is never on both sides."""
 
-    exact: int
     near: int
     examples: tuple[str, ...]
 

@@ -50,7 +50,7 @@ def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
         "window": looked.window if looked else None, "validation": looked.validation if looked else None,
         "measurable": formats.measurable(check.metric if check else None),
         "sources": changes.list_sources(report.start.cursor, looked.window.cursor) if looked else [],
-        "leaks": trained.training_set.leaks.exact + trained.training_set.leaks.near if trained else 0,
+        "leaks": trained.training_set.leaks.near if trained else 0,
         "weights": sum(f.bytes for f in trained.candidate.files) if trained else 0,
         "kept": charts.kept_step(trained.candidate.curve) if trained else None, "total": sum(s.seconds for s in report.stages),
         "taken_up": taken_up(report),

@@ -91,7 +91,7 @@ def reported(
     )  # fmt: skip
     attempt = None
     if new_rows is not None:
-        leaks = LeakReport(exact=0, near=0, examples=())
+        leaks = LeakReport(near=0, examples=())
         training_set = TrainingSet(train=table, validation=table, test=table, reference_test=table, new_rows=new_rows,
                                    replayed_rows=0, leaks=leaks)  # fmt: skip
         attempt = Attempt.model_construct(training_set=training_set)

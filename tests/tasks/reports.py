@@ -225,7 +225,7 @@ def confusion(labels: Sequence[str] = LABELS, models: Sequence[str] = ("champion
 
 
 def training_set(leaked: Sequence[str] = ()) -> TrainingSet:
-    leaks = LeakReport(exact=len(leaked), near=0, examples=tuple(leaked))
+    leaks = LeakReport(near=len(leaked), examples=tuple(leaked))
     return TrainingSet(train=table(300), validation=table(40), test=table(50), reference_test=table(150), new_rows=120,
                        replayed_rows=180, leaks=leaks)  # fmt: skip
 
