@@ -90,9 +90,10 @@ def refuse_unapproved(spec: ModelSpec, version: int, *, store: ObjectStore) -> N
     question, now = find_question(version, store=store), datetime.now(UTC)
     if question is None and spec.release.approval:
         raise _never_asked(version)
-    if question and question.standing(now) is not Standing.APPROVED:
+    if question and (standing := question.standing(now)) is not Standing.APPROVED:
+        force = "" if standing is Standing.WAITS else " --force"
         raise NotApproved(f"version {version} was never champion, and {question.told(now)}; `upkeep promote SPEC "
-                          f"--version {version}` is the way to it")  # fmt: skip
+                          f"--version {version}{force}` is the way to it")  # fmt: skip
     if question:
         require_asked_about(question, store=store)
 

@@ -157,7 +157,7 @@ def refusal(question: Question, now: datetime, *, store: ObjectStore) -> NotAppr
                            "`upkeep rollback SPEC` goes back.")  # fmt: skip
     if question.standing(now) is Standing.REJECTED:
         return NotApproved(f"version {version} was {told}. The first answer stands: it becomes champion only with "
-                           "`upkeep promote SPEC --force`.")  # fmt: skip
+                           f"`upkeep promote SPEC --version {version} --force`.")  # fmt: skip
     return NotApproved(f"the question about version {version} {told}, unanswered. `upkeep run SPEC` makes a new challenger "
                        "where one is called for; --force answers all the same.")  # fmt: skip
 

@@ -145,11 +145,13 @@ def test_a_no_keeps_a_version_from_becoming_champion_unless_it_is_forced(registr
     said = promote.fn(registry.spec, answer="reject", why="it is rude")
     assert isinstance(said, ApprovalAnswer)
     assert registry.champion == 1
-    with pytest.raises(NotApproved, match=r"version 2 was rejected by .*: it is rude\. The first answer stands"):
+    with pytest.raises(
+        NotApproved, match=r"version 2 was rejected by .*: it is rude\. The first answer stands.* --version 2 --force"
+    ):
         promote.fn(registry.spec, version=2)
     with pytest.raises(SpecError, match=r"each newer one was rejected or champion before \(\[2\]\)"):
         promote.fn(registry.spec)
-    with pytest.raises(NotApproved, match="version 2 was never champion, and rejected by"):
+    with pytest.raises(NotApproved, match=r"version 2 was never champion, and rejected by.* --version 2 --force`"):
         rollback.fn(registry.spec, to=2)
     assert registry.champion == 1
     entry = promoted(registry, version=2, force=True, why="the old one is down").entry
@@ -188,6 +190,8 @@ def test_an_answer_that_comes_too_late_is_refused_unless_it_is_forced(registry: 
             NotApproved, match=r"the question about version 2 expired .* unanswered\. `upkeep run SPEC`"
         ):
             promote.fn(registry.spec, answer=answer, why="late")
+    with pytest.raises(NotApproved, match=r"version 2 was never champion, and expired.* --version 2 --force`"):
+        rollback.fn(registry.spec, to=2)
     assert (registry.champion, registry.answer(2), find_waiting(registry.spec)) == (1, None, ())
     entry = promoted(registry, force=True, why="late").entry
     assert entry.why.endswith("(forced): late")
