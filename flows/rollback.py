@@ -13,6 +13,7 @@ from infra.workspace import open_workspace
 from models.contracts import AliasEntry, Release
 from models.spec import read_spec
 from tasks.registry.aliases import newest_entry, require_alias, walk_log
+from tasks.registry.versions import read_version
 from tasks.runs import find_done
 
 
@@ -39,6 +40,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
         if finish_move(current, own=same, store=work.store) and same:
             return require_alias(spec.release.alias, store=work.store)
         if to is not None and not _was_champion(to, current, work.store):
+            read_version(to, store=work.store)  # of one that is not there nobody was asked, and no hint leads to it
             refuse_unapproved(spec, to, store=work.store)
         target = _version_before(current, work.store) if to is None else to
         return move_champion(spec, current, target, kind="rollback", why=why, store=work.store)

@@ -207,6 +207,8 @@ def test_where_the_spec_wants_an_answer_a_version_that_nobody_was_asked_about_is
         promote.fn(registry.spec)
     with pytest.raises(NotApproved, match="nobody was asked about version 2"):
         rollback.fn(registry.spec, to=2)
+    with pytest.raises(SpecError, match=r"version 99 does not exist; there are: \[1, 2\]"):
+        rollback.fn(registry.spec, to=99)
     assert registry.champion == 1
     assert promoted(registry, force=True).version == 2
     rollback.fn(registry.spec)
