@@ -36,7 +36,7 @@ def waiting(
         lines = [line for one in found for line in describe_waiting(one)]
         typer.echo("\n".join(lines or ["nothing waits for an answer"]))
     if sheet:
-        told = f"the samples of version {found[0].request.version} are in {sheet}: fill it, then upkeep approve {spec} --ratings {sheet}"
+        told = f"the samples of version {found[0].request.version} are in {sheet}: fill it, then upkeep approve {spec} --reason … --ratings {sheet}"
         typer.echo(told, err=True)
 
 

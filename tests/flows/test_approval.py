@@ -246,7 +246,9 @@ def test_the_command_and_the_form_end_the_same(registry: Asking, store: ObjectSt
     by_hand = promoted(registry, why="reads well").entry
     registry.ask()
     shown = upkeep("waiting", spec, "--sheet", registry.spec.with_name("rate.csv"))
-    assert "the samples of version 5 are in " in shown.stderr
+    assert (
+        "the samples of version 5 are in " in shown.stderr and f"approve {spec} --reason … --ratings " in shown.stderr
+    )
     assert shown.stdout.startswith("version 5 waits until ") and "gate ✓" in shown.stdout
     assert "   ≠ champion negative 60%, candidate positive 90%, label positive: =film 0" in shown.stdout
     assert "waits until" in upkeep("versions", spec).stdout
