@@ -50,9 +50,11 @@ def rollback(
 def versions(spec: Spec, as_json: Json = False) -> None:
     """Every version, newest first, and which of them an alias names."""
     from flows.registry import versions as find
+    from tasks.registry.versions import ELSEWHERE
 
     found = find(spec)
-    _print(found, [_version_line(line) for line in found] or ["no version yet: run `upkeep bootstrap SPEC`"], as_json)
+    none = f"no version yet: run `upkeep bootstrap SPEC`. {ELSEWHERE}"
+    _print(found, [_version_line(line) for line in found] or [none], as_json)
     raise typer.Exit(MISFIT if any(isinstance(line, BrokenVersion) for line in found) else 0)
 
 

@@ -13,7 +13,7 @@ from tasks.formats import measured, moment
 from tasks.history import read_history
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
-from tasks.registry.versions import list_versions, read_version
+from tasks.registry.versions import ELSEWHERE, list_versions, read_version
 from tasks.runs import open_run_of
 
 RECENT = 5
@@ -78,7 +78,7 @@ def find_version(spec: ModelSpec, which: str, *, store: ObjectStore) -> Manifest
 def describe(status: Status) -> list[str]:
     lines = [f"{status.model}"]
     if status.champion is None:
-        lines.append("  no champion yet: run `upkeep bootstrap SPEC`")
+        lines.append(f"  no champion yet: run `upkeep bootstrap SPEC`. {ELSEWHERE}")
     else:
         entry = status.champion.entry
         lines.append(

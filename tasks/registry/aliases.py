@@ -19,7 +19,10 @@ from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
 from models.contracts import AliasEntry, Manifest, Release
 from tasks.registry.moving import announced
+from tasks.registry.versions import ELSEWHERE
 from tasks.security.signing import require_signature
+
+LOOK_FIRST = "Nothing was changed; look at `upkeep versions SPEC` before you run again: a rollback goes back from what is champion by then."
 
 
 @task(name="move alias", cache_policy=NO_CACHE)
@@ -36,7 +39,7 @@ def move_alias(
         return Release(manifest=manifest, entry=newest)
     if not own and (newest.version if newest else None) != expected:
         raise StoreError(f"alias {alias!r} points to version {newest.version if newest else None}, this run started "
-                         f"from {expected}: somebody else moved it. Nothing was changed; run again.")  # fmt: skip
+                         f"from {expected}: somebody else moved it. {LOOK_FIRST}")  # fmt: skip
     token = secrets.token_hex(16)
     with announced(manifest.version, token, store=store) as look:
         entry = _next_entry(manifest, newest, alias=alias, token=token, run_id=run_id, why=why, store=store)
@@ -47,7 +50,7 @@ def move_alias(
         except KeyTaken as problem:
             written = unsealed(AliasEntry, store.get_bytes(key), uri=store.uri(key))
             raise StoreError(f"alias {alias!r} was moved to version {written.version} by run {written.run_id} at the "
-                             "same moment. Nothing was changed; run again.") from problem  # fmt: skip
+                             f"same moment. {LOOK_FIRST}") from problem  # fmt: skip
     return Release(manifest=manifest, entry=entry)
 
 
@@ -100,8 +103,8 @@ def newest_entry(alias: str, *, store: ObjectStore) -> AliasEntry:
 def _no_champion(alias: str, store: ObjectStore) -> NoChampion:
     others = ", ".join(list_aliases(store=store))
     way_out = (f"This model's versions are named by {others}: write that as release.alias, or give the spec another name to begin "
-               "anew." if others else "Run `upkeep bootstrap SPEC`.")  # fmt: skip
-    return NoChampion(f"alias {alias!r} names no version yet: nothing was released. {way_out}")
+               "anew." if others else f"Run `upkeep bootstrap SPEC`. {ELSEWHERE}")  # fmt: skip
+    return NoChampion(f"alias {alias!r} names no version yet: nothing was released below {store.uri('')}. {way_out}")
 
 
 def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[AliasEntry]:

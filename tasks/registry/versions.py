@@ -35,6 +35,8 @@ from models.variants import is_of_a_variant
 from tasks.registry.moving import is_entombed
 from tasks.security.signing import require_signature, sign_version
 
+ELSEWHERE = "Where something was released before, the spec's name, UPKEEP_S3_BUCKET, UPKEEP_S3_PREFIX or UPKEEP_HOME is another now."
+
 TRIES = 50
 CARD = "README.md"
 
@@ -121,7 +123,9 @@ def read_version(version: int, *, store: ObjectStore) -> Manifest:
         manifest = unsealed(Manifest, store.get_bytes(key), uri=store.uri(key))
     except MissingObject as problem:
         fate = "was deleted by `upkeep gc`" if is_entombed(version, store=store) else "does not exist"
-        raise SpecError(f"version {version} {fate}; there are: {list_versions(store=store)}") from problem
+        others = list_versions(store=store)
+        known = f"there are: {others}" if others else f"there is none below {store.uri('')}. {ELSEWHERE}"
+        raise SpecError(f"version {version} {fate}; {known}") from problem
     if manifest.version != version:
         raise CorruptObject(f"{store.uri(key)} is of {manifest.model!r} version {manifest.version}: it was copied there. "
                             "Nothing was loaded. Restore the object from a copy or an older object version.")  # fmt: skip

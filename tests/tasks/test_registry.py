@@ -134,13 +134,17 @@ def test_a_run_that_had_released_and_was_trained_anew_moves_on_from_its_own_vers
     anew = released(candidate.model_copy(update={"content_digest": "1" * 64}), store, "run-1")
     assert (anew.version, moved(anew, 1, store, "run-1").entry.previous_version) == (3, 2)
     moved(released(candidate, store, "run-2"), 3, store, "run-2")
-    with pytest.raises(StoreError, match="somebody else moved it"):
+    with pytest.raises(
+        StoreError, match=r"somebody else moved it.*look at `upkeep versions SPEC` before you run again"
+    ):
         moved(anew, 1, store, "run-1")
 
 
 def test_before_the_first_release_the_error_names_the_command(store: ObjectStore) -> None:
-    with pytest.raises(NoChampion, match="upkeep bootstrap"):
+    with pytest.raises(NoChampion, match=rf"below {store.uri('')}.*upkeep bootstrap.*spec's name, UPKEEP_S3_BUCKET"):
         require_alias("champion", store=store)
+    with pytest.raises(SpecError, match=rf"version 7 does not exist; there is none below {store.uri('')}.*spec's name"):
+        read_version(7, store=store)
 
 
 def test_an_unknown_version_is_refused_with_the_ones_that_exist(candidate: Candidate, store: ObjectStore) -> None:
