@@ -59,7 +59,8 @@ def sign_version(spec_path: Path, which: str) -> Verified:
 def _found(manifest: Manifest, folder: Path, store: ObjectStore) -> Verified:
     keys = store.release_keys
     signed = is_signed(folder)
-    signed_by = verify_folder(folder, keys) if signed and keys.can_verify else None
+    uri = store.uri(store.keys.signature(manifest.version))
+    signed_by = verify_folder(folder, keys, uri=uri) if signed and keys.can_verify else None
     if keys.required and signed_by is None:
         raise UnsignedRelease(f"{manifest.model!r} version {manifest.version} has no signature that could be verified")
     note = (

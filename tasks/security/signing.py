@@ -98,11 +98,12 @@ def verify_files(digests: Mapping[str, str], signature: bytes, keys: ReleaseKeys
         return _verify(Path(folder), path, _known(digests), keys, uri=uri)
 
 
-def verify_folder(folder: Path, keys: ReleaseKeys) -> str:
-    """The same for a pulled version or a plain copy of one, whose every byte is read, as by `model_signing verify`."""
+def verify_folder(folder: Path, keys: ReleaseKeys, *, uri: str = "") -> str:
+    """The same for a pulled version or a plain copy of one, whose every byte is read, as by `model_signing verify`.
+    `uri`: what an error calls the signature, where the folder is gone by then."""
     hashing = _library("hashing")
     config = hashing.Config().set_ignored_paths(paths=[SIGNATURE], ignore_git_paths=False)
-    return _verify(folder, folder / SIGNATURE, config, keys, uri=str(folder / SIGNATURE))
+    return _verify(folder, folder / SIGNATURE, config, keys, uri=uri or str(folder / SIGNATURE))
 
 
 def _verify(folder: Path, signature: Path, hashing: Any, keys: ReleaseKeys, *, uri: str) -> str:
@@ -124,7 +125,11 @@ def _reason(problem: Exception) -> str:
     """The library's reason without its digests, which it shows as raw bytes."""
     text = " ".join(str(problem).split())
     changed = re.findall(r"Hash mismatch for \W*'([^'\\]+)", text)
-    return f"changed since: {', '.join(changed)}" if changed else text[:300] or "another key made it, or it was changed"
+    return (
+        f"changed since: {', '.join(changed)}"
+        if changed
+        else text[:300].rstrip(".") or "another key made it, or it was changed"
+    )
 
 
 def _put_signature(manifest: Manifest, data: bytes, store: ObjectStore) -> None:

@@ -87,7 +87,15 @@ def test_an_unsigned_version_is_not_rolled_back_to(signed: Home, store: ObjectSt
     assert len(store.list_keys("aliases/champion/")) == 1
 
 
-def test_a_version_with_a_changed_byte_is_not_signed(signed: Home, store: ObjectStore) -> None:
+def test_a_signature_by_another_key_is_named_by_its_place_in_the_store_and_a_version_with_a_changed_byte_is_not_signed(
+    signed: Home, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upkeep("keygen", tmp_path / "others")
+    signed.write_spec()  # which demands no signature
+    with monkeypatch.context() as patched:
+        patched.setenv("UPKEEP_SIGNING_KEY_FILE", str(tmp_path / "others" / "upkeep-signing.key"))
+        with pytest.raises(UnsignedRelease, match=f"^{store.uri(store.keys.signature(1))} is no valid signature"):
+            verify_version(signed.spec, "1")
     key = store.keys.version(1) + "config.json"
     store.put_bytes(key, store.get_bytes(key) + b" ")
     with pytest.raises(CorruptObject):

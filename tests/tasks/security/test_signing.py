@@ -113,7 +113,9 @@ def test_another_key_a_changed_manifest_and_a_changed_signature_are_told_apart_f
     store.release_keys = keys
     manifest = published()
     store.release_keys = new_keys(tmp_path / "others")
-    with pytest.raises(UnsignedRelease, match="no valid signature of these files by the key"):
+    with pytest.raises(
+        UnsignedRelease, match=r"no valid signature of these files by the key [^.]*\. Nothing was loaded"
+    ):
         weights_of(manifest, store=store)
     store.release_keys = keys
     key = store.keys.manifest(1)
