@@ -17,7 +17,7 @@ def make_keys(folder: Path) -> str:
     from cryptography.hazmat.primitives.asymmetric import ec
 
     for path in (folder / PRIVATE, folder / PUBLIC):
-        if path.exists():
+        if os.path.lexists(path):  # a link counts, wherever it leads
             raise SpecError(f"{path} exists and is not overwritten; name another folder")
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
