@@ -338,6 +338,8 @@ def test_a_key_goes_to_its_own_server_only() -> None:
     assert keys.of("https://other.example/v1", own_url="https://api.example/v1") == "b"
     assert keys.of("https://third.example/v1", own_url="https://api.example/v1") is None
     assert keys.of("http://api.example/v1", own_url="https://api.example/v1") is None
+    for another in ("api.example:8443", "someone@api.example", "api.example.evil.example"):
+        assert keys.of(f"https://{another}/v1", own_url="https://api.example/v1") is None
     assert "a" not in repr(ApiKeys(SecretStr("planted"))).replace("ApiKeys", "").replace("SecretStr", "")
 
 

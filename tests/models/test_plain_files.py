@@ -1,11 +1,14 @@
 """What a model may consist of, and what is refused however it is dressed up."""
 
+import bz2
 import gzip
 import hashlib
 import io
 import json
+import lzma
 import os
 import pickle
+import pickletools
 import re
 import tarfile
 import tracemalloc
@@ -24,7 +27,7 @@ from safetensors.torch import load_file
 from errors import ModelError, SpecError, UnsafeModel
 from models.contracts import FileEntry, ModelKind
 from models.pickles import HEADER, is_pickle, is_safetensors
-from models.plain_files import refuse_unsafe, select_files
+from models.plain_files import refuse_names, refuse_unsafe, select_files
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
 from tests.tiny import tiny_model
@@ -66,13 +69,22 @@ def archived(pack: str) -> bytes:
     return held.getvalue()
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "training_args.bin", "a.pt", "b.pth", "c.pkl", "d.ckpt", "e.h5",
-                                  "E.PT", "below/optimizer.pt", "f.zip", "g.tar.gz"])  # fmt: skip
+PICKLES = [".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill", ".h5", ".hdf5", ".keras"]
+ARCHIVES = [".zip", ".tar", ".tgz", ".tar.gz", ".bz2", ".xz", ".7z", ".zst", ".rar", ".nemo", ".mar"]
+
+
+@pytest.mark.parametrize("name", ["E.PT", "below/optimizer.pt", *(f"model{suffix}" for suffix in PICKLES + ARCHIVES)])
 def test_a_file_that_is_a_pickle_or_an_archive_by_its_name_is_refused_by_that_name(name: str, model: Path) -> None:
     (model / name).parent.mkdir(exist_ok=True)
     (model / name).write_bytes(b"harmless")
     with pytest.raises(UnsafeModel, match=rf"holds {name}.*save_pretrained"):
         refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("name", ["../config.json", "below/../../config.json", "/config.json"])
+def test_a_name_that_leads_out_of_the_folder_is_refused(name: str) -> None:
+    with pytest.raises(UnsafeModel, match=r"s3://theirs/ holds .* which leads out of the folder"):
+        refuse_names([name], source="s3://theirs/")
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
@@ -119,6 +131,27 @@ def little_memory() -> Iterator[None]:
         tracemalloc.stop()
 
 
+RUNNING = {
+    "INST": b"(ios\ngetpid\n.", "OBJ": b"(cos\ngetpid\no.", "NEWOBJ": b"cbuiltins\nobject\n)\x81.",
+    "NEWOBJ_EX": b"cbuiltins\nobject\n)}\x92.", "BUILD": b"ctypes\nSimpleNamespace\n(dp0\nb.", "REDUCE": b"cos\ngetpid\n(tR.",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("step", RUNNING)
+def test_each_step_that_calls_something_makes_a_pickle_of_a_text(step: str) -> None:
+    assert step in {opcode.name for opcode, *_ in pickletools.genops(RUNNING[step])}
+    assert is_pickle(RUNNING[step])
+    assert not is_pickle(RUNNING[step][:3])
+
+
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_that_says_so_is_one_wherever_it_breaks_off(protocol: int) -> None:
+    whole = pickle.dumps([1, 2.5, "text", b"x" * 300, 1 << 70, Path], protocol)
+    begun = 12 if protocol >= 4 else 3  # behind the length of its frame
+    assert all(is_pickle(whole[:end]) for end in range(begun, len(whole) + 1))
+    assert not is_pickle(whole[:2])
+
+
 def test_a_length_that_lies_asks_for_no_memory(model: Path) -> None:
     for length in (1 << 30, 1 << 60):
         (model / "vocab.txt").write_bytes(b"\x8e" + length.to_bytes(8, "little") + b"text")
@@ -145,6 +178,8 @@ def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_cont
         "an archive with a pickle": held.getvalue(), "a gzip archive": archived("gzip"), "a tar archive": archived("tar"),
         "an archive with a pickle (model/data.pkl)": archived("zip"), "pickled objects": objects.getvalue(),
         "pickled objects (b.npy)": packed.getvalue(), "an HDF5 file": b"\x89HDF\r\n\x1a\n",
+        "a bzip2 archive": bz2.compress(b"x"), "an xz archive": lzma.compress(b"x"), "a 7z archive": b"7z\xbc\xaf\x27\x1c",
+        "a zstd archive": b"\x28\xb5\x2f\xfd\x00", "a rar archive": b"Rar!\x1a\x07",
     }  # fmt: skip
     for what, data in hidden.items():
         (model / "added.txt").write_bytes(data)
@@ -196,6 +231,14 @@ def test_weights_of_a_kind_or_shape_that_nobody_knows_are_no_model(model: Path) 
             TextClassifier.load(model, KIND, new_head=False)
 
 
+@pytest.mark.parametrize("index", ["[]", '{"weight_map": []}', "{", "\\xff"])
+def test_an_index_that_is_none_is_told_by_who_loads_it(index: str, model: Path) -> None:
+    (model / "model.safetensors").rename(model / "model-1.safetensors")
+    (model / "model.safetensors.index.json").write_text(index)
+    with pytest.raises(ModelError, match="cannot be loaded as a sequence classifier"):
+        TextClassifier.load(model, KIND, new_head=False)
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors.index.json", "model.safetensors"])
 def test_what_is_nested_too_deeply_to_be_read_is_refused(name: str, model: Path) -> None:
     deep = b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
@@ -231,8 +274,21 @@ def test_what_is_no_part_of_a_model_stays_where_it_is(model: Path) -> None:
     (model / ".git" / "lfs").mkdir(parents=True)
     (model / ".git" / "lfs" / "object").write_bytes(pickle.dumps(Evil()))
     (model / "notes.md").write_text("mine")
+    (model / "folder.json").mkdir()
+    (model / "empty.txt").touch()
+    parts = {"tokenizer.model", "chat_template.jinja", "source.spm", "bpe.codes"}
+    for name in parts:
+        (model / name).write_text("x")
     refuse_unsafe(model, code=NONE)
-    assert "notes.md" not in {path.name for path in select_files(model, NONE)}
+    chosen = {path.name for path in select_files(model, {"trusted_and_gone.py": "0" * 64})}
+    assert parts <= chosen
+    assert not chosen & {"notes.md", "folder.json", "trusted_and_gone.py"}
+
+
+def test_a_file_whose_name_begins_with_a_dot_is_looked_at_since_it_comes_along(model: Path) -> None:
+    (model / ".vocab.txt").write_bytes(pickle.dumps(Evil()))
+    with pytest.raises(UnsafeModel, match=r"\.vocab.txt is a pickle"):
+        refuse_unsafe(model, code=NONE)
 
 
 # --- code ---
@@ -258,9 +314,18 @@ def test_code_is_refused_with_the_line_that_would_trust_it(model: Path) -> None:
     digest = with_code(model)
     with pytest.raises(UnsafeModel, match=r"auto_map|code of its own"):
         TextClassifier.load(model, KIND, new_head=True)
+    config, code = ((model / name).read_bytes() for name in ("config.json", "modeling_mine.py"))
     (model / "config.json").unlink()
     with pytest.raises(UnsafeModel, match=rf"modeling_mine.py: {digest}"):
         refuse_unsafe(model, code=NONE)
+    (model / "modeling_mine.py").unlink()
+    (model / "config.json").write_bytes(config)
+    with pytest.raises(UnsafeModel, match=r"does not name modeling_mine.py beside it"):
+        refuse_unsafe(model, code={"modeling_mine.py": digest})
+    (model / "below").mkdir()
+    (model / "below" / "modeling_mine.py").write_bytes(code)
+    with pytest.raises(UnsafeModel, match=r"below/modeling_mine.py is code .* and no spec trusts it"):
+        refuse_unsafe(model, code={"modeling_mine.py": digest})
 
 
 def test_code_is_run_only_as_it_was_when_it_was_trusted(model: Path, tmp_path: Path) -> None:
@@ -275,6 +340,14 @@ def test_code_is_run_only_as_it_was_when_it_was_trusted(model: Path, tmp_path: P
         file.write("print('changed')\n")
     with pytest.raises(UnsafeModel, match=f"the spec trusts SHA-256 {digest}, this file has"):
         TextClassifier.load(model, trusting, new_head=True)
+
+
+def test_each_of_several_tokenizers_that_a_configuration_points_to_is_code(model: Path) -> None:
+    (model / "tokenizer_config.json").write_text('{"auto_map": {"AutoTokenizer": [null, "theirs.Fast"]}}')
+    with pytest.raises(
+        UnsafeModel, match=r"tokenizer_config.json makes transformers run code of its own \('theirs.Fast'"
+    ):
+        refuse_unsafe(model, code=NONE)
 
 
 def test_code_in_another_repository_is_never_trusted(model: Path) -> None:

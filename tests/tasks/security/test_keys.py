@@ -1,6 +1,7 @@
 """Which keys are taken, and by which setting the others are refused."""
 
 import base64
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,9 @@ def test_a_key_of_another_kind_is_refused_by_its_setting(
 def test_a_key_under_a_password_and_what_is_no_key_are_told_apart() -> None:
     with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is protected by a password"):
         private_pem(ReleaseKeys(private=private(CURVE, b"secret")))
-    with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is no private key in PEM"):
+    with pytest.raises(SpecError, match="UPKEEP_SIGNING_KEY is no private key in PEM") as caught:
         private_pem(ReleaseKeys(private=SecretStr(public(CURVE))))
+    assert caught.value.__suppress_context__  # what the parser says may quote what it was given
     with pytest.raises(SpecError, match="UPKEEP_VERIFY_KEY is no public key in PEM"):
         public_pem(ReleaseKeys(public="PLANTED"))
 
@@ -87,8 +89,18 @@ def test_neither_half_of_an_older_pair_is_overwritten(left: str, tmp_path: Path)
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(left, "older")]
 
 
+@pytest.mark.parametrize("left", [PRIVATE, PUBLIC])
+def test_no_half_is_written_to_where_a_link_leads(left: str, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / left).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(SpecError, match=f"{left} exists and is not overwritten"):
+        make_keys(tmp_path / "keys")
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_new_pair_belongs_together_and_is_named_by_its_public_half(tmp_path: Path) -> None:
     name = make_keys(tmp_path / "new" / "folder")
-    assert name == fingerprint((tmp_path / "new" / "folder" / PUBLIC).read_text())
+    public = (tmp_path / "new" / "folder" / PUBLIC).read_text()
+    assert name == fingerprint(public) == hashlib.sha256(public.encode()).hexdigest()[:16]
     keys = new_keys(tmp_path / "keys")
     assert private_pem(keys) == (tmp_path / "keys" / PRIVATE).read_text()

@@ -1,6 +1,7 @@
 """Releases are signed so that others can verify them, and nothing unsigned is loaded where the spec forbids it."""
 
 import dataclasses
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,18 +10,25 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from errors import SpecError, StoreError, UnsignedRelease
-from infra.object_store import ObjectStore
+from errors import MissingExtra, SpecError, StoreError, UnsignedRelease
+from infra.object_store import ObjectStore, connect
 from infra.release_keys import ReleaseKeys
 from models.contracts import Manifest
 from tasks.registry.aliases import move_alias
 from tasks.registry.audit import audit
 from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import weights_of
-from tasks.security.keys import PRIVATE, PUBLIC, make_keys
-from tasks.security.signing import require_signing_key, sign_again, verify_folder, verify_stored
+from tasks.security.keys import PRIVATE, PUBLIC, fingerprint, make_keys, public_pem
+from tasks.security.signing import (
+    require_signing_key,
+    sign_again,
+    sign_files,
+    verify_files,
+    verify_folder,
+    verify_stored,
+)
 from tests.releases import KIND
-from tests.stores import copy
+from tests.stores import address_of, copy
 from tests.tasks.security.conftest import Publish, new_keys
 
 
@@ -113,8 +121,10 @@ def test_another_key_a_changed_manifest_and_a_changed_signature_are_told_apart_f
     store.release_keys = keys
     manifest = published()
     store.release_keys = new_keys(tmp_path / "others")
+    named = fingerprint(public_pem(store.release_keys))
     with pytest.raises(
-        UnsignedRelease, match=r"no valid signature of these files by the key [^.]*\. Nothing was loaded"
+        UnsignedRelease,
+        match=rf"no valid signature of these files by the key {named}: \w[^.]*\. Nothing was loaded",
     ):
         weights_of(manifest, store=store)
     store.release_keys = keys
@@ -161,6 +171,39 @@ def test_a_signed_version_that_was_copied_over_another_is_not_that_other(
         weights_of(second, store=store)
 
 
+def test_a_signed_version_that_was_copied_to_another_model_is_none_of_that_model(
+    store: ObjectStore, keys: ReleaseKeys, published: Publish
+) -> None:
+    store.release_keys = keys
+    manifest = published()
+    other = connect(**{**address_of(store), "prefix": "models/other/"})
+    other.release_keys = keys
+    copied = {key: store.get_bytes(key) for key in store.list_keys(store.keys.version(1))}
+    for key, data in copied.items():
+        other.put_bytes(key, data)
+    assert store.keys.signature(1) in copied
+    with pytest.raises(UnsignedRelease, match=r"models/other/.* is not the one of 'test' version 1"):
+        weights_of(manifest, store=other)
+
+
+def test_a_file_that_nobody_signed_one_that_is_gone_and_a_hidden_one_break_the_signature_of_a_folder(
+    store: ObjectStore, keys: ReleaseKeys, published: Publish, tmp_path: Path
+) -> None:
+    store.release_keys = keys
+    pull(published(), tmp_path / "pulled", store=store)
+    for name in ("modeling_mine.py", ".gitattributes", ".git/config", "below/model.sig"):
+        added = tmp_path / "pulled" / name
+        added.parent.mkdir(exist_ok=True)
+        added.write_text("x")
+        with pytest.raises(UnsignedRelease, match="no valid signature of these files"):
+            verify_folder(tmp_path / "pulled", keys)
+        added.unlink()
+    assert verify_folder(tmp_path / "pulled", keys)
+    (tmp_path / "pulled" / "README.md").unlink()
+    with pytest.raises(UnsignedRelease, match="no valid signature of these files"):
+        verify_folder(tmp_path / "pulled", keys)
+
+
 def test_a_version_from_before_there_were_keys_is_signed_later_without_being_changed(
     store: ObjectStore, keys: ReleaseKeys, published: Publish, tmp_path: Path
 ) -> None:
@@ -180,9 +223,10 @@ def test_without_a_key_a_run_that_could_not_release_is_refused_before_it_trains_
     for enough in (keys, ReleaseKeys()):
         store.release_keys = enough
         require_signing_key(store=store)
-    store.release_keys = ReleaseKeys(required=True)
-    with pytest.raises(SpecError, match="no key to sign a release with: set UPKEEP_SIGNING_KEY"):
-        require_signing_key(store=store)
+    for lacking in (ReleaseKeys(required=True), dataclasses.replace(keys, private=None)):
+        store.release_keys = lacking
+        with pytest.raises(SpecError, match="no key to sign a release with: set UPKEEP_SIGNING_KEY"):
+            require_signing_key(store=store)
 
 
 def test_what_is_no_key_is_refused_by_the_name_of_its_setting_and_never_shown(
@@ -195,6 +239,19 @@ def test_what_is_no_key_is_refused_by_the_name_of_its_setting_and_never_shown(
     store.release_keys = ReleaseKeys(required=True)
     with pytest.raises((SpecError, StoreError)):
         weights_of(published("run-2"), store=store)
+
+
+def test_a_key_is_handed_to_the_library_by_a_pipe_that_is_closed_again(keys: ReleaseKeys) -> None:
+    opened = len(os.listdir("/dev/fd"))
+    signature = sign_files({"config.json": "0" * 64}, keys, name="test")
+    verify_files({"config.json": "0" * 64}, signature, keys, uri="here")
+    assert len(os.listdir("/dev/fd")) == opened
+
+
+def test_without_the_library_that_signs_the_extra_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "model_signing.signing", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'llm-upkeep\[signing\]'"):
+        sign_files({}, ReleaseKeys(), name="test")
 
 
 def test_halves_of_two_pairs_are_refused_before_anything_is_signed(
