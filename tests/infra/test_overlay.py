@@ -5,12 +5,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from errors import CorruptObject, KeyTaken
 from infra import object_store
+from infra.api_keys import ApiKeys
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from infra.overlay import OverlayStore, overlay
+from infra.release_keys import ReleaseKeys
 from tests.stores import copy
 
 
@@ -46,6 +49,19 @@ def test_a_listing_holds_both_in_order_as_many_and_so_named_as_was_asked(dry: Ov
     assert dry.list_keys("a/", named=RECORD) == ["a/0.json", "a/1.json", "a/2.json"]
     assert dry.list_keys("a/", named=RECORD, limit=2) == ["a/0.json", "a/1.json"]
     assert "a/.DS_Store" in dry.list_keys("a/")
+    assert dry.list_keys("") == ["a/.DS_Store", "a/0.json", "a/1.json", "a/2.json", "b/1.json"]
+
+
+def test_what_a_file_manager_left_in_the_store_is_no_record(store: ObjectStore) -> None:
+    store.put_bytes("a/.DS_Store", b"x")
+    with overlay(store) as dry:
+        assert dry.list_keys("a/", named=RECORD) == []
+
+
+def test_a_dry_run_demands_the_signatures_that_a_run_demands_and_has_its_keys(store: ObjectStore) -> None:
+    store.release_keys, store.api_keys = ReleaseKeys(required=True), ApiKeys(SecretStr("key"))
+    with overlay(store) as dry:
+        assert (dry.release_keys, dry.api_keys) == (store.release_keys, store.api_keys)
 
 
 def test_only_what_was_written_is_deleted(dry: OverlayStore) -> None:
