@@ -398,6 +398,16 @@ def test_a_chat_template_is_what_the_model_is_given(tmp_path: Path) -> None:
     assert model.tokenizer.decode(row.given) == "the film was very"
 
 
+@pytest.mark.parametrize("template", ["{{ raise_exception('no such role') }}", "{% for m in", "{{ messages[9].content }}",
+                                      "{{ ''.__class__.__mro__ }}", "{{ 1 / 0 }}"])  # fmt: skip
+def test_a_chat_template_that_cannot_be_filled_in_is_refused_as_the_models(template: str, tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    (folder / "chat_template.jinja").write_text(template)
+    kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, chat=True)})
+    with pytest.raises(ModelError, match=r"chat template cannot be filled in with a user's words: ."):
+        adapter_for("causal-lm").load(folder, kind, new_head=False)
+
+
 @pytest.mark.parametrize(("kind", "made"), [(TEXTS, "gpt2"), (ANSWERS, "gpt2"), (TRANSLATION, "t5")])
 def test_a_writer_that_answers_with_no_number_is_not_measured(kind: ModelKind, made: str, tmp_path: Path) -> None:
     """A perplexity of NaN is null in a record, which nothing could read again."""
