@@ -116,8 +116,12 @@ def test_a_pickle_that_begins_with_what_only_its_reader_understands_is_one(first
     assert is_pickle(hidden)
 
 
-def test_a_pickle_that_keeps_two_things_under_one_number_is_still_one() -> None:
-    for hidden in (b"I1\np0\np0\n0cos\ngetpid\n(tR.", b"\x80\x02K\x01q\x00q\x000cos\ngetpid\n(tR."):
+def test_a_pickle_that_keeps_two_things_under_one_number_or_gives_none_is_still_one() -> None:
+    for hidden in (
+        b"I1\np0\np0\n0cos\ngetpid\n(tR.",
+        b"K\x01\x940h\x000cos\ngetpid\n(tR.",
+        b"\x80\x02K\x01q\x00q\x000cos\ngetpid\n(tR.",
+    ):
         assert is_pickle(hidden)
 
 
@@ -261,7 +265,7 @@ def test_weights_are_read_from_the_files_beside_their_index_and_from_nowhere_els
 
 
 @pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "c\n(in memory of)\nR.", "(iabc def\nx\n", "N.", "}.", "(dp0\n.",
-                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n."])  # fmt: skip
+                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n.", "g1\n(tR.", "cabc def\nghi\n(tR."])  # fmt: skip
 def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: str, model: Path) -> None:
     (model / "vocab.txt").write_text(text)
     (model / "array.npy").write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") +
