@@ -120,6 +120,7 @@ def test_a_pickle_that_keeps_two_things_under_one_number_or_gives_none_is_still_
     for hidden in (
         b"I1\np0\np0\n0cos\ngetpid\n(tR.",
         b"K\x01\x940h\x000cos\ngetpid\n(tR.",
+        b"(0cos\ngetpid\n(tR.",
         b"\x80\x02K\x01q\x00q\x000cos\ngetpid\n(tR.",
     ):
         assert is_pickle(hidden)
