@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 approving = typer.Typer()
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log as well.")]
 Version = Annotated[int | None, typer.Option(help="Default: the newest that waits.")]
-Reason = Annotated[str, typer.Option(help="Kept in the registry for good.")]
+
+
+def _given(reason: str) -> str:
+    if not reason.strip():
+        raise typer.BadParameter("is empty; say why, in words that tell somebody a year from now")
+    return reason
+
+
+Reason = Annotated[str, typer.Option(help="Kept in the registry for good.", callback=_given)]
 Force = Annotated[bool, typer.Option(help="Also one that was judged against another champion, was rejected, or whose "
                                      "question has expired or lacks ratings.")]  # fmt: skip
 

@@ -59,7 +59,7 @@ def pull(
 
     manifest = pull_version(*spec_and_version(spec), folder)
     told = {"model": manifest.model, "version": manifest.version, "folder": str(folder)}
-    line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, verified, in {folder}"
+    line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, each with the SHA-256 of the manifest, in {folder}"
     typer.echo(json.dumps(told) if as_json else line)
 
 

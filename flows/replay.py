@@ -35,7 +35,7 @@ def replay_lines(found: Replay) -> list[str]:
     lines = {run.sequence: _line(run) for run in found.runs}
     lines |= {entry.sequence: _not_replayed(entry) for entry in found.without_report}
     if not lines:
-        return [f"{found.model}: no run that decided anything lies between these days; `upkeep history` lists all"]
+        return [f"{found.model}: no run decided anything in that time; `upkeep history` lists all"]
     title = f"{found.model}: {amount(len(found.runs), 'run')} decided again by the spec as it is now"
     marked = ["  *  its numbers are of a champion that might not have been: a release was added or left out before it"]
     return [title, *(lines[sequence] for sequence in sorted(lines)),

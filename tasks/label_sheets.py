@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errors import DataError
+from errors import DataError, SpecError
 
 _FORMULA = re.compile("'*[=+\\-@\t\r\n＝＋－＠]")
 _MARK = "c"
@@ -95,10 +95,10 @@ def read_filled(path: Path, *, written: bool = False) -> list[Filled]:
 def read_cells(
     path: Path, needed: Sequence[str], *, also: Sequence[str] = (), suffix: str = ""
 ) -> Iterator[Cells]:  # fmt: skip
-    """Some columns of a CSV or JSONL file, row by row. DataError where it cannot be read or lacks a needed one.
-    `suffix` says what the file is where its name does not."""
+    """Some columns of a CSV or JSONL file, row by row. SpecError where there is no file, DataError where it cannot be read or
+    lacks a needed column. `suffix` says what the file is where its name does not."""
     if not path.is_file():
-        raise DataError(f"{path} is not a file; give the filled sheet (CSV or JSONL)")
+        raise SpecError(f"{path} is not a file; give the filled sheet (CSV or JSONL)")
     text = _decoded(path.read_bytes())
     suffix = suffix or path.suffix.lower()
     if suffix not in {".csv", ".tsv", ".txt", ".jsonl", ".ndjson"}:

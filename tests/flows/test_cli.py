@@ -196,6 +196,13 @@ def test_every_command_that_moves_or_answers_is_given_its_reason_by_one_word_and
     assert "--reason" in shown and "--why" not in shown
 
 
+@pytest.mark.parametrize("command", ["approve", "reject"])
+def test_an_answer_without_a_reason_is_refused(command: str) -> None:
+    done = CliRunner().invoke(app, [command, "spec.yaml", "--reason", " "])
+    assert done.exit_code == 2
+    assert "is empty; say why" in done.output
+
+
 def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     done = upkeep("status", home.spec)
     assert done.returncode == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from errors import DataError, StoreError
+from errors import DataError, SpecError, StoreError
 from infra.object_store import ObjectStore
 from models.contracts import (
     Cursor,
@@ -190,9 +190,12 @@ def test_a_sheet_of_an_earlier_batch_is_taken_too(batch: Batch) -> None:
     assert batch.take().new == 2
 
 
-def test_a_file_without_the_columns_that_count_is_refused(batch: Batch) -> None:
+def test_a_file_that_is_none_or_lacks_the_columns_that_count_is_refused(batch: Batch) -> None:
     batch.sheet.write_text("text,label\na,positive\n")
     with pytest.raises(DataError, match="no column 'content'"):
+        batch.take()
+    batch.sheet.unlink()
+    with pytest.raises(SpecError, match="is not a file; give the filled sheet"):
         batch.take()
 
 
