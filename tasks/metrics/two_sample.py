@@ -5,19 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, stats
+from scipy import stats
 
 from errors import DataError
+from tasks.metrics.kernel import kernel_features
 from tasks.metrics.monte_carlo import sequential_p
 from tasks.metrics.whitening import whiten
 
 Sample = NDArray[np.floating]
-LANDMARKS = 1000
-"""Rows that span the kernel. A pool of no more rows has the exact kernel; above, sentence embeddings were told apart
-as often as with the whole kernel, which a permutation would take twice the time for at 1000 + 1000 rows."""
-_WIDTH_ROWS = 300
-"""Of the landmarks, whose distances give the kernel its width."""
-_ADDED = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)
 _CELLS_AT_ONCE = 1_000_000
 _KS_ALWAYS, _KS_CELLS, _KS_TINY = 1_000_000, 1_000_000_000, 1e-6
 
@@ -36,7 +31,7 @@ def mmd(reference: Sample, current: Sample, *, permutations: int, rng: np.random
     some fifty, so that a small share of alpha may ask for many). The p-value holds at every size, because whatever is
     fitted is fitted to the pool, without a look at the sides: the axes (`whiten`), the kernel's width (median
     heuristic) and the landmarks that span it (Nyström's approximation; Chatalic et al., "An efficient
-    permutation-based kernel two-sample test", 2025). No matrix is larger than rows × `LANDMARKS`.
+    permutation-based kernel two-sample test", 2025). No matrix is larger than rows × `kernel.LANDMARKS`.
 
     Effect: the AUC of the projection on the difference of the means, fitted on one half of the rows and measured on
     the other, and the other way round (0.5: no difference); a change of spread alone moves the p-value and not this
@@ -44,7 +39,7 @@ def mmd(reference: Sample, current: Sample, *, permutations: int, rng: np.random
     """
     n, _ = _sizes(reference, current)
     pooled = whiten(np.concatenate([reference, current])).astype(np.float32)
-    features = _kernel_features(pooled, rng)
+    features = kernel_features(pooled, rng)
     statistic = float(np.square(features[:n].mean(0) - features[n:].mean(0)).sum())
     p_value = _permutation_p(features, n, permutations, rng)
     return Tested(statistic, p_value, _projected_auc(pooled[:n], pooled[n:], rng))
@@ -126,44 +121,6 @@ def _finite(numbers: Sample) -> None:
             f"{int((~np.isfinite(numbers)).sum())} of {numbers.size} numbers are not finite, and no test can rank them; "
             "look at the model's outputs"
         )
-
-
-def _kernel_features(pooled: Sample, rng: np.random.Generator) -> Sample:
-    """Rows × at most `LANDMARKS`, centred: inner products are the kernel's."""
-    landmarks = rng.permutation(len(pooled))[:LANDMARKS]
-    distances = _squared_distances(pooled[landmarks], pooled)
-    among = distances[:_WIDTH_ROWS, landmarks[:_WIDTH_ROWS]]
-    apart = among[among > 1e-5 * among.max()]  # of the order of what single precision leaves between equal rows
-    width = float(np.median(apart)) if apart.size else 1.0
-    distances /= -width
-    across = np.exp(distances, out=distances)
-    spanned = _root(across[:, landmarks].astype(float)).astype(np.float32)
-    features: Sample = linalg.solve_triangular(spanned, across, lower=True).T
-    features -= features.mean(0)
-    return features
-
-
-def _squared_distances(rows: Sample, others: Sample) -> Sample:
-    """rows × others. One matrix product: five times as fast as `cdist` at 2000 × 2000 rows of 384 numbers."""
-    found = (-2 * rows) @ others.T
-    found += np.square(rows).sum(1)[:, None]
-    found += np.square(others).sum(1)
-    return np.maximum(found, 0, out=found)
-
-
-def _root(kernel: Sample) -> Sample:
-    """Its Cholesky factor; its diagonal is written over. Equal rows make it singular, and single precision left it as
-    little as negative: the least that mends this is added to its diagonal, which changes the kernel and no p-value's
-    validity."""
-    diagonal = kernel.diagonal().copy()
-    for added in _ADDED:
-        np.fill_diagonal(kernel, diagonal + added)
-        try:
-            return linalg.cholesky(kernel, lower=True)
-        except linalg.LinAlgError:
-            continue
-    raise DataError(f"a kernel of {len(kernel)} rows is not positive definite, even with {_ADDED[-1]:g} on its diagonal; are "
-                    "the embeddings numbers?")  # fmt: skip
 
 
 def _permutation_p(features: Sample, n: int, permutations: int, rng: np.random.Generator) -> float:

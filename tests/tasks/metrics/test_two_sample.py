@@ -40,12 +40,6 @@ def test_sides_may_be_swapped_and_rows_reordered(n: int, m: int, seed: int) -> N
         assert 0 <= found.effect <= 1
 
 
-def test_distances_are_those_of_scipy_to_many_digits_even_far_from_zero() -> None:
-    rows = NORMAL + 1e2
-    exact = cdist(rows, rows, "sqeuclidean")
-    assert two_sample._squared_distances(rows, rows) == pytest.approx(exact, abs=1e-9 * exact.max())
-
-
 def normal(rows: int, rng: np.random.Generator) -> np.ndarray:
     return rng.normal(size=(rows, 8))
 
@@ -74,7 +68,7 @@ def test_p_values_are_uniform_or_larger_where_nothing_changed(
     draw: Callable[[int, np.random.Generator], np.ndarray], test: Callable[..., two_sample.Tested], landmarks: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(two_sample, "LANDMARKS", landmarks)
+    monkeypatch.setattr("tasks.metrics.kernel.LANDMARKS", landmarks)
     rng, reps = np.random.default_rng(2), 300
     found = np.array([test(draw(40, rng), draw(15, rng), rng).p_value for _ in range(reps)])
     assert 0 < found.min() <= found.max() <= 1
@@ -130,7 +124,7 @@ def test_a_pool_larger_than_its_landmarks_is_told_apart_nearly_as_well(monkeypat
     rng = np.random.default_rng(5)
     sides = rng.normal(size=(300, 16)), rng.normal(0.3, size=(100, 16))
     whole = mmd(*sides, permutations=1, rng=rng)
-    monkeypatch.setattr(two_sample, "LANDMARKS", 150)
+    monkeypatch.setattr("tasks.metrics.kernel.LANDMARKS", 150)
     some = mmd(*sides, permutations=1999, rng=rng)
     assert 0.3 * whole.statistic < some.statistic < whole.statistic
     assert some.p_value < 0.002
