@@ -6,21 +6,20 @@ sent out (text, id, timestamp, slices, `chosen`) comes from the batch in the sto
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from errors import DataError, KeyTaken, StoreError
+from errors import KeyTaken, StoreError
 from infra.keys import RECORD, returned_number
 from infra.object_store import ObjectStore
 from infra.stored_records import parsed
 from models.contracts import BatchProgress, Cursor, LabelCount, LabelRequest, LabelsTaken
-from models.label_sets import BETWEEN, UnknownLabel, read_labels
+from models.label_sets import BETWEEN
 from models.rows import TEACHING, Chosen, content_digest
-from tasks.label_sheets import Filled, read_batch, read_filled
+from tasks.label_checks import Accepted, check_filled
+from tasks.label_sheets import read_batch, read_filled
 
-SHOWN_PROBLEMS = 20
 ANSWERS = "answers"
 """What is counted where people write texts instead of choosing labels."""
 
@@ -49,29 +48,6 @@ class Known:
         return self.waits and self.chosen not in TEACHING
 
 
-@dataclass(frozen=True)
-class _Checked:
-    labels: dict[str, str]
-    """content -> label, as the spec writes it."""
-    edited: int
-
-
-@dataclass(frozen=True)
-class Accepted:
-    """What may stand in a row: one of the labels, or `several` of them; where there are none, whatever was written."""
-
-    labels: tuple[str, ...]
-    several: bool
-
-    def meant(self, cell: str) -> str | None:
-        if not self.several or not cell.strip():
-            return canonical(cell, self.labels)
-        try:
-            return read_labels(cell.strip(), self.labels)
-        except UnknownLabel:
-            return None
-
-
 def take_labels(
     path: Path, *, labels: tuple[str, ...], several: bool = False, cursor: Cursor, store: ObjectStore
 ) -> LabelsTaken:  # fmt: skip
@@ -81,7 +57,7 @@ def take_labels(
     the earlier one. `several`: a row may have any number of the labels.
     """
     asked = read_requests(store)
-    checked = _check(read_filled(path, written=not labels), asked, Accepted(labels, several), path)
+    checked = check_filled(read_filled(path, written=not labels), asked, Accepted(labels, several), path)
     known = _known(cursor, store)
     changed = {c: label for c, label in checked.labels.items() if c not in known or known[c].label != label}
     rows = [_row(asked[c], label, known.get(c)) for c, label in changed.items()]
@@ -158,55 +134,3 @@ def _progress(labels: dict[str, str], asked: dict[str, Asked], known: dict[str, 
     rows = Counter(a.run_id for a in asked.values())
     done = Counter(a.run_id for content, a in asked.items() if content in known)
     return tuple(BatchProgress(run_id=run, rows=rows[run], labelled=done[run]) for run in sorted(touched))
-
-
-# --- checking -----------------------------------------------------------------------------------------------
-
-
-def _check(filled: Sequence[Filled], asked: dict[str, Asked], accepted: Accepted, path: Path) -> _Checked:
-    found: dict[str, tuple[str, int]] = {}
-    problems, edited = [], 0
-    for row in filled:
-        told = list(_problems(row, asked, accepted))
-        problems += [f"line {row.line}: {problem}" for problem in told]
-        if told:
-            continue
-        edited += row.text is not None and content_digest(row.text) != row.content
-        label = accepted.meant(row.label)
-        if label is None:
-            continue
-        first, line = found.setdefault(row.content, (label, row.line))
-        if first != label:
-            problems.append(f"line {row.line}: labelled {label!r}, but {first!r} in line {line}")
-    if problems:
-        more = [f"and {len(problems) - SHOWN_PROBLEMS} more"] if len(problems) > SHOWN_PROBLEMS else []
-        listed = "\n  ".join([*problems[:SHOWN_PROBLEMS], *more])
-        raise DataError(f"{path} is refused, nothing of it was stored; mend these lines and give it again:\n  {listed}")
-    return _Checked({content: label for content, (label, _) in found.items()}, edited)
-
-
-def _problems(row: Filled, asked: dict[str, Asked], accepted: Accepted) -> Iterator[str]:
-    if not row.content:
-        yield f"label {row.label[:80]!r} stands without the row's `content`"
-    elif row.content not in asked:
-        yield f"content {row.content[:40]!r} is in no batch that this model asked for"
-    elif row.text is not None:
-        # A column that was sorted on its own gives every text the label of another.
-        other = content_digest(row.text)
-        if other != row.content and other in asked:
-            yield "the text belongs to another row; was a column sorted by itself?"
-    if row.label and accepted.meant(row.label) is None:
-        yield f"label {row.label[:80]!r} is none of {', '.join(accepted.labels[:50])}"
-
-
-def canonical(cell: str, labels: tuple[str, ...]) -> str | None:
-    """The spec's label that a cell means: as it is, or as a spreadsheet changes it (1 → 1.0, true → TRUE). Where the spec
-    has none, an answer is whatever was written."""
-    cell = cell.strip()
-    if not labels:
-        return cell or None
-    for form in (cell, cell.removesuffix(".0")):
-        if form in labels:
-            return form
-    alike = [label for label in labels if label.casefold() == cell.casefold()]
-    return alike[0] if len(alike) == 1 else None

@@ -29,11 +29,12 @@ from tasks.dataset import build_training_set, freeze_reference, save_table, take
 from tasks.estimation import estimate_without_labels
 from tasks.events import PROMOTED, emit_move, move, publication
 from tasks.ingestion import ingest_window
+from tasks.label_checks import canonical
 from tasks.label_delivery import join_returned_labels
 from tasks.label_sheets import write_csv, write_jsonl
 from tasks.outputs import embeddings_of
 from tasks.parting import part_rows
-from tasks.returned_labels import canonical, take_labels
+from tasks.returned_labels import take_labels
 from tasks.tables import TableWriter, compares
 from tasks.validation import validate_rows
 from tests.tasks.test_monitoring import KIND, LABELS, released, scores
