@@ -8,8 +8,9 @@ from models.contracts import Action, HistoryEntry, LabelCount, MonitoringReport,
 from models.spec import ModelSpec, parse_spec
 from tasks.budget import spend_levels
 from tasks.conclusion import not_trained, stop_at_cap
+from tasks.decided_again import at_level
 from tasks.decision import decide
-from tasks.replay import Replay, at_level, replay_policy
+from tasks.replay import Replay, replay_policy
 from tasks.span import Span, span_of
 from tasks.waiting import find_waiting
 from tests.judged import BAD, FINE, NOW, UNLABELLED, bootstrapped, drift, entry, monitored, reported
