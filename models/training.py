@@ -5,7 +5,6 @@ four times slower), no attention dropout (it takes SDPA off its fast path), froz
 is measured by `python -m benchmarks.recipe`: docs/performance.md.
 """
 
-import json
 import resource
 import sys
 import time
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments
 
 from errors import ModelError, OverBudget
 from models import ranks
 from models.adapter import UNLIMITED, Advance, Trained
 from models.balancing import BalancedDecisions, BalancedLoss, balanced_loss
+from models.checkpoints import last_valid_checkpoint
 from models.contracts import Budget, Cost, CurvePoint, Stopped
 from models.metering import Meter
 from models.pausing import CapReached, PausableTrainer, StopAtCap
@@ -127,26 +126,6 @@ def _set_threads(lesson: Lesson, training: Training) -> None:
     elif lesson.probe:
         with torch.inference_mode():
             choose_threads(lesson.probe)
-
-
-def last_valid_checkpoint(work: Path) -> Path | None:
-    """The newest checkpoint that is whole: they are not written atomically, and a cut one stops the Trainer."""
-    checkpoints = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True)
-    return next((c for c in checkpoints if _is_whole(c)), None)
-
-
-def _is_whole(checkpoint: Path) -> bool:
-    try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
-        torch.load(checkpoint / "optimizer.pt", weights_only=True, map_location="cpu")
-        torch.load(checkpoint / "scheduler.pt", weights_only=True, map_location="cpu")
-        for weights in checkpoint.glob("*.safetensors"):
-            with safe_open(weights, "pt") as file:
-                file.keys()
-        names = ["rng_state.pth"] if ranks.size() == 1 else [f"rng_state_{i}.pth" for i in range(ranks.size())]
-        return all((checkpoint / name).stat().st_size > 0 for name in names)
-    except (OSError, ValueError, RuntimeError, EOFError, SafetensorError):
-        return False
 
 
 def _arguments(training: Training, *, rows: int, work: Path, seed: int, bf16: bool) -> TrainingArguments:

@@ -12,11 +12,11 @@ import torch
 from errors import OverBudget
 from models import metering
 from models.adapter import Advance, Examples, Trained
+from models.checkpoints import last_valid_checkpoint
 from models.contracts import Budget, ModelKind, Stopped
 from models.metering import Meter
 from models.recipe import Training
 from models.text_classification import TextClassifier
-from models.training import last_valid_checkpoint
 from tests.tiny import sentences, tiny_model
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)

@@ -13,10 +13,11 @@ from transformers import AutoTokenizer
 
 from errors import ModelError
 from models.adapter import Examples
+from models.checkpoints import last_valid_checkpoint
 from models.contracts import Cost, ModelKind
 from models.recipe import Lora, Training
 from models.text_classification import TextClassifier
-from models.training import _peak_memory_mb, last_valid_checkpoint
+from models.training import _peak_memory_mb
 from tests.tiny import sentences, tiny_model
 
 LABELS = ("negative", "positive")

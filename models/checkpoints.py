@@ -1,0 +1,29 @@
+"""From which of its checkpoints a training that was broken off may go on."""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from models import ranks
+
+
+def last_valid_checkpoint(work: Path) -> Path | None:
+    """The newest checkpoint that is whole: they are not written atomically, and a cut one stops the Trainer."""
+    checkpoints = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True)
+    return next((c for c in checkpoints if _is_whole(c)), None)
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+        torch.load(checkpoint / "optimizer.pt", weights_only=True, map_location="cpu")
+        torch.load(checkpoint / "scheduler.pt", weights_only=True, map_location="cpu")
+        for weights in checkpoint.glob("*.safetensors"):
+            with safe_open(weights, "pt") as file:
+                file.keys()
+        names = ["rng_state.pth"] if ranks.size() == 1 else [f"rng_state_{i}.pth" for i in range(ranks.size())]
+        return all((checkpoint / name).stat().st_size > 0 for name in names)
+    except (OSError, ValueError, RuntimeError, EOFError, SafetensorError):
+        return False
