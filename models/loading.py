@@ -1,6 +1,5 @@
 """What every adapter does with a model's folder and its tokens."""
 
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from transformers.utils import logging as transformers_logging
 
 from errors import ModelError
 from models.contracts import ModelKind
+from models.noise import refuse_noise
 from models.plain_files import refuse_unsafe
 
 TOKENS_PER_BATCH = 4096
 PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
 ADAPTER = "adapter_config.json"
-_LAYER = re.compile(r"(.+?)\.(\d+)\.")
 UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError,
               SafetensorError)  # fmt: skip
 """What transformers raises of a configuration, weights or a tokenizer that are none, or that want a package which is not
@@ -55,7 +54,7 @@ def load_parts(
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(kind.code))
     except UNREADABLE as problem:
         raise ModelError(f"{folder} cannot be loaded as {wanted}: {_said(problem)}") from problem
-    _refuse_noise(model, told, folder, new_head=new_head)
+    refuse_noise(model, told, folder, new_head=new_head)
     _require_a_layer(model.config, folder)
     _require_words(tokenizer, folder)
     _give_pad_token(model, tokenizer)
@@ -124,44 +123,6 @@ def _refuse_adapter(folder: Path) -> None:
         raise ModelError(f"{folder} holds an adapter ({ADAPTER}), and a version is a model as a whole. Merge it once: "
                          "`PeftModel.from_pretrained(base, folder).merge_and_unload().save_pretrained(new)`, with the tokenizer "
                          "beside it; or take the adapter's files out of the source")  # fmt: skip
-
-
-def _refuse_noise(model: Any, told: dict[str, Any], folder: Path, *, new_head: bool) -> None:
-    """transformers fills what the files lack with seeded noise and goes on. That is what a new head begins with, and the
-    pooler of an encoder that was trained without one."""
-    base = f"{model.base_model_prefix}."
-    _refuse_misfits(told, base, folder)
-    _refuse_lost_layers(model, told, base, folder)
-    lacking = sorted(name for name in {name for name, _ in model.named_parameters()} & set(told["missing_keys"])
-                     if not new_head or (name.startswith(base) and "pooler" not in name))  # fmt: skip
-    if not lacking:
-        return
-    more = f" and {len(lacking) - 3} more" if len(lacking) > 3 else ""
-    strange = sorted(told["unexpected_keys"])
-    held = f" (it holds {strange[0]}, for which the model has no place)" if strange else ""
-    raise ModelError(f"{folder} has no weights for {', '.join(lacking[:3])}{more}{held}: they would be noise. Save the whole "
-                     "model once with `save_pretrained`; where only a classifier's head is missing, drop `model.adopt` to train "
-                     "one")  # fmt: skip
-
-
-def _refuse_misfits(told: dict[str, Any], base: str, folder: Path) -> None:
-    """Only a head may have another shape; transformers fills the rest with noise as well, where it is told to do so there."""
-    for name, held, wanted in sorted(told["mismatched_keys"]):
-        if name.startswith(base):
-            raise ModelError(f"{folder}/config.json does not describe the weights beside it: {name} is {list(held)}, and by the "
-                             f"configuration {list(wanted)}; it would be noise. Give both from one `save_pretrained`")  # fmt: skip
-
-
-def _refuse_lost_layers(model: Any, told: dict[str, Any], base: str, folder: Path) -> None:
-    """A configuration may name fewer layers than there are; transformers leaves the others out and says nothing."""
-    lists = {name: len(part) for name, part in model.named_modules() if type(part).__name__ == "ModuleList"}
-    for name in sorted(told["unexpected_keys"]):
-        layer = _LAYER.match(name)
-        here = layer and next((place for place in (layer[1], base + layer[1]) if place in lists), None)
-        if layer and here and int(layer[2]) >= lists[here]:
-            raise ModelError(f"{folder}/config.json does not describe the weights beside it: they hold {layer[1]}.{layer[2]}, and by "
-                             f"the configuration there are {lists[here]} layers; the others would be left out. Give both from one "
-                             "`save_pretrained`")  # fmt: skip
 
 
 def _require_a_layer(config: Any, folder: Path) -> None:
