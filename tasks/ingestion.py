@@ -20,7 +20,8 @@ from models.part import parse_period
 from models.rows import raw_schema
 from models.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles, first_bytes
-from tasks.sources import SourceFile, find_files, local_copy, position, read_rows, resume
+from tasks.resuming import local_copy, position, read_rows, resume
+from tasks.sources import SourceFile, find_files
 from tasks.tables import TableWriter
 from tasks.turns import in_turn
 

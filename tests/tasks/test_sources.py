@@ -15,9 +15,9 @@ import pytest
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.data_sections import Data, Windowing
-from tasks import ingestion, sources
+from tasks import ingestion, resuming, sources
 from tasks.records import open_bytes
-from tasks.sources import read_rows
+from tasks.resuming import read_rows
 from tests.tasks.conftest import Reader, lines, put
 
 # --- which files ---
@@ -240,7 +240,7 @@ def test_a_listing_without_etags_means_that_every_object_is_looked_at(
 def test_a_local_file_is_opened_again_only_when_it_changed(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "TICK", timedelta(0))
     opened: list[str] = []
-    monkeypatch.setattr(sources, "open_bytes", lambda path: opened.append(path.name) or open_bytes(path))
+    monkeypatch.setattr(resuming, "open_bytes", lambda path: opened.append(path.name) or open_bytes(path))
     reader.write("a.csv", "text,label\none,1\n")
     assert [reader.texts("a.csv"), reader.texts("a.csv")] == [["one"], []]
     assert opened == ["a.csv"]
