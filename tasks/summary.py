@@ -4,10 +4,7 @@ from dataclasses import dataclass
 
 from models.contracts import (
     Action,
-    Attempt,
-    Blessing,
     BootstrapReport,
-    Comparison,
     MonitoringReport,
     Observation,
     Outcome,
@@ -16,6 +13,7 @@ from models.contracts import (
     Verdict,
 )
 from models.measures import METRICS
+from tasks.attempts import describe_gains, describe_gates, describe_training
 from tasks.formats import amount, basis, count, duration, measurable, measured, moment, percent, value, words
 
 BADGES = {
@@ -107,22 +105,12 @@ def _decided(report: RunReport, decision: RetrainDecision) -> str:
         because = f"{_witnesses(report)} prove it, which calls for training"
     else:
         because = _sentence(follows or "the drift calls for training").removesuffix(".")
-    return f"{because}{_trained(report.attempt)}."
+    return f"{because}{describe_training(report.attempt)}."
 
 
 def _witnesses(report: RunReport) -> str:
     check = report.observation.monitoring.deciding if report.observation else None
     return basis(check.metric, check.now.n).split()[1].capitalize() if check else "Labels"
-
-
-def _trained(attempt: Attempt | None) -> str:
-    if attempt is None:
-        return ""
-    rows, cost = attempt.training_set, attempt.candidate.cost
-    if not cost.trained:
-        return f"; the candidate is {attempt.candidate.recipe}"
-    return (f"; a candidate learned from {count(rows.new_rows)} new and {amount(rows.replayed_rows, 'earlier row')} "
-            f"in {duration(cost.seconds)}")  # fmt: skip
 
 
 def _came(report: RunReport) -> str:
@@ -133,26 +121,13 @@ def _came(report: RunReport) -> str:
         if report.outcome is Outcome.WOULD_RETRAIN:
             return f"This was a look: nothing was trained. {champion} goes on serving until a run of `maintain`."
         return ""
-    blessing = report.attempt.blessing
-    gates, goes_on = amount(len(blessing.gates), "gate"), f"{champion_of(report)} goes on serving"
-    if blessing.verdict is Verdict.BLESSED:
-        passed = (
-            f"Of {gates}, {_judged(blessing, 'warn')}, and only warns"
-            if blessing.warnings
-            else f"It passed {'its one gate' if len(blessing.gates) == 1 else f'all {gates}'}"
-        )
-        serves = f"version {report.release.version} serves now" if report.release else (
-            f"it is published and waits for approval{_until(report)}; {goes_on}")  # fmt: skip
-        return f"{_gains(report.attempt)} {passed}: {serves}."
-    return f"{_gains(report.attempt)} Of {gates}, {_judged(blessing, 'enforce')}: {goes_on}."
-
-
-def _judged(blessing: Blessing, mode: str) -> str:
-    """What the gates of this mode say against the candidate."""
-    told = ((Verdict.REJECTED, "rejected it"), (Verdict.INSUFFICIENT, "found too little evidence"))
-    which = [(", ".join(g.gate for g in blessing.gates if g.verdict is verdict and g.mode == mode), what)
-             for verdict, what in told]  # fmt: skip
-    return ", and ".join(f"{names} {what}" for names, what in which if names)
+    told = f"{describe_gains(report.attempt)} {describe_gates(report.attempt.blessing)}"
+    goes_on = f"{champion_of(report)} goes on serving"
+    if report.attempt.blessing.verdict is not Verdict.BLESSED:
+        return f"{told}: {goes_on}."
+    serves = f"version {report.release.version} serves now" if report.release else (
+        f"it is published and waits for approval{_until(report)}; {goes_on}")  # fmt: skip
+    return f"{told}: {serves}."
 
 
 def _until(report: RunReport) -> str:
@@ -169,20 +144,6 @@ def _doubt(report: RunReport) -> str:
     if agreement is None or found is None or found.champion.high >= 1 / len(champion.manifest.labels):
         return ""
     return f"{_sentence(champion_of(report))[:-1]} agrees with {percent(agreement)} of the new labels, less than guessing would: look at the labels."
-
-
-def _gains(attempt: Attempt) -> str:
-    """Both models on the same rows, new and earlier ones, as far as they were measured."""
-    told = [(what, attempt.scorecard.deciding(on)) for on, what in (("current", "new"), ("reference", "earlier"))]
-    found = [_against(what, compared) for what, compared in told if compared]
-    return f"On rows that neither had trained on, the candidate {', and '.join(found)}." if found else ""
-
-
-def _against(what: str, compared: Comparison) -> str:
-    new, old = (value(compared.metric, e.value) for e in (compared.candidate, compared.champion))
-    if compared.metric == "accuracy":
-        return f"gets {new} of the {what} ones right (the champion {old})"
-    return f"has a {words(compared.metric)} of {new} on the {what} ones (the champion {old})"
 
 
 def _first(report: BootstrapReport) -> tuple[str, ...]:
