@@ -26,15 +26,26 @@ def local_copy(source: SourceFile, *, folder: Path, store: ObjectStore) -> Itera
     fetched = folder / ("fetched.gz" if packed else "fetched")
     unpacked = folder / "unpacked"
     try:
-        path = source.path
-        if path is None:
-            store.fetch_uri(source.uri, fetched)
-            path = fetched
-        if packed and source.format == "parquet":
-            with gzip.open(path) as inside, unpacked.open("wb") as out:
-                shutil.copyfileobj(inside, out)
-            path = unpacked
-        yield path
+        with _told_of(source, folder):
+            path = source.path
+            if path is None:
+                store.fetch_uri(source.uri, fetched)
+                path = fetched
+            if packed and source.format == "parquet":
+                with gzip.open(path) as inside, unpacked.open("wb") as out:
+                    shutil.copyfileobj(inside, out)
+                path = unpacked
+            yield path
+    finally:
+        fetched.unlink(missing_ok=True)
+        unpacked.unlink(missing_ok=True)
+
+
+@contextmanager
+def _told_of(source: SourceFile, folder: Path) -> Iterator[None]:
+    """What goes wrong with the file while it is fetched or read, in words and by the file's name."""
+    try:
+        yield
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise DataError(f"{source.uri} is no complete gzip file ({error}); write it anew, or drop it from "
                         "data.sources") from error  # fmt: skip
@@ -48,9 +59,6 @@ def local_copy(source: SourceFile, *, folder: Path, store: ObjectStore) -> Itera
             raise FullDisk(f"no room below {folder} for the rows of {source.uri}: {error}. Make room, or set TMPDIR to a larger disk; "
                            "run again, what was finished is not done twice") from error  # fmt: skip
         raise DataError(f"{source.uri} cannot be read: {error}") from error
-    finally:
-        fetched.unlink(missing_ok=True)
-        unpacked.unlink(missing_ok=True)
 
 
 def resume(source: SourceFile, path: Path, roles: Roles, known: SourcePosition | None) -> Start:
