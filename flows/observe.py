@@ -1,8 +1,9 @@
 """Observing: one window, from its rows to what the champion makes of them."""
 
 from flows.score import score_somewhere
+from infra.object_store import ObjectStore
 from infra.workspace import Workspace
-from models.contracts import Observation, Release, RunStart, Scored, Window
+from models.contracts import MonitoringReport, Observation, Release, RunStart, Scored, Window
 from models.spec import ModelSpec
 from tasks.dataset import take_baseline
 from tasks.drift import detect_drift
@@ -33,30 +34,30 @@ def observe(
     baseline_scores = score_somewhere(spec, baseline, weights, of="the reference", work=work)
     scores = score_somewhere(spec, validation.kept, weights, of="the window", work=work)
     parts = part_rows(validation.kept, scores, store=store)
-    measuring, fresh = parts.measuring, parts.fresh
-    monitoring = monitor_quality(
-        measuring.rows,
-        measuring.scores,
-        champion,
-        baseline_scores,
-        evidence=why_chosen(champion.manifest, store=store),
-        kind=spec.kind,
-        store=store,
-    )
-    monitoring = estimate_without_labels(
-        monitoring, measuring.rows, measuring.scores, baseline, baseline_scores,
-        kind=spec.kind, store=store,
-    )  # fmt: skip
     then = Scored(rows=baseline, scores=baseline_scores)
-    monitoring = check_faithfulness(
-        monitoring, measuring, then, entailment=import_entailment(spec.evaluation, base=base, store=store),
-        kind=spec.kind, store=store,
-    )  # fmt: skip
+    monitoring = _monitor(spec, champion, parts.measuring, then, base=base, store=store)
     drift = detect_drift(
-        fresh, then, champion.manifest.reference, kind=spec.kind,
+        parts.fresh, then, champion.manifest.reference, kind=spec.kind,
         alpha=alpha, policy=spec.drift, training=spec.training, store=store,
     )  # fmt: skip
     return Observation(
         window=window, validation=validation, scores=scores, monitoring=monitoring, drift=drift,
         baseline_scores=baseline_scores,
+    )  # fmt: skip
+
+
+def _monitor(
+    spec: ModelSpec, champion: Release, now: Scored, then: Scored, *, base: str, store: ObjectStore
+) -> MonitoringReport:
+    """How good the champion is by now: by labels, without them, and by whether its answers follow from their texts."""
+    monitoring = monitor_quality(
+        now.rows, now.scores, champion, then.scores,
+        evidence=why_chosen(champion.manifest, store=store), kind=spec.kind, store=store,
+    )  # fmt: skip
+    monitoring = estimate_without_labels(
+        monitoring, now.rows, now.scores, then.rows, then.scores, kind=spec.kind, store=store
+    )
+    return check_faithfulness(
+        monitoring, now, then, entailment=import_entailment(spec.evaluation, base=base, store=store),
+        kind=spec.kind, store=store,
     )  # fmt: skip
