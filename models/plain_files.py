@@ -36,13 +36,15 @@ def select_files(folder: Path, code: Code) -> list[Path]:
 
 
 def refuse_unsafe(folder: Path, *, code: Code) -> None:
-    """Raises UnsafeModel where anything below the folder is a pickle, an archive, or code that is not in `code`.
+    """Raises UnsafeModel where anything below the folder is a pickle, an archive, code that is not in `code`, or a link to a
+    file elsewhere.
 
     Folders whose name begins with a dot (.git, .cache) are no part of a model and are not looked at.
     """
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
     refuse_names((str(path.relative_to(folder)) for path in paths), source=str(folder))
     for path in paths:
+        _refuse_link(path, folder)
         danger = danger_in(path)
         if danger:
             raise UnsafeModel(f"{path} is {danger}, whatever its name says. {CONVERT}")
@@ -70,6 +72,16 @@ def refuse_names(names: Iterable[str], *, source: str) -> None:
 
 def _is_hidden(path: Path, folder: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(folder).parts[:-1])
+
+
+def _refuse_link(path: Path, folder: Path) -> None:
+    """The hub's cache keeps each file once, beside its snapshots, which are links to them."""
+    root, target = folder.resolve(), path.resolve()
+    homes = [root, *([root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [])]
+    if not any(target.is_relative_to(home) for home in homes):
+        raise UnsafeModel(f"{path} is a link to {target}, which leads out of the folder, and what it leads to would be released "
+                          f"with the model. If it belongs there, put the file itself in its place (`cp -RL {folder} new` does so "
+                          "for every link); else take the link out")  # fmt: skip
 
 
 def _require_trusted(path: Path, folder: Path, code: Code) -> None:

@@ -275,6 +275,42 @@ def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: st
     assert "vocab.txt" in {path.name for path in select_files(model, NONE)}
 
 
+@pytest.mark.parametrize("name", ["vocab.txt", "README.md", "below/more.json"])
+def test_a_link_that_leads_out_of_a_folder_is_refused_since_what_it_leads_to_would_be_released(
+    name: str, model: Path, tmp_path: Path
+) -> None:
+    link, secret = model / name, tmp_path / "credentials"
+    secret.write_text("key = mine")
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(secret)
+    with pytest.raises(
+        UnsafeModel,
+        match=rf"{re.escape(str(link))} is a link to {re.escape(str(secret))}, .*would be released .*`cp -RL",
+    ):
+        refuse_unsafe(model, code=NONE)
+
+
+def test_links_within_a_folder_and_those_of_the_hub_s_cache_are_followed(model: Path, tmp_path: Path) -> None:
+    (model / "merges.txt").symlink_to("vocab.txt")
+    (model / "vocab.txt").write_text("film")
+    (model / "gone.txt").symlink_to("nothing")
+    refuse_unsafe(model, code=NONE)
+    cached, blobs = tmp_path / "models--theirs" / "snapshots" / "main", tmp_path / "models--theirs" / "blobs"
+    for folder in (cached, blobs):
+        folder.mkdir(parents=True)
+    (model / "vocab.txt").rename(blobs / "1f0c")
+    (cached / "vocab.txt").symlink_to("../../blobs/1f0c")
+    (tmp_path / "mine").symlink_to(cached)
+    for folder in (cached, tmp_path / "mine"):
+        refuse_unsafe(folder, code=NONE)
+        assert select_files(folder, NONE) == [folder / "vocab.txt"]
+    (cached / "more.txt").symlink_to("../other/more.txt")
+    (cached.parent / "other").mkdir()
+    (cached.parent / "other" / "more.txt").touch()
+    with pytest.raises(UnsafeModel, match=r"more\.txt is a link to "):
+        refuse_unsafe(cached, code=NONE)
+
+
 def test_what_is_no_part_of_a_model_stays_where_it_is(model: Path) -> None:
     (model / ".git" / "lfs").mkdir(parents=True)
     (model / ".git" / "lfs" / "object").write_bytes(pickle.dumps(Evil()))
