@@ -10,13 +10,13 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq
 
 from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
+from models.chat_templates import try_template
 from models.contracts import Budget, ModelKind
-from models.loading import PROBED_FROM, UNREADABLE, load_parts, longest, read_config, token_batches
+from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
 from models.outputs import columns_of
 from models.recipe import Training
 from models.sequences import Ids, Sequences, Tokens
@@ -150,12 +150,6 @@ class CausalLM:
 
 
 def _require_template(tokenizer: Any, folder: Path) -> None:
-    """It is a program of the model's own, which transformers runs in a sandbox."""
     if not tokenizer.chat_template:
         raise ModelError(f"{folder}: generation.chat is true and the tokenizer has no chat template; save it with one")
-    told = [{"role": "user", "content": "words"}]
-    try:
-        tokenizer.apply_chat_template(told, add_generation_prompt=True, tokenize=False)
-    except (TemplateError, ArithmeticError, *UNREADABLE) as problem:
-        raise ModelError(f"{folder}: its chat template cannot be filled in with a user's words: {problem}. Save the tokenizer "
-                         "with one that can, or drop generation.chat") from problem  # fmt: skip
+    try_template(tokenizer, folder, roles=["user"], told="a user's words", otherwise="drop generation.chat")

@@ -11,6 +11,7 @@ from transformers import AutoModelForSequenceClassification
 
 from errors import ModelError
 from models.adapter import Advance
+from models.chat_templates import try_template
 from models.contracts import ModelKind
 from models.loading import PROBED_FROM, as_text, load_parts, pad_behind, positions_of, read_config, token_batches
 from models.threads import choose_threads
@@ -86,6 +87,9 @@ class Reward(TextPairs):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, wanted="a reward model", refuse=refuse_no_reward)
+        if self.tokenizer.chat_template:
+            try_template(self.tokenizer, folder, roles=["user", "assistant"], told="a prompt and its answer",
+                         otherwise="name another model")  # fmt: skip
 
     def scores(self, prompts: Sequence[str], answers: Sequence[str], *, advance: Advance) -> NDArray[np.float32]:
         found: NDArray[np.float32] = self.logits(prompts, answers, advance=advance)[:, 0]

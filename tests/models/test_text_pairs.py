@@ -107,3 +107,12 @@ def test_a_reward_model_with_a_chat_template_reads_a_chat(tmp_path: Path) -> Non
     assert chat.tokenizer.decode(ids) == "[UNK] the film was bad [UNK] the film was good"
     assert chat.scores(["bad"], ["good"], advance=ignore)[0] != plain[0]
     assert len(chat._encode("film " * 500, "good")["input_ids"]) == chat.max_tokens
+
+
+@pytest.mark.parametrize("template", ["{{ raise_exception('no such role') }}", "{{ messages[1].content / 0 }}"])
+def test_a_reward_model_s_chat_template_that_cannot_be_filled_in_is_refused_when_it_is_loaded(
+    template: str, tmp_path: Path
+) -> None:
+    (tiny_reader(tmp_path, ["score"]) / "chat_template.jinja").write_text(template)
+    with pytest.raises(ModelError, match=r"chat template cannot be filled in with a prompt and its answer: ."):
+        Reward(tmp_path)
