@@ -18,6 +18,8 @@ TOKENS_PER_BATCH = 4096
 PROBED_FROM = 64
 """Rows from which it pays to find out how many threads are fastest."""
 ADAPTER = "adapter_config.json"
+LAYERS = ("num_hidden_layers", "num_decoder_layers", "decoder_layers")
+"""How configurations name their number; the latter two are of an encoder-decoder's other half."""
 UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError,
               SafetensorError)  # fmt: skip
 """What transformers raises of a configuration, weights or a tokenizer that are none, or that want a package which is not
@@ -127,11 +129,12 @@ def _refuse_adapter(folder: Path) -> None:
 
 def _require_a_layer(config: Any, folder: Path) -> None:
     """transformers loads a model without any, and what it then answers holds no state to compare texts by."""
-    layers = getattr(config, "num_hidden_layers", None)
-    if isinstance(layers, int) and layers < 1:
-        name = config.attribute_map.get("num_hidden_layers", "num_hidden_layers")
-        raise ModelError(f"{folder}/config.json says {name}: {layers}, and a model without a layer reads nothing out of a text. Give "
-                         "one with one or more")  # fmt: skip
+    for field in LAYERS:
+        layers = getattr(config, field, None)
+        if isinstance(layers, int) and layers < 1:
+            name = config.attribute_map.get(field, field)
+            raise ModelError(f"{folder}/config.json says {name}: {layers}, and a model without a layer reads nothing out of a text. "
+                             "Give one with one or more")  # fmt: skip
 
 
 def _require_words(tokenizer: Any, folder: Path) -> None:

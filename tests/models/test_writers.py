@@ -14,7 +14,9 @@ from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
     AutoTokenizer,
     BartConfig,
     BartForConditionalGeneration,
@@ -373,6 +375,20 @@ def test_where_an_encoder_decoder_begins_and_ends_may_stand_in_either_configurat
     model.save(tmp_path / "saved")
     again = adapter_for("translation").load(tmp_path / "saved", TRANSLATION, new_head=False)
     assert again.predict(rows.texts, advance=ignore).texts == said
+
+
+@pytest.mark.parametrize(("kind", "number"), [("t5", "num_decoder_layers"), ("bart", "decoder_layers")])
+def test_an_encoder_decoder_whose_decoder_has_no_layer_is_refused_as_such(
+    kind: str, number: str, tmp_path: Path
+) -> None:  # fmt: skip
+    sizes = {"t5": {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 1, "num_heads": 2},
+             "bart": {"d_model": 32, "encoder_layers": 1, "encoder_attention_heads": 2, "encoder_ffn_dim": 32,
+                      "max_position_embeddings": 64}}  # fmt: skip
+    ids = {"decoder_start_token_id": 0, "eos_token_id": 2, "pad_token_id": 0}
+    config = AutoConfig.for_model(kind, vocab_size=400, **sizes[kind], **ids, **{number: 0})
+    AutoModelForSeq2SeqLM.from_config(config).save_pretrained(tiny_writer(tmp_path, "t5"))
+    with pytest.raises(ModelError, match=rf"config.json says {number}: 0, .*with one or more"):
+        adapter_for("translation").load(tmp_path, TRANSLATION, new_head=False)
 
 
 def test_a_long_answer_leaves_what_the_prompt_says_and_some_of_the_text(tmp_path: Path) -> None:
