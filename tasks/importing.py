@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import ModelError, StoreError
+from errors import ModelError, SpecError, StoreError
 from infra.keys import Keys
 from infra.object_store import ObjectStore
 from models.contracts import ModelKind, Weights
@@ -16,6 +18,7 @@ from tasks.finetuning import store_folder
 
 TOO_MANY, BROKEN = 429, 500
 """HTTP's answers from which on, or at which, one may ask again."""
+PROXIES = ("http", "https", "socks5", "socks5h")
 
 
 def may_pass(task: Any, run: Any, state: Any) -> bool:
@@ -68,15 +71,34 @@ def _from_hub(source: ModelSource, looked_at: Path, field: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
+    _refuse_proxies()
     try:
         wanted = [*MODEL_FILES, *source.trust_remote_code]
         return Path(snapshot_download(source.source or "", revision=source.revision, allow_patterns=wanted))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as problem:
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ImportError) as problem:
         reason = str(problem).splitlines()[0]
         raise ModelError(
             f"{field} {source.source!r} is neither a folder ({looked_at}) nor can the hub give it: {reason}. "
             "Write a folder relative to the spec, an s3:// prefix, or a hub id that this machine can reach."
         ) from problem
+
+
+def _refuse_proxies() -> None:
+    """What is wrong with one, the hub's client raises bare, and does not say where it is set. It is not shown: a password
+    before an @ is only seen as such behind a scheme."""
+    given = getproxies()
+    for kind in ("http", "https", "all"):
+        if kind in given and not _is_proxy(given[kind]):
+            raise SpecError(f"{kind.upper()}_PROXY (or {kind}_proxy) is no address of a proxy by which the hub can be asked for a "
+                            f"model: write http://host:port there, or unset it; schemes are {', '.join(PROXIES)}")  # fmt: skip
+
+
+def _is_proxy(address: str) -> bool:
+    try:
+        parts = urlsplit(address if "://" in address else f"http://{address}")
+        return parts.scheme in PROXIES and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half a bracket, or a port that is none
+        return False
 
 
 @task(name="pin hosted model", cache_policy=NO_CACHE)

@@ -6,10 +6,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from huggingface_hub import close_session
 from huggingface_hub.errors import HfHubHTTPError
 from prefect.states import Failed
 
-from errors import ModelError, StoreError, UnsafeModel
+from errors import ModelError, SpecError, StoreError, UnsafeModel
 from infra.object_store import ObjectStore
 from models.sections import ModelSource
 from tasks.importing import import_source, may_pass
@@ -91,6 +92,29 @@ def test_the_tokenizers_files_of_marian_and_phobert_come_along(
     source = str(folder) if place == "folder" else uploaded(folder, store)
     weights = import_source.fn(ModelSource(source=source), base="", store=store)
     assert names <= {file.path for file in weights.files}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "ftp://me:secret-word@proxy:1"), ("http_proxy", "me:secret-word@proxy:80a"), ("ALL_PROXY", "http://["),
+     ("HTTPS_PROXY", "http://")],
+)  # fmt: skip
+def test_a_proxy_by_which_no_hub_can_be_reached_is_told_by_its_setting_and_its_value_is_not_shown(
+    name: str, value: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SpecError, match=rf"\b{name}\b.* is no address of a proxy.* write http://host:port") as caught:
+        import_source.fn(ModelSource(source="somebody/theirs"), base="", store=store)
+    assert "secret-word" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["proxy:80", "http://me:word@proxy:80", "https://proxy", "socks5://proxy:1080"])
+def test_any_other_proxy_is_taken_as_it_is(value: str, store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that its kind wants is named, where it is not here."""
+    close_session()
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    with pytest.raises(ModelError, match=r"'somebody/theirs' is neither a folder"):
+        import_source.fn(ModelSource(source="somebody/theirs"), base="", store=store)
 
 
 def failed_by(problem: Exception) -> bool:
