@@ -65,7 +65,15 @@ def _look(client: Any, uri: str) -> _Version:
     bucket, key = split_uri(uri)
     with translated(uri):
         head = client.head_object(Bucket=bucket, Key=key)
-    return _Version(bucket, key, head.get("ETag", ""), head["ContentLength"])
+    return _Version(bucket, key, head.get("ETag", ""), _length(head, uri))
+
+
+def _length(answer: dict[str, Any], uri: str) -> int:
+    if "ContentLength" not in answer:
+        raise StoreError(f"{uri}: the store's answer does not say how long it is (no Content-Length), as where a proxy before it packs "
+                         "or cuts up what passes. Nothing was fetched; let the proxy pass answers on as they are, or name the "
+                         "store itself (UPKEEP_S3_ENDPOINT_URL), and run again")  # fmt: skip
+    return int(answer["ContentLength"])
 
 
 def _fetch(
@@ -157,15 +165,15 @@ def _asked(get: Callable[[], dict[str, Any]], version: _Version, arrival: Arriva
 
 
 def _write_span(answer: dict[str, Any], span: Span, arrival: Arrival) -> None:
-    at = span.start
-    if answer["ContentLength"] == span.length:
+    at, announced = span.start, _length(answer, arrival.uri)
+    if announced == span.length:
         for chunk in answer["Body"].iter_chunks(PIECE):
             arrival.write(chunk, at)
             at += len(chunk)
     if at - span.start != span.length:
         raise StoreError(
             f"{arrival.uri}: {span.length:,} bytes from {span.start:,} on were asked for, and the store announced "
-            f"{answer['ContentLength']:,} and sent {at - span.start:,}: it, or a proxy before it, does not keep ranges or "
+            f"{announced:,} and sent {at - span.start:,}: it, or a proxy before it, does not keep ranges or "
             f"cuts answers off. {arrival.target} was not made; run again, and look at the store where it happens again."
         )
 

@@ -106,7 +106,7 @@ class Multipart:
         except (ValueError, ClientError):
             return False
         expected = f'"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{self.count}"'
-        return bool(head["ContentLength"] == self.size and head["ETag"] == expected)
+        return bool(head.get("ContentLength") == self.size and head.get("ETag") == expected)
 
     def abort(self) -> None:
         with translated(self.uri):

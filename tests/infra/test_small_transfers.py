@@ -125,6 +125,18 @@ def test_a_store_that_answers_with_all_where_a_part_was_asked_for_is_told_as_tha
     assert not (tmp_path / "back").exists()
 
 
+@pytest.mark.parametrize("operation", ["HeadObject", "GetObject"])
+def test_an_answer_that_does_not_say_how_long_it_is_is_told_as_that(
+    operation: str, store: ObjectStore, small: Path, tmp_path: Path
+) -> None:
+    """As that of a proxy which packs bodies."""
+    stored = store.put_file("k", small)
+    store.client.meta.events.register(f"after-call.s3.{operation}", lambda parsed, **_: parsed.pop("ContentLength"))
+    with pytest.raises(StoreError, match=rf"{stored.uri}: .* does not say how long .*no Content-Length.* proxy"):
+        store.download(stored, tmp_path / "back" / "k")
+    assert not (tmp_path / "back" / "k").exists()
+
+
 def test_of_more_files_than_are_open_at_once_each_comes(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
