@@ -11,7 +11,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from errors import CorruptObject, FullDisk, StoreError
+from errors import CorruptObject, FullDisk, SpecError, StoreError
 from infra.arrival import PIECE, Arrival
 from infra.files import sha256_of
 from infra.progress import Advance
@@ -45,8 +45,13 @@ def fetch_files(client: Any, files: Sequence[Incoming], *, lasting: bool = False
     """Each file appears whole, or not at all. What a killed process had fetched is not fetched again; a target that has
     the recorded content already is left alone. `lasting`: whole also after a power cut, for who will not look again.
 
-    Raises CorruptObject where the content is not what was recorded, StoreError where an object is replaced meanwhile.
+    Raises CorruptObject where the content is not what was recorded, StoreError where an object is replaced meanwhile,
+    SpecError where a target is a folder.
     """
+    for file in files:
+        if file.target.is_dir():
+            raise SpecError(f"{file.target} is a folder, and {file.uri} is to become a file there: give another name, or move the "
+                            "folder away")  # fmt: skip
     missing = [file for file in files if not _is_there(file)]
     with working() as workers:
         looked = [workers.submit(_look, client, file.uri) for file in missing]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import FlexibleChecksumError, ReadTimeoutError
 
-from errors import FullDisk, StoreError
+from errors import FullDisk, SpecError, StoreError
 from infra import copying, fetching, hashing, sending
 from infra.arrival import Arrival
 from infra.copying import Duplicate
@@ -135,6 +135,18 @@ def test_an_answer_that_does_not_say_how_long_it_is_is_told_as_that(
     with pytest.raises(StoreError, match=rf"{stored.uri}: .* does not say how long .*no Content-Length.* proxy"):
         store.download(stored, tmp_path / "back" / "k")
     assert not (tmp_path / "back" / "k").exists()
+
+
+def test_what_is_to_become_a_file_where_a_folder_is_is_refused_before_anything_is_fetched(
+    store: ObjectStore, small: Path, tmp_path: Path
+) -> None:
+    stored, asked = store.put_file("k", small), Requests(store)
+    (tmp_path / "back" / "k").mkdir(parents=True)
+    for fetch in (lambda to: store.fetch_uri(stored.uri, to), lambda to: store.download(stored, to)):
+        with pytest.raises(SpecError, match=r"back/k is a folder, .* another name"):
+            fetch(tmp_path / "back" / "k")
+    assert [path.name for path in (tmp_path / "back").iterdir()] == ["k"]
+    assert not asked.count
 
 
 def test_of_more_files_than_are_open_at_once_each_comes(
