@@ -193,6 +193,59 @@ def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_cont
         assert what in str(caught.value)
 
 
+def zipped(*names: str, compression: int = zipfile.ZIP_STORED) -> bytes:
+    """A zip of arrays of numbers under these names."""
+    held, numbers = io.BytesIO(), io.BytesIO()
+    np.save(numbers, np.zeros(2))
+    with zipfile.ZipFile(held, "w", compression) as archive:
+        for name in names:
+            archive.writestr(name, numbers.getvalue())
+    return held.getvalue()
+
+
+def broken(data: bytes, at: bytes, by: bytes) -> bytes:
+    """Of its directory, at the end."""
+    place = data.rindex(at)
+    return data[:place] + by + data[place + len(by) :]
+
+
+@pytest.mark.parametrize(
+    ("version", "dtype", "taken"), [((1, 0), float, True), ((2, 0), float, True), ((1, 0), object, False), ((2, 0), object, False)]
+)  # fmt: skip
+def test_of_arrays_only_those_of_numbers_are_taken_and_none_that_cannot_be_read(
+    version: tuple[int, int], dtype: type, taken: bool, model: Path
+) -> None:
+    held = io.BytesIO()
+    np.lib.format.write_array(held, np.zeros(2, dtype), version)
+    for data, fits in ((held.getvalue(), taken), (held.getvalue()[:20], False)):
+        (model / "array.txt").write_bytes(data)
+        if fits:
+            refuse_unsafe(model, code=NONE)
+            continue
+        with pytest.raises(UnsafeModel, match=r"array.txt is a numpy file with pickled objects"):
+            refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (zipped("a.npy", "read.me"), "a zip archive"),
+        (zipped(), "a zip archive"),
+        (zipped("a.pickle"), r"an archive with a pickle \(a.pickle\)"),
+        (broken(zipped("a.npy"), b"PK\x01\x02", b"XX"), "a broken zip archive"),
+        (broken(zipped("a.npy"), b"PK\x01\x02\x14\x03\x14\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01\x00"), "a broken zip archive"),
+        (broken(zipped("a.npy"), b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x00\x00\x63"), "a broken zip archive"),
+    ],
+    ids=["not all arrays", "empty", "pickle", "directory", "under a password", "packed by nobody knows what"],
+)  # fmt: skip
+def test_of_zips_only_one_of_nothing_but_arrays_of_numbers_is_taken(data: bytes, what: str, model: Path) -> None:
+    (model / "arrays.txt").write_bytes(zipped("a.npy", "b.npy"))
+    refuse_unsafe(model, code=NONE)
+    (model / "arrays.txt").write_bytes(data)
+    with pytest.raises(UnsafeModel, match=f"arrays.txt is {what}"):
+        refuse_unsafe(model, code=NONE)
+
+
 def test_weights_are_a_whole_safetensors_file_with_nothing_behind_it(model: Path) -> None:
     weights = model / "model.safetensors"
     right = weights.read_bytes()
@@ -304,6 +357,12 @@ def test_links_within_a_folder_and_those_of_the_hub_s_cache_are_followed(model: 
     for folder in (cached, tmp_path / "mine"):
         refuse_unsafe(folder, code=NONE)
         assert select_files(folder, NONE) == [folder / "vocab.txt"]
+    (tmp_path / "snapshot" / "mine").mkdir(parents=True)
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "1f0c").touch()
+    (tmp_path / "snapshot" / "mine" / "vocab.txt").symlink_to("../../blobs/1f0c")
+    with pytest.raises(UnsafeModel, match=r"vocab\.txt is a link to "):
+        refuse_unsafe(tmp_path / "snapshot" / "mine", code=NONE)
     (cached / "more.txt").symlink_to("../other/more.txt")
     (cached.parent / "other").mkdir()
     (cached.parent / "other" / "more.txt").touch()
