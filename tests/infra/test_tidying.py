@@ -172,6 +172,44 @@ def test_a_draft_is_gone_once_it_was_used_however_that_ended(tmp_path: Path) -> 
     assert not list((tmp_path / "drafts").iterdir())
 
 
+def test_a_draft_that_somebody_took_away_is_no_error_and_none_stays_open(tmp_path: Path) -> None:
+    def open_files() -> int:
+        return len(os.listdir("/dev/fd"))
+
+    before = open_files()
+    with draft(tmp_path / "work", "verify") as folder:
+        shutil.rmtree(folder)
+    with draft(tmp_path / "work", "verify") as folder:
+        age(folder, 400)
+        tidy(tmp_path, copies=COPIES)
+        assert folder.exists()
+    assert open_files() == before
+
+
+def test_a_copy_that_goes_while_it_is_looked_at_is_nobody_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def gone(*_: object) -> None:
+        raise FileNotFoundError
+
+    caplog.set_level("INFO")
+    (tmp_path / "cache" / "folders" / "model").mkdir(parents=True)
+    age(tmp_path / "cache" / "folders" / "model", 15)
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(Path, "rename", gone)
+        tidy(tmp_path, copies=COPIES)
+    assert caplog.text == ""
+    tidy(tmp_path, copies=COPIES)
+    assert "tidied up: 1 copies" in caplog.text
+
+
+def test_a_copy_whose_name_is_as_long_as_a_disk_takes_goes_as_well(tmp_path: Path) -> None:
+    (tmp_path / "cache" / ("x" * 255)).mkdir(parents=True)
+    age(tmp_path / "cache" / ("x" * 255), 15)
+    tidy(tmp_path, copies=COPIES)
+    assert not list((tmp_path / "cache").iterdir())
+
+
 def test_what_cannot_be_removed_stays_and_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
