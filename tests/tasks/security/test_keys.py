@@ -10,7 +10,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from pydantic import SecretStr
 
 from errors import SpecError
-from infra.release_keys import ReleaseKeys
+from infra.release_keys import ReleaseKeys, read_release_keys
+from infra.settings import read_settings
 from tasks.security.keys import PRIVATE, PUBLIC, fingerprint, make_keys, private_pem, public_pem
 from tests.tasks.security.conftest import new_keys
 
@@ -32,6 +33,40 @@ def test_who_has_only_the_private_key_verifies_by_its_other_half() -> None:
     keys = ReleaseKeys(private=private(CURVE))
     assert public_pem(keys) == public(CURVE)
     assert private_pem(keys) == private(CURVE).get_secret_value()
+
+
+def read(monkeypatch: pytest.MonkeyPatch, **settings: str | Path) -> ReleaseKeys:
+    for name, value in settings.items():
+        monkeypatch.setenv(f"UPKEEP_{name}", str(value))
+    return read_release_keys(read_settings(), required=False)
+
+
+@pytest.mark.parametrize("name", ["SIGNING_KEY", "VERIFY_KEY"])
+def test_each_half_is_taken_as_text_or_from_a_file_and_not_from_both(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "key").write_text("PLANTED")
+    for found in (
+        read(monkeypatch, **{f"{name}_FILE": tmp_path / "key"}),
+        read(monkeypatch, **{f"{name}_FILE": "", name: "PLANTED"}),
+    ):
+        private = found.private.get_secret_value() if found.private else None
+        assert (private, found.public) == (("PLANTED", None) if name == "SIGNING_KEY" else (None, "PLANTED"))
+        assert found.can_verify and "PLANTED" not in repr(found)
+    assert not ReleaseKeys().can_verify
+    with pytest.raises(SpecError, match=f"UPKEEP_{name} and UPKEEP_{name}_FILE are both set; unset one"):
+        read(monkeypatch, **{f"{name}_FILE": tmp_path / "key", name: "PLANTED"})
+
+
+@pytest.mark.parametrize(("data", "why"), [(None, "No such file or directory"), (b"\xffPLANTED", "it is no text")])
+def test_a_key_s_file_that_cannot_be_read_is_named_with_its_setting_and_nothing_of_it_is_shown(
+    data: bytes | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if data:
+        (tmp_path / "key").write_bytes(data)
+    with pytest.raises(SpecError, match=rf"UPKEEP_SIGNING_KEY_FILE: .*key cannot be read \({why}\)") as caught:
+        read(monkeypatch, SIGNING_KEY_FILE=tmp_path / "key")
+    assert caught.value.__suppress_context__ and "PLANTED" not in str(caught.value)
 
 
 def test_a_public_key_is_named_by_the_same_form_however_it_was_written() -> None:
