@@ -90,9 +90,10 @@ def test_a_stage_is_done_once_for_the_same_inputs_whatever_order_they_come_in_an
         worked(Answer(number=1), 1, options={"a": 1, "b": 2}, where=Path("x"), at=at, how="fast", store=store),
         worked(Answer(number=1), options={"a": 1, "b": 3}, where=Path("x"), at=at, how="fast", store=store),
         worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("y"), at=at, how="fast", store=store),
-        worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("x"), at=at.replace(year=2027), how="fast", store=store),
+        worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("y/x"), at=at, how="fast", store=store),
+        worked(Answer(number=1), options={"a": 1, "b": 2}, where=Path("x"), at=at.replace(hour=1), how="fast", store=store),
     ]  # fmt: skip
-    assert len({answer.number for answer in (first, *others)}) == 6
+    assert len({answer.number for answer in (first, *others)}) == 7
 
 
 def test_an_input_that_has_no_value_of_its_own_is_refused_since_its_digest_could_be_another_next_time(
@@ -101,5 +102,8 @@ def test_an_input_that_has_no_value_of_its_own_is_refused_since_its_digest_could
     at = datetime(2026, 11, 24, tzinfo=UTC)
     with pytest.raises(TypeError, match="must be a record or a plain value, not object"):
         worked(object(), options={}, where=Path("x"), at=at, how="fast", store=store)
-    with pytest.raises(TypeError, match="needs its object store as the keyword `store`; got NoneType"):
-        worked(1, options={}, where=Path("x"), at=at, how="fast", store=None)  # type: ignore[arg-type]
+    for wrong in (None, "s3://bucket"):
+        with pytest.raises(
+            TypeError, match=f"needs its object store as the keyword `store`; got {type(wrong).__name__}"
+        ):
+            worked(1, options={}, where=Path("x"), at=at, how="fast", store=wrong)  # type: ignore[arg-type]
