@@ -79,15 +79,21 @@ def test_who_would_go_on_with_an_aborted_upload_begins_anew(address: NewAddress)
     assert store.get_bytes("k") == PART
 
 
-def test_where_the_store_does_not_show_uploads_gc_says_so_and_does_not_fail(address: NewAddress) -> None:
+@pytest.mark.parametrize("denied", ["ListMultipartUploads", "ListParts", "AbortMultipartUpload"])
+def test_where_the_store_does_not_show_or_end_uploads_gc_says_so_and_does_not_fail(
+    denied: str, address: NewAddress
+) -> None:
     store = opened(address())
+    begun(store, "candidates/x/model.safetensors")
 
     def refuse(**_: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}, "List")
 
-    store.client.meta.events.register("before-call.s3.ListMultipartUploads", refuse)
+    store.client.meta.events.register(f"before-call.s3.{denied}", refuse)
     (said,) = collected(store, AT_ONCE, apply=True)
     assert not said.removed and "access denied" in said.because
+    store.client.meta.events.unregister(f"before-call.s3.{denied}", refuse)
+    assert len(uploads_under_way(store)) == 1
 
 
 def test_a_server_that_ignores_the_prefix_costs_another_model_no_upload(address: NewAddress) -> None:
