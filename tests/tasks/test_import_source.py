@@ -5,15 +5,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import huggingface_hub
 import pytest
 from huggingface_hub import close_session
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from prefect.states import Failed
 
 from errors import ModelError, SpecError, StoreError, UnsafeModel
+from infra.keys import Keys
 from infra.object_store import ObjectStore
+from models.plain_files import MODEL_FILES
 from models.sections import ModelSource
 from tasks.importing import import_source, may_pass
+from tests.infra.transfers import Requests
 from tests.stores import store_on
 from tests.tiny import tiny_model
 
@@ -75,10 +79,51 @@ def test_a_revision_pins_no_folder_and_no_prefix_which_would_be_taken_as_they_ar
         import_source.fn(ModelSource(source=source, revision="abc"), base=str(folder.parent), store=store)
 
 
-def test_a_source_of_safetensors_and_text_is_taken(folder: Path, store: ObjectStore) -> None:
+@pytest.mark.parametrize("end", ["", "/"])
+def test_a_source_of_safetensors_and_text_is_taken_and_what_else_lies_there_is_not_fetched(
+    end: str, folder: Path, store: ObjectStore
+) -> None:
     (folder / "README.md").write_text("mine")
-    weights = import_source.fn(ModelSource(source=uploaded(folder, store)), base="", store=store)
+    source, asked = ModelSource(source=uploaded(folder, store) + end), Requests(store)
+    weights = import_source.fn(source, base="", store=store)
     assert {file.path for file in weights.files} == {path.name for path in folder.iterdir()} - {"README.md"}
+    assert asked.count["GetObject"] == len(weights.files)
+
+
+@pytest.mark.parametrize("place", ["folder", "prefix"])
+def test_a_model_that_measures_others_is_stored_where_those_are(place: str, folder: Path, store: ObjectStore) -> None:
+    source = str(folder) if place == "folder" else uploaded(folder, store)
+    weights = import_source.fn(ModelSource(source=source), base="", store=store, prefix=Keys.instruments)
+    assert weights.prefix.startswith("instruments/") and store.list_keys("") == store.list_keys("instruments/")
+
+
+def test_the_hub_is_asked_for_the_revision_and_for_what_a_model_may_consist_of(
+    folder: Path, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def download(name: str, **wanted: Any) -> str:
+        asked.update(wanted, name=name)
+        return str(folder)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    (folder / "modeling_mine.py").write_text("x = 1\n")
+    trusted = {"modeling_mine.py": hashlib.sha256(b"x = 1\n").hexdigest()}
+    source = ModelSource(source="somebody/theirs", revision="abc", trust_remote_code=trusted)
+    assert len(import_source.fn(source, base="", store=store).files) == len(list(folder.iterdir()))
+    wanted = [*MODEL_FILES, "modeling_mine.py"]
+    assert asked == {"name": "somebody/theirs", "revision": "abc", "allow_patterns": wanted}
+
+
+@pytest.mark.parametrize("name", ["somebody/theirs", "no such: name", "a/b/c"])
+def test_what_the_hub_cannot_give_is_told_in_one_line_with_each_place_that_was_looked_at(
+    name: str, store: ObjectStore, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        ModelError, match=rf"model.source '{name}' is neither a folder \(.*{name}\) nor .*Write"
+    ) as caught:
+        import_source.fn(ModelSource(source=name), base=str(tmp_path), store=store)
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("place", ["folder", "prefix"])
@@ -129,9 +174,20 @@ def hub_said(status: int) -> Exception:
     return refused
 
 
-@pytest.mark.parametrize(("status", "again"), [(401, False), (404, False), (429, True), (503, True)])
+@pytest.mark.parametrize(("status", "again"), [(401, False), (404, False), (428, False), (429, True), (500, True)])
 def test_the_hub_is_asked_again_where_it_stumbled_and_not_for_what_it_does_not_know(status: int, again: bool) -> None:
     assert failed_by(hub_said(status)) == again
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_a_hub_that_did_not_answer_is_asked_again_unless_nobody_may_ask_it(
+    offline: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+    refused = ModelError("neither a folder nor can the hub give it")
+    refused.__cause__ = LocalEntryNotFoundError("no answer")
+    assert failed_by(refused) is not offline
+    assert import_source.retries == 2 and import_source.retry_condition_fn is may_pass
 
 
 def test_a_model_that_is_refused_is_not_read_again_and_a_store_that_failed_is() -> None:
