@@ -216,16 +216,19 @@ def test_processes_of_the_one_machine_that_writes_are_held_apart(
         assert sum(pool.map(create, range(4))) == 1
 
 
-def test_a_machine_whose_claim_was_written_over_while_it_waited_is_refused(
-    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_machine_whose_claim_was_written_over_or_deleted_while_it_waited_is_refused(
+    gone: bool, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def another_claims(seconds: float) -> None:
-        assert seconds == single_writer.SETTLE_SECONDS
+        assert seconds == 2
         claim = {"writer": "another", "host": "second-host", "since": "now"}
         store.put_bytes(single_writer.OWNER, json.dumps(claim).encode())
+        if gone:
+            store.delete(single_writer.OWNER)
 
     monkeypatch.setattr(single_writer, "time", SimpleNamespace(sleep=another_claims))
-    with pytest.raises(StoreError, match="second-host has been the one writer"):
+    with pytest.raises(StoreError, match="has been the one writer" if gone else "second-host has been the one writer"):
         unconditional(store, tmp_path, single=True).put_bytes("log/1", b"one", if_absent=True)
     assert not store.exists("log/1")
 
