@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
@@ -90,6 +91,14 @@ def test_a_manifest_that_nobody_could_read_back_is_not_written(candidate: Candid
 def test_what_was_never_sealed_is_no_record(data: bytes) -> None:
     with pytest.raises(CorruptObject, match="its seal does not fit"):
         unsealed(Manifest, data, uri="s3://b/k")
+
+
+def test_a_sealed_record_is_written_as_it_always_was_or_those_that_are_stored_would_count_as_changed() -> None:
+    class Named(BaseModel):
+        name: str
+
+    seal = "2529d782d6e863dea55c44ec098f463ff64c4d7f97f91846658a8e61beceb445"
+    assert sealed(Named(name="Käse")) == f'{{\n "name": "Käse",\n "sha256_of_the_rest": "{seal}"\n}}'.encode()
 
 
 def test_a_space_between_two_fields_breaks_a_seal(candidate: Candidate, store: ObjectStore) -> None:
