@@ -1,0 +1,188 @@
+"""What the embedded server's supervisor decides, by processes and locks that are none of a server (tests/infra/test_local_store.py has
+a real one)."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+
+from errors import StoreError
+from infra import local_server, local_store
+from infra.local_server import DATA, ENDPOINT, LOG, SERVER, Endpoint, LeftServer
+from infra.local_store import SUPERVISOR
+
+NOTED = Endpoint("http://127.0.0.1:1", "access", "secret-word", 1, {"s3": 1})
+HOLD = """
+import fcntl, sys, time
+lock = open(sys.argv[1], "a")
+fcntl.flock(lock, fcntl.LOCK_EX)
+print("held", flush=True)
+time.sleep(600)
+"""
+
+
+class Process:
+    """A server that ends as told: by itself (`ends`) with a number, or only when it is killed."""
+
+    def __init__(self, *, ends: int | None, running: bool = True) -> None:
+        self.ends, self.running, self.told = ends, running, list[str]()
+
+    def poll(self) -> int | None:
+        return None if self.running else 0
+
+    def terminate(self) -> None:
+        self.told.append("terminate")
+
+    def kill(self) -> None:
+        self.told.append("kill")
+
+    def wait(self, timeout: float) -> int:
+        if self.ends is None:
+            raise subprocess.TimeoutExpired("weed", timeout)
+        return self.ends
+
+
+@pytest.mark.parametrize(
+    ("process", "well", "told"),
+    [
+        (Process(ends=0), True, ["terminate"]),
+        (Process(ends=1), False, ["terminate"]),
+        (Process(ends=None), False, ["terminate", "kill"]),
+        (Process(ends=0, running=False), False, []),
+    ],
+    ids=["in order", "badly", "not at all", "earlier"],
+)
+def test_a_server_is_stopped_in_order_only_where_it_ended_well_once_it_was_asked_to(
+    process: Process, well: bool, told: list[str]
+) -> None:
+    assert local_server._stop(process) is well
+    assert process.told == told
+
+
+def test_where_the_server_is_and_by_which_keys_only_its_owner_may_read(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        local_server._note(NOTED, tmp_path / ENDPOINT)
+    finally:
+        os.umask(before)
+    assert (tmp_path / ENDPOINT).stat().st_mode & 0o777 == 0o600
+    assert local_store._noted(tmp_path / ENDPOINT) == NOTED
+    assert [path.name for path in tmp_path.iterdir()] == [ENDPOINT]
+
+
+@pytest.mark.parametrize("noted", [None, "", "{", "[]", '{"url": "http://127.0.0.1:1"}'])
+def test_what_a_power_cut_left_of_where_the_server_is_counts_as_no_server(noted: str | None, tmp_path: Path) -> None:
+    if noted is not None:
+        (tmp_path / ENDPOINT).write_text(noted)
+    assert local_store._noted(tmp_path / ENDPOINT) is None
+
+
+def test_indexes_are_written_anew_only_after_a_stop_that_was_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(local_server, "weed", lambda: Path("weed"))
+    monkeypatch.setattr(local_server.subprocess, "run", lambda command, **_: ran.append(command))
+    with local_server._only_server(tmp_path):  # and the power goes
+        assert (tmp_path / SERVER).read_text(), "from the beginning on it is known that a server runs"
+        assert ran == []
+    with local_server._only_server(tmp_path) as lock:
+        assert ran == [["weed", "fix", str(tmp_path / DATA)]]
+        lock.truncate(0)  # it ended well
+    with local_server._only_server(tmp_path):
+        assert len(ran) == 1
+
+
+@pytest.fixture
+def left(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
+    """A process that holds a server's lock, and the file that says its number."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path / SERVER)], stdout=subprocess.PIPE, text=True
+    ) as holds:
+        assert holds.stdout is not None and holds.stdout.readline() == "held\n"
+        (tmp_path / SERVER).write_text(f"not stopped yet\n{holds.pid}\n")
+        with (tmp_path / SERVER).open("a+") as lock:
+            yield holds, lock
+        holds.kill()
+
+
+def test_a_server_that_was_left_alone_is_known_by_its_lock_and_stopped_by_its_number(
+    left: tuple["subprocess.Popen[str]", IO[str]],
+) -> None:
+    process, lock = left
+    found = LeftServer(lock)
+    assert found.pid == process.pid and found.poll() is None
+    with pytest.raises(subprocess.TimeoutExpired):
+        found.wait(0)
+    assert local_server._stop(found) is False, "nobody knows how it ended"
+    assert process.wait(10) == -signal.SIGTERM and found.poll() == LeftServer.UNKNOWN
+
+
+def test_a_number_whose_server_is_gone_may_be_another_process_s_and_is_not_stopped(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as another:
+        (tmp_path / SERVER).write_text(f"not stopped yet\n{another.pid}\n")
+        with (tmp_path / SERVER).open("a+") as lock:
+            found = LeftServer(lock)
+            found.terminate()
+            found.kill()
+        assert another.poll() is None
+        another.communicate(b"\n")
+    assert another.returncode == 0
+
+
+@pytest.mark.parametrize("said", ["", "not stopped yet\n"])
+def test_a_server_of_which_no_number_was_noted_is_not_stopped_by_one(said: str, tmp_path: Path) -> None:
+    (tmp_path / SERVER).write_text(said)
+    with (tmp_path / SERVER).open("a+") as lock:
+        assert LeftServer(lock).pid is None
+
+
+def test_a_server_is_used_until_nobody_holds_the_users_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local_server, "GRACE_SECONDS", 0)
+    waited: list[float] = []
+    (tmp_path / ENDPOINT).touch()
+    with (tmp_path / "users.lock").open("w") as user:
+        fcntl.flock(user, fcntl.LOCK_SH)
+
+        def wait(seconds: float) -> None:
+            waited.append(seconds)
+            if len(waited) > 2:
+                assert (tmp_path / ENDPOINT).exists()
+                fcntl.flock(user, fcntl.LOCK_UN)
+
+        monkeypatch.setattr(local_server.time, "sleep", wait)
+        process = Process(ends=0)
+        assert local_server._look_after(process, tmp_path)
+    assert waited == [0, 0.5, 0.5] and process.told == ["terminate"]
+    assert not (tmp_path / ENDPOINT).exists(), "or the next user would go there"
+
+
+def test_a_server_that_never_comes_up_is_an_error_that_names_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[Path] = []
+
+    def ended(directory: Path) -> Any:
+        begun.append(directory)
+        return Process(ends=1, running=False)
+
+    monkeypatch.setattr(local_store, "weed", lambda: Path("weed"))
+    monkeypatch.setattr(local_store, "_supervisor", ended)
+    (tmp_path / ENDPOINT).write_text(json.dumps({}))
+    with pytest.raises(StoreError, match=rf"did not start \(3 tries, at most 60 s\); its log is .*{LOG}"):
+        local_store._running(tmp_path)
+    assert len(begun) == 3 and not (tmp_path / ENDPOINT).exists()
+
+
+def test_a_server_is_looked_after_as_long_as_the_supervisor_s_lock_is_held(tmp_path: Path) -> None:
+    assert not local_store._is_supervised(tmp_path)
+    with (tmp_path / SUPERVISOR).open("w") as alone:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        assert local_store._is_supervised(tmp_path)
