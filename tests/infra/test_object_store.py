@@ -41,7 +41,7 @@ def test_many_small_objects_come_in_the_order_of_their_keys_and_are_waited_for_t
 def test_a_blob_is_named_by_its_content_and_comes_back_verified(store: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"abc")
     stored = store.put_blob("rows", tmp_path / "rows.parquet")
-    assert stored.sha256 == hashlib.sha256(b"abc").hexdigest()
+    assert (stored.sha256, stored.bytes) == (hashlib.sha256(b"abc").hexdigest(), 3)
     assert store.get_file(stored).read_bytes() == b"abc"
 
 
