@@ -88,10 +88,13 @@ def test_indexes_are_written_anew_only_after_a_stop_that_was_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ran: list[list[str]] = []
+    forced: list[Path] = []
+    monkeypatch.setattr(local_server, "force_to_disk", forced.append)
     monkeypatch.setattr(local_server, "weed", lambda: Path("weed"))
     monkeypatch.setattr(local_server.subprocess, "run", lambda command, **_: ran.append(command))
     with local_server._only_server(tmp_path):  # and the power goes
         assert (tmp_path / SERVER).read_text(), "from the beginning on it is known that a server runs"
+        assert forced == [tmp_path / SERVER, tmp_path], "also after a power cut"
         assert ran == []
     with local_server._only_server(tmp_path) as lock:
         assert ran == [["weed", "fix", str(tmp_path / DATA)]]
@@ -140,8 +143,11 @@ def test_a_number_whose_server_is_gone_may_be_another_process_s_and_is_not_stopp
 @pytest.mark.parametrize("said", ["", "not stopped yet\n"])
 def test_a_server_of_which_no_number_was_noted_is_not_stopped_by_one(said: str, tmp_path: Path) -> None:
     (tmp_path / SERVER).write_text(said)
-    with (tmp_path / SERVER).open("a+") as lock:
-        assert LeftServer(lock).pid is None
+    with (tmp_path / SERVER).open("a") as held, (tmp_path / SERVER).open("a+") as lock:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        found = LeftServer(lock)
+        assert found.pid is None and found.poll() is None
+        found.terminate()
 
 
 def test_a_server_is_used_until_nobody_holds_the_users_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

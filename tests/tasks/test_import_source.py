@@ -179,6 +179,12 @@ def test_the_hub_is_asked_again_where_it_stumbled_and_not_for_what_it_does_not_k
     assert failed_by(hub_said(status)) == again
 
 
+def test_a_hub_that_broke_off_before_it_had_answered_is_asked_again() -> None:
+    broken = hub_said(404)
+    broken.__cause__.response = None  # type: ignore[union-attr]
+    assert failed_by(broken)
+
+
 @pytest.mark.parametrize("offline", [True, False])
 def test_a_hub_that_did_not_answer_is_asked_again_unless_nobody_may_ask_it(
     offline: bool, monkeypatch: pytest.MonkeyPatch
