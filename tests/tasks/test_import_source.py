@@ -126,6 +126,18 @@ def test_what_the_hub_cannot_give_is_told_in_one_line_with_each_place_that_was_l
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_is_no_folder_and_what_this_machine_cannot_keep_of_the_hub_is_told_as_that(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> str:
+        raise OSError("no space left\nfor this")
+
+    (tmp_path / "theirs").touch()
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
+    with pytest.raises(ModelError, match=r"'theirs' is neither a folder .* give it: no space left. Write"):
+        import_source.fn(ModelSource(source="theirs"), base=str(tmp_path), store=store)
+
+
 @pytest.mark.parametrize("place", ["folder", "prefix"])
 def test_the_tokenizers_files_of_marian_and_phobert_come_along(
     place: str, folder: Path, store: ObjectStore
