@@ -100,7 +100,10 @@ def test_a_reward_model_scores_the_answer_and_one_with_three_outputs_is_refused(
 def test_a_reward_model_with_a_chat_template_reads_a_chat(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(praising_reader(tmp_path))
     plain = Reward(tmp_path).scores(["bad"], ["good"], advance=ignore)
-    tokenizer.chat_template = "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}"
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}"
+        "{% if add_generation_prompt %}{{ raise_exception('nobody is to go on') }}{% endif %}"
+    )
     tokenizer.save_pretrained(tmp_path)
     chat = Reward(tmp_path)
     ids = chat._encode("the film was bad", "the film was good")["input_ids"]
