@@ -1,18 +1,21 @@
 import hashlib
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
 
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
-from infra import s3
+from infra import object_store, s3
 from infra.keys import Keys
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from infra.refusals import explained
 from infra.workspace import model_of
 from models.contracts import FileEntry
+from tests.infra.transfers import Requests
 
 
 def test_a_conditional_write_is_refused_where_somebody_wrote_before(store: ObjectStore) -> None:
@@ -75,6 +78,18 @@ def test_a_refusal_that_upkeep_does_not_know_is_told_in_the_store_s_own_words_wi
         "s3://b/k: the store refused (400 KMS.NotFoundException): Invalid keyId 'mine' (sent by ***). Look at"
     )
     assert "storage.encryption and its key" in told
+
+
+@pytest.mark.parametrize(("days", "written"), [(6, 0), (8, 1)])
+def test_work_that_is_used_is_written_again_after_a_week_and_not_before(
+    days: int, written: int, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`upkeep gc` keeps what is young."""
+    store.put_bytes("stages/k", b"{}")
+    asked, later = Requests(store), datetime.now(UTC) + timedelta(days=days)
+    monkeypatch.setattr(object_store, "datetime", SimpleNamespace(now=lambda zone: later))
+    assert store.get_used("stages/k") == b"{}"
+    assert asked.count["PutObject"] == written
 
 
 def test_an_overlay_reads_through_and_keeps_its_writes_to_itself(store: ObjectStore, tmp_path: Path) -> None:
