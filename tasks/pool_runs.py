@@ -77,6 +77,6 @@ def _wait(run: FlowRun) -> FlowRun:
 
 def _explain(deployment: str, run: FlowRun) -> str:
     state = run.state
-    became = f"{state.name}: {state.message}" if state else "without a state"
-    return (f"run {run.name!r} of {deployment} ended as {became} Its page in Prefect has the log; mend the cause and run "
+    became = ": ".join(filter(None, (state.name, state.message))).rstrip(". ") if state else "without a state"
+    return (f"run {run.name!r} of {deployment} ended as {became}. Its page in Prefect has the log; mend the cause and run "
             "this again: finished stages are kept, and a training goes on from its last checkpoint.")  # fmt: skip
