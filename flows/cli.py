@@ -22,7 +22,7 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Scheduled maintenance for transformer models in production.",
     epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert: a "
-    "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed; 7 a work pool or Prefect's server failed; 130 stopped by Ctrl-C.",
+    "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed; 7 a work pool or Prefect's server failed; 130 interrupted.",
 )  # fmt: skip
 app.add_typer(looking)
 app.add_typer(operating)

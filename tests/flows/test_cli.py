@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
+import errors
+from errors import UpkeepError
 from flows.cli import app
+from flows.cli_answer import EXITS
 from flows.cli_refusals import as_refusal
 from models.contracts import BootstrapReport, Ended, Outcome, RunReport
 from models.rows import raw_schema
@@ -82,6 +86,20 @@ def test_a_deployment_without_a_server_is_refused_and_not_put_on_one_that_ends_w
     assert "PREFECT_API_URL is not set" in done.stderr and "prefect server start" in done.stderr
 
 
+def test_every_code_that_a_command_ends_with_is_in_the_readme_also_that_of_ctrl_c(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("flows.inspect.read_status", interrupt)
+    interrupted = CliRunner().invoke(app, ["status", str(tmp_path / "spec.yaml")])
+    kinds = [found for found in vars(errors).values() if isinstance(found, type) and issubclass(found, UpkeepError)]
+    ends = {0, interrupted.exit_code, *EXITS.values(), *(kind.exit_code for kind in kinds)}
+    told = re.findall(r"^\| (\d+) \| ", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert sorted(ends) == [int(code) for code in told] == [*range(8), 130]
+
+
 def test_a_place_that_is_closed_to_the_user_is_told_without_a_traceback_and_with_exit_code_2(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,7 +118,8 @@ def test_a_place_that_is_closed_to_the_user_is_told_without_a_traceback_and_with
 @pytest.mark.parametrize(
     ("status", "told"),
     [(404, "no Prefect server answers at http://prefect:4200/work_pools/ (404): look at PREFECT_API_URL, which ends with /api"),
-     (401, "refuses (401 at http://prefect:4200/work_pools/): look at PREFECT_API_AUTH_STRING"), (422, None)],
+     (401, "refuses (401 at http://prefect:4200/work_pools/): look at PREFECT_API_AUTH_STRING"),
+     (403, "refuses (403 at http://prefect:4200/work_pools/): look at PREFECT_API_AUTH_STRING"), (422, None), (500, None)],
 )  # fmt: skip
 def test_an_address_that_is_not_that_of_prefects_api_is_no_bug_and_a_request_that_it_cannot_read_is(
     status: int, told: str | None
@@ -114,6 +133,16 @@ def test_an_address_that_is_not_that_of_prefects_api_is_no_bug_and_a_request_tha
     assert (
         (refused is None) if told is None else (told in str(refused) and refused is not None and refused.exit_code == 7)
     )
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [httpx.ReadTimeout("slow"), RuntimeError("Failed to reach API at http://prefect:4200/api/"),
+     RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")],
+)  # fmt: skip
+def test_a_prefect_server_that_does_not_answer_is_told_whichever_way_prefect_says_so(problem: Exception) -> None:
+    told = as_refusal(problem)
+    assert told is not None and told.exit_code == 7 and "PREFECT_API_URL" in str(told)
 
 
 def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> None:
