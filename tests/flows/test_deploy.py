@@ -1,11 +1,14 @@
 """`upkeep deploy` on a real server: safe to repeat, and never against what a person has set."""
 
+import asyncio
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,14 +18,22 @@ from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId,
 from prefect.client.schemas.objects import State
 from prefect.events.schemas.automations import Automation
 from prefect.exceptions import ObjectNotFound
+from prefect.server.schemas.schedules import CronSchedule
 from prefect.states import Completed, Crashed
 from typer.testing import CliRunner
 
 from errors import PoolError, SpecError
+from flows import naming
 from flows.cli import app
 from flows.deploy import Deployed, Options, deploy
 from flows.maintain import maintain
-from tasks.pool_runs import CRASHES, run_on_pool
+from flows.monitor import monitor
+from flows.retrain import retrain
+from flows.schedules import looks, nightly, require_schedules
+from flows.score import score
+from infra.settings import DEPLOYED
+from models.spec import read_spec
+from tasks.pool_runs import run_on_pool
 from tasks.pools import GPU_POOL, KUBERNETES, PROCESS, ensure_pool, ensure_queue
 from tests.flows.conftest import Home
 
@@ -39,9 +50,12 @@ def automations(client: SyncPrefectClient, done: Deployed) -> dict[str, Automati
     return {name: found for name in done.automations for found in client.read_automations_by_name(name)}
 
 
-def test_deploying_twice_makes_everything_once(home: Home) -> None:
+def test_deploying_twice_makes_everything_once_and_anew_what_was_deleted(home: Home) -> None:
     home.write_spec(schedule={"cron": "0 3 * * *", "monitor": "*/5 * * * *"})
-    done, again = put(home), put(home, gpus=3)
+    done = put(home)
+    with get_client(sync_client=True) as client:
+        client.delete_work_pool("upkeep-gpu")
+    again = put(home, gpus=3)
     assert done == again
     assert set(done.deployments) == {f"{flow}/test" for flow in FLOWS}
     with get_client(sync_client=True) as client:
@@ -53,6 +67,60 @@ def test_deploying_twice_makes_everything_once(home: Home) -> None:
         look = client.read_deployment_by_name("monitor/test")
         assert [s.schedule.cron for s in look.schedules] == ["*/5 * * * *"]  # type: ignore[union-attr]
         assert look.entrypoint == "flows.monitor.monitor"
+        assert client.read_deployment_by_name("retrain/test").work_pool_name == "upkeep-gpu"
+        assert client.read_work_pool("upkeep-cpu").concurrency_limit is None
+
+
+def test_each_deployment_runs_where_the_docs_say_and_only_runs_that_send_work_away_know_the_gpu_pool(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.folder)
+    deploy([Path("spec.yaml")], Options(gpus=2))
+    with get_client(sync_client=True) as client:
+        found = {flow: client.read_deployment_by_name(f"{flow}/test") for flow in FLOWS}
+    one, many, gpu = ("upkeep-cpu", "test"), ("upkeep-cpu", "default"), ("upkeep-gpu", "default")
+    assert {flow: (d.work_pool_name, d.work_queue_name) for flow, d in found.items()} == {
+        "monitor": one, "maintain": one, "promote": many, "rollback": many, "retrain": gpu, "score": gpu,
+    }  # fmt: skip
+    known = [*found.values()]
+    assert all({"upkeep", "model:test"} <= set(d.tags) for d in known)
+    assert all(d.job_variables["env"].items() >= DEPLOYED.items() for d in known)
+    here = {"monitor", "maintain", "promote", "rollback"}  # jobs of the GPU pool are resumed by who waits for them
+    assert {flow for flow, d in found.items() if "resumes:test" in d.tags} == here
+    assert {flow for flow, d in found.items() if d.job_variables["env"].get("UPKEEP_GPU_POOL") == "upkeep-gpu"} == here
+    assert {flow for flow, d in found.items() if d.parameters == {"spec_path": str(home.spec)}} == here
+
+
+def test_automations_wait_as_long_as_the_docs_say_and_start_the_models_own_deployments_also_without_gpus(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.write_spec(name="waited-for")
+    told: list[tuple[dict[str, Any], bool]] = []
+    ask = SyncPrefectClient.request
+
+    def listen(client: SyncPrefectClient, method: Any, path: Any, **more: Any) -> Any:
+        if path == "/events":
+            armed = bool(client.read_automations_by_name("upkeep · waited-for · no run → alert"))
+            told.extend((event, armed) for event in more["json"])
+        return ask(client, method, path, **more)
+
+    monkeypatch.setattr(SyncPrefectClient, "request", listen)
+    done = put(home, gpus=0, mounted_at=Path("/etc/upkeep"))
+    assert set(done.deployments) == {f"{flow}/waited-for" for flow in FLOWS - {"retrain", "score"}}
+    with get_client(sync_client=True) as client:
+        found = {name.split(" · ")[2]: a.model_dump(mode="json") for name, a in automations(client, done).items()}
+        ids = {flow: str(client.read_deployment_by_name(f"{flow}/waited-for").id) for flow in ("maintain", "monitor")}
+        run = client.read_deployment_by_name("maintain/waited-for")
+    assert run.parameters == {"spec_path": "/etc/upkeep/spec.yaml"}
+    assert "UPKEEP_GPU_POOL" not in run.job_variables["env"]
+    silent, stuck = found["no run → alert"]["trigger"], found["stuck run → crashed"]["trigger"]
+    assert (silent["within"], stuck["within"]) == (26 * 60 * 60, 9 * 60)
+    assert found["drift → maintain"]["actions"][0]["deployment_id"] == ids["maintain"]
+    assert found["new objects → monitor"]["actions"][0]["deployment_id"] == ids["monitor"]
+    ((event, armed),) = told
+    assert armed and event["event"] in silent["after"]
+    ours = {"prefect.resource.id": f"prefect.deployment.{ids['maintain']}", "prefect.resource.role": "deployment"}
+    assert event["related"] == [silent["match_related"]] == [ours]
 
 
 def test_a_schedule_that_was_taken_out_of_the_spec_is_gone_after_the_next_deploy(home: Home) -> None:
@@ -64,18 +132,23 @@ def test_a_schedule_that_was_taken_out_of_the_spec_is_gone_after_the_next_deploy
         assert client.read_deployment_by_name("maintain/test").schedules == []
 
 
-def test_a_schedule_and_a_deployment_that_a_person_paused_stay_paused(home: Home) -> None:
+def test_a_schedule_a_deployment_and_a_queue_that_a_person_paused_stay_paused(home: Home) -> None:
     home.write_spec(schedule={"cron": "0 3 * * *", "monitor": "*/5 * * * *"})
     put(home)
     with get_client(sync_client=True) as client:
         nightly, look = (client.read_deployment_by_name(f"{flow}/test") for flow in ("maintain", "monitor"))
         client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=False)
         client.pause_deployment(look.id)
+        queue = client.read_work_queue_by_name("test", work_pool_name="upkeep-cpu")
+        client.update_work_queue(queue.id, is_paused=True, concurrency_limit=5)
         home.write_spec(schedule={"cron": "0 4 * * *", "monitor": "*/5 * * * *"})
         put(home)
         nightly, look = (client.read_deployment_by_name(f"{flow}/test") for flow in ("maintain", "monitor"))
         assert [(s.schedule.cron, s.active) for s in nightly.schedules] == [("0 4 * * *", False)]  # type: ignore[union-attr]
         assert (nightly.paused, look.paused) == (False, True)
+        queue = client.read_work_queue_by_name("test", work_pool_name="upkeep-cpu")
+        assert (queue.is_paused, queue.concurrency_limit) == (True, 1)
+        client.update_work_queue(queue.id, is_paused=False)
         client.resume_deployment(look.id)
         client.update_deployment_schedule(nightly.id, nightly.schedules[0].id, active=True)
         put(home)
@@ -127,6 +200,7 @@ SENSELESS = pytest.mark.parametrize(
         ({"cron": "R 3 * * *"}, r"schedule.cron of 'test': 'R 3 \* \* \*' is no cron expression"),
         ({"monitor": "* * * * * *"}, r"schedule.monitor of 'test': '\* \* \* \* \* \*' is no cron expression"),
         ({"timezone": "Mars"}, r"schedule.timezone of 'test': 'Mars' is no IANA time zone; write UTC"),
+        ({"monitor": "0 3 31 2 *"}, r"schedule.monitor of 'test': '0 3 31 2 \*' names a day that never comes"),
         ({"cron": "0 3 31 2 *"}, r"schedule.cron of 'test': '0 3 31 2 \*' names a day that never comes"),
     ],
 )
@@ -155,6 +229,22 @@ def test_check_refuses_a_schedule_that_deploy_would_refuse(home: Home, schedule:
     assert re.search(told, str(done.exception))
 
 
+@pytest.mark.parametrize("expression", ["@daily", "0 3 29 2 *", "0 3 * * 7"])
+def test_a_schedule_that_prefect_takes_is_taken(home: Home, expression: str) -> None:
+    home.write_spec(schedule={"cron": expression, "monitor": expression})
+    require_schedules(read_spec(home.spec))
+
+
+def test_a_schedule_keeps_its_hour_when_summer_time_begins(home: Home) -> None:
+    home.write_spec(schedule={"cron": "0 3 * * *", "monitor": "0 5 * * *", "timezone": "Europe/Berlin"})
+    spec = read_spec(home.spec)
+    for schedule, hour in ((nightly(spec), 3), (looks(spec), 5)):
+        assert schedule is not None and schedule.timezone
+        known = CronSchedule(cron=schedule.cron, timezone=schedule.timezone)
+        runs = asyncio.run(known.get_dates(2, start=datetime(2026, 3, 28, tzinfo=UTC)))
+        assert [run.astimezone(UTC).hour for run in runs] == [hour - 1, hour - 2]
+
+
 def test_two_specs_that_would_be_taken_for_one_are_refused_before_any_model_is_deployed(
     home: Home, tmp_path: Path
 ) -> None:
@@ -170,11 +260,14 @@ def test_two_specs_that_would_be_taken_for_one_are_refused_before_any_model_is_d
         client.read_deployment_by_name("maintain/another")
 
 
-@pytest.mark.parametrize("period", ["0.1m", "soon"])
+@pytest.mark.parametrize("period", ["0.16m", "soon"])
 def test_a_period_that_prefect_cannot_wait_for_is_refused(home: Home, period: str) -> None:
+    home.write_spec(name="refused")
     for option in ("silent_after", "stuck_after"):
         with pytest.raises(SpecError, match=rf"'{period}'"):
             put(home, **{option: period})
+    with get_client(sync_client=True) as client, pytest.raises(ObjectNotFound):
+        client.read_deployment_by_name("monitor/refused")
 
 
 def test_work_for_a_pool_that_nobody_deployed_says_what_to_do(prefect_server: None) -> None:
@@ -201,7 +294,7 @@ def test_a_job_that_was_given_up_after_crashes_is_tried_again_when_it_is_asked_f
         return
 
     deployed = job.to_deployment("played").apply()
-    become: list[State[Any]] = [Crashed(message="gone") for _ in range(CRASHES)] + [Completed()]
+    become: list[State[Any]] = [Crashed(message="gone") for _ in range(3)] + [Completed()]
 
     def play(_: float) -> None:
         with get_client(sync_client=True) as client:
@@ -289,12 +382,27 @@ def test_a_workers_process_starts_without_torch() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_run_is_named_by_its_model_the_day_and_what_made_it(home: Home) -> None:
-    from flows.naming import _cause
-
-    assert maintain.flow_run_name is not None
-    assert _cause({"dry_run": True, "force": True}, []) == "dry run"
-    assert _cause({"force": True, "window": "a"}, []) == "forced"
-    assert _cause({"window": "a"}, ["auto-scheduled"]) == "drift"
-    assert _cause({}, ["auto-scheduled", "upkeep"]) == "schedule"
-    assert _cause({}, []) == "by hand"
+@pytest.mark.parametrize(
+    ("given", "tags", "cause"),
+    [
+        ({"dry_run": True, "force": True}, [], "dry run"),
+        ({"force": True, "window": "a"}, [], "forced"),
+        ({"window": "a"}, ["auto-scheduled"], "drift"),
+        ({}, ["auto-scheduled", "upkeep"], "schedule"),
+        ({}, ["upkeep"], "by hand"),
+    ],
+)
+def test_a_run_is_named_by_its_model_the_day_and_what_made_it(
+    given: dict[str, Any], tags: list[str], cause: str, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert maintain.flow_run_name is naming.run_name is monitor.flow_run_name
+    assert retrain.flow_run_name is naming.job_name is score.flow_run_name
+    day, job = f"{datetime.now(UTC):%Y-%m-%d}", "s3://bucket/mine/models/other/jobs/abc/job.json"
+    told = SimpleNamespace(parameters={"spec_path": home.spec, "job": job, **given}, tags=tags)
+    monkeypatch.setattr(naming, "flow_run", told)
+    assert naming.run_name() == f"test · {day} · {cause}"
+    assert naming.job_name() == f"other · {day}"
+    home.spec.write_text("name: [")
+    assert naming.run_name() == f"spec · {day} · {cause}"
+    del told.parameters["spec_path"]
+    assert naming.run_name() == f"no spec · {day} · {cause}"
