@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -84,8 +85,7 @@ def test_a_server_that_is_away_for_half_an_hour_at_a_time_is_waited_for_and_the_
     def ten_minutes_later(_: float) -> None:
         clock[0] += 600
 
-    monkeypatch.setattr("tasks.pool_runs.time.sleep", ten_minutes_later)
-    monkeypatch.setattr("tasks.pool_runs.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("tasks.pool_runs.time", SimpleNamespace(sleep=ten_minutes_later, monotonic=lambda: clock[0]))
     monkeypatch.setattr(SyncPrefectClient, "read_flow_run", asked)
     run_on_pool(name, {}, key="k")
     away += [True] * 5
