@@ -319,6 +319,9 @@ def test_a_sheet_of_another_version_is_refused_and_not_kept(registry: Asking, tm
     with pytest.raises(DataError, match=r"line 2: 'f+' is no sample of version 2"):
         promote.fn(registry.spec, ratings=strange)
     assert registry.store.list_keys(registry.store.keys.ratings(2)) == []
+    promote.fn(registry.spec, answer="reject", why="it is rude")  # a no needs no ratings
+    with pytest.raises(SpecError, match="nothing waits for an answer, so there is no sheet to fill"):
+        find_waiting(registry.spec, sheet=tmp_path / "sheet.csv")
 
 
 def test_a_sheet_of_another_version_is_refused_also_where_it_holds_the_same_texts(
@@ -330,6 +333,7 @@ def test_a_sheet_of_another_version_is_refused_also_where_it_holds_the_same_text
     find_waiting(registry.spec, sheet=sheet)
     sheet.write_text(re.sub("^,,", "candidate,ann,", sheet.read_text("utf-8-sig"), flags=re.M), "utf-8")
     registry.ask(ratings=5)
+    assert [found.request.version for found in find_waiting(registry.spec)] == [3, 2]  # newest first
     with pytest.raises(DataError, match="line 2: the sheet is of version 2, and its ratings say nothing of version 3"):
         promote.fn(registry.spec, ratings=sheet)
     assert registry.store.list_keys(registry.store.keys.ratings(3)) == []
