@@ -270,8 +270,19 @@ def test_who_may_not_read_whose_store_it_is_does_not_claim_it(store: ObjectStore
     assert not store.exists(single_writer.OWNER)
 
 
-def test_a_write_whose_answer_was_lost_is_known_by_its_bytes(store: ObjectStore) -> None:
+def test_a_write_whose_answer_was_lost_is_known_by_its_bytes(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.put_bytes("log/1", b"mine", if_absent=True)
     store.put_bytes("log/1", b"mine", if_absent=True)
     with pytest.raises(KeyTaken):
         store.put_bytes("log/1", b"theirs", if_absent=True)
+    create = store.client.put_object
+
+    def put(**names: object) -> None:
+        create(**names)
+        raise refused(500)  # to its last repetition
+
+    monkeypatch.setattr(store.client, "put_object", put)
+    store.put_bytes("log/2", b"mine", if_absent=True)
+    assert store.get_bytes("log/2") == b"mine"
