@@ -16,6 +16,6 @@ def try_template(tokenizer: Any, folder: Path, *, roles: Sequence[str], told: st
     turns = [{"role": role, "content": "words"} for role in roles]
     try:
         tokenizer.apply_chat_template(turns, add_generation_prompt=roles[-1] == "user", tokenize=False)
-    except (TemplateError, ArithmeticError, *UNREADABLE) as problem:
+    except (TemplateError, *UNREADABLE) as problem:
         raise ModelError(f"{folder}: its chat template cannot be filled in with {told}: {problem}. Save the tokenizer with one "
                          f"that can, or {otherwise}") from problem  # fmt: skip

@@ -20,8 +20,8 @@ PROBED_FROM = 64
 ADAPTER = "adapter_config.json"
 LAYERS = ("num_hidden_layers", "num_decoder_layers", "decoder_layers")
 """How configurations name their number; the latter two are of an encoder-decoder's other half."""
-UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, StrictDataclassError,
-              SafetensorError)  # fmt: skip
+UNREADABLE = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, ArithmeticError,
+              StrictDataclassError, SafetensorError)  # fmt: skip
 """What transformers raises of a configuration, weights or a tokenizer that are none, or that want a package which is not
 here."""
 MADE_UP = 2
@@ -54,7 +54,10 @@ def load_parts(
             output_loading_info=True, **options,
         )  # fmt: skip
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=bool(kind.code))
-    except UNREADABLE as problem:
+    except Exception as problem:
+        # tokenizers raises nothing more exact than the latter
+        if not isinstance(problem, UNREADABLE) and type(problem) is not Exception:
+            raise
         raise ModelError(f"{folder} cannot be loaded as {wanted}: {_said(problem)}") from problem
     refuse_noise(model, told, folder, new_head=new_head)
     _require_a_layer(model.config, folder)

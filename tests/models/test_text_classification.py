@@ -270,6 +270,11 @@ def test_a_folder_without_a_tokenizer_is_refused_since_one_that_is_made_up_knows
     ("config.json", {"model_type": "bert", "hidden_size": "16"}, "is no transformers configuration: .*hidden_size"),
     ("config.json", {"model_type": "bert", "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}},
      "cannot be loaded as a sequence classifier: .*bitsandbytes"),
+    ("config.json", {"model_type": "no-such-kind"}, "is no transformers configuration: .*no-such-kind"),
+    ("config.json", None, "is no transformers configuration: .*NoneType"),
+    ("config.json", {"model_type": "bert", "vocab_size": -1}, "cannot be loaded as a sequence classifier: .*negative dimension"),
+    ("config.json", {"model_type": "bert", "num_attention_heads": 0}, "cannot be loaded as a sequence classifier: .*zero"),
+    ("tokenizer.json", {"added_tokens": [], "model": {"type": "of tomorrow"}}, "cannot be loaded as a sequence classifier: data did"),
     ("tokenizer_config.json", [], "cannot be loaded as a sequence classifier: .*get"),
     ("tokenizer.json", {}, "cannot be loaded as a sequence classifier: no 'added_tokens' in it"),
 ])  # fmt: skip
