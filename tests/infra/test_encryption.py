@@ -9,9 +9,10 @@ from infra.encryption import encrypt_writes
 from infra.object_store import ObjectStore
 from infra.overlay import overlay
 from infra.settings import Settings
-from infra.workspace import open_workspace
+from infra.workspace import open_job_workspace, open_workspace
 from models.sections import Storage
 from tests.infra.specs import spec_with
+from tests.servers import KEY, SECRET
 from tests.stores import copy
 
 LARGE = (16 << 20) + 1
@@ -79,6 +80,24 @@ def test_a_workspace_knows_the_keys_and_whether_a_signature_is_demanded_also_in_
         assert "PRIVATE" not in repr(keys)
         with overlay(work.store) as dry:
             assert dry.release_keys == keys
+
+
+def test_a_workspace_of_a_dry_run_keeps_nothing_and_its_home_is_where_the_settings_say(
+    store: ObjectStore, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"S3_BUCKET": store.bucket, "S3_ENDPOINT_URL": s3_url, "S3_ACCESS_KEY": KEY, "S3_SECRET_KEY": SECRET, "HOME": "here",
+                "API_KEYS": '{"https://api.example": "word"}'}  # fmt: skip
+    for name, value in settings.items():
+        monkeypatch.setenv(f"UPKEEP_{name}", value)
+    monkeypatch.chdir(tmp_path)
+    with open_workspace(tmp_path / "spec.yaml", spec_with(), dry_run=True) as work:
+        assert work.store.api_keys.others
+        work.store.put_bytes("k", b"dry")
+        assert work.store.get_bytes("k") == b"dry"
+        name = work.store.prefix
+    with open_job_workspace(f"s3://{store.bucket}/{name}jobs/d/job.json", tmp_path / "elsewhere") as work:
+        assert not work.store.exists("k")
+        assert work.home == tmp_path / "here"
 
 
 def test_a_key_that_is_given_twice_or_not_there_is_refused_by_its_setting(

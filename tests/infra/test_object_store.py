@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
 from infra import object_store, s3
-from infra.keys import Keys
+from infra.keys import RECORD, Keys
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from infra.refusals import explained
@@ -90,6 +90,19 @@ def test_work_that_is_used_is_written_again_after_a_week_and_not_before(
     monkeypatch.setattr(object_store, "datetime", SimpleNamespace(now=lambda zone: later))
     assert store.get_used("stages/k") == b"{}"
     assert asked.count["PutObject"] == written
+
+
+def test_a_listing_counts_those_that_are_so_named_by_their_last_part_alone(store: ObjectStore) -> None:
+    for key in ("a/.DS_Store", "a/1.json", "a/2.json", "a/3.json.old", "a/b/4.json"):
+        store.put_bytes(key, b"{}")
+    assert store.list_keys("a/", named=RECORD) == ["a/1.json", "a/2.json", "a/b/4.json"]
+    assert store.list_keys("a/", limit=1, named=RECORD) == ["a/1.json"]
+
+
+def test_an_address_of_another_model_is_no_key_of_this_one(store: ObjectStore) -> None:
+    assert store.key_of(store.uri("a/1")) == "a/1"
+    with pytest.raises(StoreError, match="belongs to another model or bucket"):
+        store.key_of(f"s3://{store.bucket}/models/another/a/1")
 
 
 def test_an_overlay_reads_through_and_keeps_its_writes_to_itself(store: ObjectStore, tmp_path: Path) -> None:
