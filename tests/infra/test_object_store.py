@@ -93,7 +93,7 @@ def test_work_that_is_used_is_written_again_after_a_week_and_not_before(
 
 
 def test_a_listing_counts_those_that_are_so_named_by_their_last_part_alone(store: ObjectStore) -> None:
-    for key in ("a/.DS_Store", "a/1.json", "a/2.json", "a/3.json.old", "a/b/4.json"):
+    for key in ("a/.notes.json", "a/1.json", "a/2.json", "a/3.json.old", "a/b/4.json"):
         store.put_bytes(key, b"{}")
     assert store.list_keys("a/", named=RECORD) == ["a/1.json", "a/2.json", "a/b/4.json"]
     assert store.list_keys("a/", limit=1, named=RECORD) == ["a/1.json"]
