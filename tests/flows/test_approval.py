@@ -126,6 +126,7 @@ def test_a_yes_is_to_the_manifest_that_was_asked_about_and_to_no_other(registry:
     assert registry.champion == 1
 
 
+@pytest.mark.slow
 def test_a_yes_to_another_question_makes_no_champion(registry: Asking, store: ObjectStore) -> None:
     """As where an answer was copied from another version, or its question was lost and asked anew."""
     for _ in range(2):
@@ -162,6 +163,7 @@ def test_a_no_keeps_a_version_from_becoming_champion_unless_it_is_forced(registr
     assert audit_registry(registry.spec, deep=False).misfits == ()
 
 
+@pytest.mark.slow
 def test_a_rejected_version_does_not_hide_an_older_one_that_waits(registry: Asking) -> None:
     registry.ask()
     registry.ask()
@@ -324,6 +326,7 @@ def test_a_sheet_of_another_version_is_refused_and_not_kept(registry: Asking, tm
         find_waiting(registry.spec, sheet=tmp_path / "sheet.csv")
 
 
+@pytest.mark.slow
 def test_a_sheet_of_another_version_is_refused_also_where_it_holds_the_same_texts(
     registry: Asking, tmp_path: Path
 ) -> None:

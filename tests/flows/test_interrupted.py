@@ -119,6 +119,7 @@ def test_a_bootstrap_that_had_released_is_finished_although_its_model_could_not_
     assert isinstance(finished, BootstrapReport) and finished.release.version == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_told_what_it_saw_and_died_is_charged_where_the_spec_was_changed_since(
     home: Home, store: ObjectStore
 ) -> None:

@@ -65,6 +65,7 @@ def test_rows_that_came_since_a_run_broke_off_are_not_of_the_future_once_it_is_t
     assert report.observation.validation.kept.rows == 120
 
 
+@pytest.mark.slow
 def test_looks_test_at_no_more_than_the_year_affords(champion: Home) -> None:
     champion.write_spec(policy={"min_rows": 20, "false_alarms_a_year": 0.002})
     champion.receive("day-1", sentences(120, start=1000))

@@ -66,6 +66,7 @@ WRITES = {1: "/open.json", 2: "runs/open.json", 3: "moves/", 4: "aliases/", 5: "
           7: "runs/open.json"}  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("write", "key"), WRITES.items())
 def test_a_killed_rollback_that_is_asked_for_again_goes_back_one_version_and_not_two(
     second: Home, write: int, key: str, tmp_path: Path
@@ -86,6 +87,7 @@ def test_a_killed_rollback_that_is_asked_for_again_goes_back_one_version_and_not
     assert status.unfinished is None
 
 
+@pytest.mark.slow
 def test_a_rollback_that_died_before_its_history_entry_gets_it_from_the_next_run(second: Home) -> None:
     with pytest.MonkeyPatch.context() as planted, contextlib.suppress(Killed):
         die_after(4, planted)

@@ -50,6 +50,7 @@ def registry(home: Home, store: ObjectStore) -> Asking:
     return Asking(home, store)
 
 
+@pytest.mark.slow
 def test_a_rollback_that_is_started_again_after_its_end_does_not_go_back_once_more(
     registry: Asking, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -86,6 +87,7 @@ def test_a_rollback_that_wrote_what_another_owed_and_died_before_its_own_move_is
     assert again.version == 1
 
 
+@pytest.mark.slow
 def test_a_promotion_that_is_started_again_after_somebody_went_back_does_not_undo_that(registry: Asking) -> None:
     registry.publish(judged_against=1)
     _, again = twice(promote, lambda: rollback.fn(registry.spec), spec_path=registry.spec, version=2)
@@ -94,6 +96,7 @@ def test_a_promotion_that_is_started_again_after_somebody_went_back_does_not_und
     assert [entry.version for entry in read_status(registry.spec).log] == [1, 2, 1]
 
 
+@pytest.mark.slow
 def test_a_rejection_that_is_started_again_rejects_no_other_version(registry: Asking) -> None:
     older, newer = registry.ask(), registry.ask()
     first, again = twice(promote, spec_path=registry.spec, answer="reject", why="it is rude")
@@ -102,6 +105,7 @@ def test_a_rejection_that_is_started_again_rejects_no_other_version(registry: As
     assert registry.answer(older) is None
 
 
+@pytest.mark.slow
 def test_an_approval_that_died_behind_its_answer_goes_on_with_that_version_although_a_newer_one_waits(
     registry: Asking,
 ) -> None:
@@ -118,6 +122,7 @@ def test_an_approval_that_died_behind_its_answer_goes_on_with_that_version_altho
     assert again.version == registry.champion == answered
 
 
+@pytest.mark.slow
 def test_a_maintenance_run_that_is_started_again_after_its_end_leaves_what_came_since_to_the_next(
     home: Home, store: ObjectStore
 ) -> None:

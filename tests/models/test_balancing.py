@@ -133,6 +133,7 @@ def praised(count: int, every: int) -> Examples:
     return Examples(texts, [written([noun == "film", good], SEVERAL.labels) for noun, good in said])
 
 
+@pytest.mark.slow
 def test_labels_that_half_of_the_rows_have_are_learned_alike_with_weights_and_without(tmp_path: Path) -> None:
     tiny_model(tmp_path / "base")
     half = praised(160, 2)
