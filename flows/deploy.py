@@ -30,6 +30,8 @@ from tasks.events import post_deployed
 from tasks.pools import CPU_POOL, GPU_POOL, PROCESS, ensure_pool, ensure_queue
 
 TAG = "upkeep"
+EVERYBODYS = "default"
+"""What Prefect calls the queue that each pool has; a model's own is called as the model is."""
 LEAST = 10
 """Seconds: of Prefect, for automations that act when nothing happens."""
 
@@ -85,6 +87,9 @@ def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> Non
     names: dict[str, Path] = {}
     places: dict[Path, Path] = {}
     for path, spec in specs:
+        if spec.name == EVERYBODYS:
+            raise SpecError(f"{path} names its model {EVERYBODYS!r}, as every work pool names the queue that promotions and rollbacks of all "
+                            "models go through: give it another name to deploy it (a new name is a new model in the store)")  # fmt: skip
         there = _path_there(path, options)
         if (other := names.setdefault(spec.name, path)).resolve() != path.resolve():
             raise SpecError(f"{other} and {path} both name their model {spec.name!r}, and one deployment runs one spec: give "

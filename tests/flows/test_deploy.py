@@ -256,6 +256,9 @@ def test_two_specs_that_would_be_taken_for_one_are_refused_before_any_model_is_d
     other.write_text(home.spec.read_text().replace("name: test", "name: another"))
     with pytest.raises(SpecError, match=r"(?s)mine/spec.yaml.*other/spec.yaml.*/etc/upkeep/spec.yaml.*rename one"):
         deploy([home.spec, other], Options(mounted_at=Path("/etc/upkeep")))
+    home.write_spec(name="default")
+    with pytest.raises(SpecError, match="the queue that promotions and rollbacks of all models go through"):
+        put(home)
     with get_client(sync_client=True) as client, pytest.raises(ObjectNotFound):
         client.read_deployment_by_name("maintain/another")
 
