@@ -31,7 +31,8 @@ def serving(name: str, folder: Path) -> Iterator[dict[str, Any]]:
         with local_store(folder) as found:
             yield {**_address(found.url, found.access_key, found.secret_key, BUCKET), HELD: str(held_in(folder))}
         return
-    from tests.registry import ceph, servers
+    from tests import servers
+    from tests.registry import ceph
 
     if name == CEPH and ceph.missing():
         raise FileNotFoundError(ceph.missing())

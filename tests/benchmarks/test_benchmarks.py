@@ -10,7 +10,9 @@ from benchmarks.leakage import repeats
 from benchmarks.perturb import with_typos
 from benchmarks.planting import EXACT, NEAR
 from benchmarks.results import FOLDER, Bar, Findings, Result, Table, beyond_chance, clopper_pearson, store
+from benchmarks.servers import MOTO, serving
 from benchmarks.write_docs import ORDER, PAGE, page
+from infra.object_store import connect
 from models.rows import content_digest
 
 TEXT = "The plot was thin, but the actors carried it to the very end"
@@ -87,3 +89,10 @@ def test_a_verdict_is_counted_as_asked_whether_it_was_an_alarm_or_not() -> None:
     both = tally + tally
     assert both.asked == {OURS: 8, ANY: 8, "now and then": 2}
     assert both.alarms == {ANY: 6, "now and then": 2}
+
+
+def test_transfers_are_measured_on_other_servers_than_the_demos(tmp_path: Path) -> None:
+    with serving(MOTO, tmp_path / "store") as served:
+        store = connect(**served, prefix="p/", cache=tmp_path / "cache")
+        store.put_bytes("k", b"there")
+        assert store.get_bytes("k") == b"there"
