@@ -1,11 +1,12 @@
 """What is remembered of an upload in parts, in a small local file until the object is there."""
 
 import fcntl
-import hashlib
 import json
 import os
 from pathlib import Path
 from typing import IO, Any
+
+from infra.files import sha256_of_bytes
 
 
 class Note:
@@ -56,4 +57,4 @@ class Note:
 
 def note_path(client: Any, uri: str, memory: Path) -> Path:
     """One an address and server."""
-    return memory / f"{hashlib.sha256(f'{client.meta.endpoint_url} {uri}'.encode()).hexdigest()}.json"
+    return memory / f"{sha256_of_bytes(f'{client.meta.endpoint_url} {uri}'.encode())}.json"

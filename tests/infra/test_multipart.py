@@ -1,7 +1,9 @@
 """Uploads in parts, and the notes by which another process goes on with them or ends them."""
 
+import base64
 import fcntl
 import os
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -186,3 +188,70 @@ def test_an_object_of_the_same_size_is_not_taken_for_what_somebody_s_ending_lost
     store.client.meta.events.register("before-call.s3.CompleteMultipartUpload", end)
     with pytest.raises(ClientError, match="NoSuchUpload"):
         finish(upload)
+
+
+def told_of(store: ObjectStore) -> dict[str, Any]:
+    """What is told of checksums as an upload begins, with its parts, and at its end; filled as it goes."""
+    found: dict[str, Any] = {"begun": [], "parts": {}, "end": []}
+    events = store.client.meta.events
+
+    def begin(params: dict[str, Any], **_: Any) -> None:
+        found["begun"].append(params.get("ChecksumAlgorithm"))
+
+    def part(params: dict[str, Any], **_: Any) -> None:
+        found["parts"][params["PartNumber"]] = params.get("ChecksumCRC32")
+
+    def end(params: dict[str, Any], **_: Any) -> None:
+        found["end"] = [one.get("ChecksumCRC32") for one in params["MultipartUpload"]["Parts"]]
+
+    for operation, note in (("CreateMultipartUpload", begin), ("UploadPart", part), ("CompleteMultipartUpload", end)):
+        events.register(f"provide-client-params.s3.{operation}", note)
+    return found
+
+
+def test_the_store_is_told_of_checksums_as_an_upload_begins_with_each_part_and_at_the_end_of_all(
+    store: ObjectStore, notes: Path
+) -> None:
+    told = told_of(store)
+    first = begun(store, notes)
+    first.put(1, FIRST)
+    first.leave()
+    again = begun(store, notes)  # the first part is there, and its checksum is told all the same
+    finish(again)
+    sums = [crc32(FIRST), crc32(b"x")]
+    assert again.upload_id == first.upload_id
+    assert told == {"begun": ["CRC32"], "parts": dict(enumerate(sums, 1)), "end": sums}
+
+
+def test_a_store_that_takes_no_checksums_and_one_that_copies_are_told_of_none(
+    store: ObjectStore, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = told_of(store)
+    Multipart(store.client, store.uri("copy"), count=1, size=1, memory=notes, copied=True).leave()
+    monkeypatch.setattr(store.client.meta.config, "request_checksum_calculation", "when_required")
+    finish(begun(store, notes))
+    assert told == {"begun": [None, None], "parts": {1: None, 2: None}, "end": [None, None]}
+
+
+def test_an_upload_that_began_without_checksums_is_not_gone_on_with_by_who_tells_of_them(
+    store: ObjectStore, notes: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(store.client.meta.config, "request_checksum_calculation", "when_required")
+        earlier = left(store, notes)
+    assert left(store, notes) != earlier
+
+
+def test_an_upload_whose_parts_are_denied_is_begun_anew_as_one_that_is_gone(store: ObjectStore, notes: Path) -> None:
+    """By Ceph's gateway, under a policy like those of infra/iam/."""
+    earlier = left(store, notes)
+
+    def deny(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "ListParts")
+
+    store.client.meta.events.register("before-call.s3.ListParts", deny)
+    assert left(store, notes) != earlier
+
+
+def crc32(body: bytes) -> str:
+    return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
