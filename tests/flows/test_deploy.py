@@ -232,7 +232,9 @@ def test_check_refuses_a_schedule_that_deploy_would_refuse(home: Home, schedule:
 @pytest.mark.parametrize("expression", ["@daily", "0 3 29 2 *", "0 3 * * 7"])
 def test_a_schedule_that_prefect_takes_is_taken(home: Home, expression: str) -> None:
     home.write_spec(schedule={"cron": expression, "monitor": expression})
-    require_schedules(read_spec(home.spec))
+    spec = read_spec(home.spec)
+    require_schedules(spec)
+    assert [schedule and schedule.cron for schedule in (nightly(spec), looks(spec))] == [expression, expression]
 
 
 def test_a_schedule_keeps_its_hour_when_summer_time_begins(home: Home) -> None:
