@@ -741,8 +741,9 @@ class Stopped(Record):
 
     @property
     def sentence(self) -> str:
-        return (f"the training stopped at its cap of {self.cap:.3g} minutes ({self.limit}), at step {self.step:,} of "
-                f"{self.steps:,} after {self.minutes:.3g} minutes; once more minutes are allowed, the next run goes "
+        cap, minutes = (f"{m:.3g}" if m < 100 else f"{m:,.0f}" for m in (self.cap, self.minutes))
+        return (f"the training stopped at its cap of {cap} minutes ({self.limit}), at step {self.step:,} of "
+                f"{self.steps:,} after {minutes} minutes; once more minutes are allowed, the next run goes "
                 f"on from {self.checkpoint}")  # fmt: skip
 
     @property

@@ -58,3 +58,12 @@ def test_the_run_that_goes_on_takes_over_what_was_seen_and_tells_none_of_it_agai
     assert [e.name for e in events_of(report, window)][-1] == "upkeep.training.stopped"
     assert len(events_of(report, window)) == 4
     assert events_of(report.model_copy(update={"went_on_from": STOPPED, "stopped": None}), window) == []
+
+
+def test_a_cap_of_a_day_is_told_in_minutes_and_not_as_a_power_of_ten() -> None:
+    told = STOPPED.model_copy(update={"cap": 1440.0, "minutes": 1440.3391}).sentence
+    assert "its cap of 1,440 minutes" in told
+    assert "after 1,440 minutes" in told
+    short = STOPPED.model_copy(update={"cap": 0.02, "minutes": 0.0213}).sentence
+    assert "its cap of 0.02 minutes" in short
+    assert "after 0.0213 minutes" in short
