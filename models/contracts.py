@@ -60,6 +60,11 @@ class Estimate(Record):
     n: int
     method: str
 
+    @property
+    def tells_nothing(self) -> bool:
+        """Of a share: it may be anything, as from a handful of rows."""
+        return self.low <= 0 and self.high >= 1
+
 
 # --- the run's start ----------------------------------------------------------------------------------------
 

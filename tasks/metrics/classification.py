@@ -39,6 +39,8 @@ def accuracy_fell(now_correct: int, now_rows: int, then_correct: int, then_rows:
 
 def f1_fell(now: Estimate, then: Estimate) -> float:
     """One-sided p-value from the two intervals, taken as normal: good enough for a number that is only shown."""
+    if now.tells_nothing or then.tells_nothing:
+        return 1.0
     spread = math.hypot(now.high - now.low, then.high - then.low) / (2 * 1.96)
     return float(stats.norm.cdf((now.value - then.value) / spread)) if spread else 1.0
 
@@ -46,6 +48,8 @@ def f1_fell(now: Estimate, then: Estimate) -> float:
 def looks_worse(metric: str, now: Estimate, then: Estimate) -> float:
     """One-sided p-value from two intervals that need not be symmetric, each by its side that faces the other (Zou and
     Donner, Statistics in Medicine 2008): of two samples that share no row, and good enough for what is only shown."""
+    if now.tells_nothing or then.tells_nothing:
+        return 1.0
     less = METRICS[metric].better == "less"
     gap = now.value - then.value if less else then.value - now.value
     sides = (now.value - now.low, then.high - then.value) if less else (now.high - now.value, then.value - then.low)

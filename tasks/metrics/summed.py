@@ -84,7 +84,7 @@ def got_worse(name: str, now: Estimate, then: Estimate) -> float:
     there = _same if found.is_share else _log
     gap = float(there(np.array(now.value)) - there(np.array(then.value)))
     spread = math.hypot(*(standard_error(name, e) for e in (now, then)))
-    if found.better == "neither" or not spread:
+    if found.better == "neither" or not spread or now.tells_nothing or then.tells_nothing:
         return 1.0
     worse = gap if found.better == "less" else -gap
     return float(stats.t.sf(worse / spread, max(1, min(now.n, then.n) - 1)))

@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score
 
 from errors import UnmeasuredMetric
-from tasks.metrics.classification import accuracy_fell, f1_fell, measure
+from models.contracts import Estimate
+from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse, measure
+from tasks.metrics.summed import got_worse
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=40))
@@ -51,3 +53,13 @@ def test_macro_f1_fell_only_where_it_is_lower() -> None:
     )
     assert f1_fell(bad, good) < 1e-6
     assert f1_fell(good, bad) > 0.999
+
+
+def test_a_share_that_may_be_anything_is_never_shown_to_have_become_worse() -> None:
+    then = Estimate(value=0.95, low=0.92, high=0.98, n=169, method="test")
+    for value in (0.0, 0.5):  # one row that is wrong; AUROC of rows of one label
+        now = Estimate(value=value, low=0.0, high=1.0, n=1, method="test")
+        assert f1_fell(now, then) == f1_fell(then, now) == 1
+        assert got_worse("micro_f1", now, then) == got_worse("micro_f1", then, now) == 1
+        for metric in ("auroc", "ece"):
+            assert looks_worse(metric, now, then) == looks_worse(metric, then, now) == 1
