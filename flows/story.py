@@ -17,7 +17,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import interval, p_in_words, points, unit
+from tasks.formats import interval, loss, p_in_words, points, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -64,7 +64,7 @@ def _asked(request: ApprovalRequest) -> list[str]:
 def _labels(request: LabelRequest) -> list[str]:
     return [
         f"   labels    {request.rows} rows to label: {request.local_csv}",
-        f"             its {request.random_rows} random rows find a drop of {100 * request.drop:.0f} points with "
+        f"             its {request.random_rows} random rows find {loss(request.metric, request.drop)} with "
         f"probability {request.power:.0%}; fill `label`, then: upkeep label SPEC FILE",
     ]  # fmt: skip
 

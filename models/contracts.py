@@ -634,6 +634,8 @@ class LabelRequest(Record):
     """The chance that a drop of `drop` is found with these labels, at level `p_value`."""
     drop: float
     p_value: float = 0.01
+    metric: str = "accuracy"
+    """What the drop is of."""
 
     @property
     def rows(self) -> int:

@@ -46,6 +46,11 @@ def unit(metric: str) -> str:
     return "points" if METRICS[metric].is_share else "%"
 
 
+def loss(metric: str, share: float) -> str:
+    """'a drop of 5 points', or 'a rise of 5 %' of what is better the less it is."""
+    return f"a {'rise' if METRICS[metric].better == 'less' else 'drop'} of {100 * share:.3g} {unit(metric)}"
+
+
 def signed(share: float) -> str:
     """In hundredths, with its sign."""
     return f"{round(100 * share, 1) + 0.0:+.1f}"  # never -0.0

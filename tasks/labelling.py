@@ -60,7 +60,7 @@ def request_labels(
             jsonl=Table.of(store.put_blob("labelling", lines), rows=len(batch)),
             local_csv=str(_at_home(sheet, home, run_id)), random_rows=random_rows,
             unlike_rows=len(batch) - random_rows, power=_power(champion, evidence, random_rows, policy, level), drop=DROP,
-            p_value=level,
+            p_value=level, metric=found.metric if (found := champion.manifest.deciding) else kind.metrics[0],
         )  # fmt: skip
         _at_home(lines, home, run_id)
     store.put_bytes(store.keys.request(run_id), request.model_dump_json(indent=1).encode())

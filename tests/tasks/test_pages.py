@@ -13,6 +13,7 @@ from models.contracts import (
     CurvePoint,
     Ended,
     LabelFreeEstimate,
+    LabelRequest,
     Outcome,
     QualityCheck,
     ReasonCount,
@@ -35,6 +36,7 @@ from tests.tasks.reports import (
     observation,
     report_of,
     run,
+    table,
 )
 
 EVIL = '<script>alert(1)</script> | `x` [a](javascript:b) & "q" _你好_\nmore'
@@ -578,3 +580,12 @@ def test_what_neither_more_nor_less_of_is_better_is_written_and_takes_no_room_in
     scale = re.compile(r"scale from [^\"]* points")
     assert scale.findall(html) == scale.findall(render_html(plain))
     assert html.count("no difference") == render_html(plain).count("no difference")
+
+
+@pytest.mark.parametrize(("metric", "loss"), [("accuracy", "a drop of 5 points"), ("perplexity", "a rise of 5 %")])
+def test_what_the_asked_labels_would_find_is_told_as_the_metric_counts_it(metric: str, loss: str) -> None:
+    request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
+                           drop=0.05, metric=metric)  # fmt: skip
+    report = run(observation(gap=0.4, labelled=0)).model_copy(update={"label_request": request})
+    for told in (render_html(report), render_markdown(report), "\n".join(tell(Ended(report=report, pages=None)))):
+        assert f"find {loss} with probability 84" in told
