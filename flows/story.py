@@ -17,7 +17,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import interval, loss, p_in_words, points, unit
+from tasks.formats import duration, interval, loss, p_in_words, points, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -115,7 +115,7 @@ def _steps(rows: str, cost: Cost) -> str:
     if not cost.trained:
         return cost.stopped
     how = f"{cost.steps} steps" if cost.steps else cost.stopped
-    return f"{rows}, {how}, {cost.seconds:.0f} s on {cost.device}"
+    return f"{rows}, {how}, {duration(cost.seconds)} on {cost.device}"
 
 
 def tell_evidence(evidence: Evidence) -> list[str]:

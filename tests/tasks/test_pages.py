@@ -589,3 +589,12 @@ def test_what_the_asked_labels_would_find_is_told_as_the_metric_counts_it(metric
     report = run(observation(gap=0.4, labelled=0)).model_copy(update={"label_request": request})
     for told in (render_html(report), render_markdown(report), "\n".join(tell(Ended(report=report, pages=None)))):
         assert f"find {loss} with probability 84" in told
+
+
+def test_a_training_of_less_than_a_second_takes_as_long_on_the_terminal_as_on_the_page() -> None:
+    tried = attempt()
+    cost = tried.candidate.cost.model_copy(update={"seconds": 0.42})
+    short = tried.model_copy(update={"candidate": tried.candidate.model_copy(update={"cost": cost})})
+    report = run(observation(accuracy=0.7, gap=0.4), short)
+    assert "<dd>0.4 s, 3.0 min of CPU time</dd>" in render_html(report)
+    assert "300 steps, 0.4 s on cpu" in "\n".join(tell(Ended(report=report, pages=None)))
