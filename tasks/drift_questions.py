@@ -10,7 +10,7 @@ import numpy as np
 
 from models.contracts import DriftSignal
 from models.sections import Drift
-from tasks.formats import isolated
+from tasks.formats import digits, isolated
 from tasks.metrics.two_sample import Tested, categories, ks, ks_larger, mmd
 from tasks.sides import Side
 
@@ -62,7 +62,8 @@ def distribution(
     name: str, family: str, then: "NDArray[np.floating]", now: "NDArray[np.floating]", policy: Drift
 ) -> Question:
     """Of numbers, one a row."""
-    detail = f"median {np.median(then):.3g} → {np.median(now):.3g}, mean {then.mean():.3g} → {now.mean():.3g}"
+    detail = (f"median {digits(np.median(then))} → {digits(np.median(now))}, "
+              f"mean {digits(then.mean())} → {digits(now.mean())}")  # fmt: skip
     return Question(
         name, family, "Kolmogorov-Smirnov", "largest gap", policy.min_ks, detail, lambda _b, _rng: ks(then, now)
     )
@@ -73,7 +74,7 @@ def slower(
 ) -> Question:
     """Not whether it changed, which it does by the hour, but whether it is more than so many times what it was."""
     factor = policy.latency_factor
-    detail = f"median {np.median(then):.3g} → {np.median(now):.3g} ms, held against {factor:g} times the former"
+    detail = f"median {digits(np.median(then))} → {digits(np.median(now))} ms, held against {factor:g} times the former"
     method = "Kolmogorov-Smirnov, one-sided"
     return Question(
         name, family, method, "largest gap", policy.min_ks, detail, lambda _b, _rng: ks_larger(factor * then, now)

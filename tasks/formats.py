@@ -74,6 +74,11 @@ def p_in_words(p: float) -> str:
     return "1e-16 or less" if p < 1e-16 else f"{p:.2g}"
 
 
+def digits(number: float) -> str:
+    """Three, and all of those before the point: '0.42', '14.1', '1,253'."""
+    return f"{number:.3g}" if abs(number) < 100 else f"{number:,.0f}"
+
+
 def count(number: int) -> str:
     return f"{number:,}"
 

@@ -118,7 +118,7 @@ def environment(*, html: bool) -> Environment:
                               lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
     environment.filters.update(
         pct=formats.percent, est=_estimate, span=formats.span, pts=formats.points, p=formats.p_value, threshold=formats.threshold, count=formats.count,
-        amount=formats.amount, duration=formats.duration, size=formats.size, moment=formats.moment, cell=escaped,
+        amount=formats.amount, digits=formats.digits, duration=formats.duration, size=formats.size, moment=formats.moment, cell=escaped,
         words=formats.words, judgement=tell_judgement, rows_of=rows_of, unit=formats.unit, loss=formats.loss, signed=formats.signed, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip

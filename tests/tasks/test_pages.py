@@ -15,6 +15,7 @@ from models.contracts import (
     LabelFreeEstimate,
     LabelRequest,
     Outcome,
+    Percentiles,
     QualityCheck,
     ReasonCount,
     RunReport,
@@ -598,3 +599,12 @@ def test_a_training_of_less_than_a_second_takes_as_long_on_the_terminal_as_on_th
     report = run(observation(accuracy=0.7, gap=0.4), short)
     assert "<dd>0.4 s, 3.0 min of CPU time</dd>" in render_html(report)
     assert "300 steps, 0.4 s on cpu" in "\n".join(tell(Ended(report=report, pages=None)))
+
+
+def test_a_request_that_was_served_within_a_millisecond_took_more_than_none() -> None:
+    seen = observation()
+    quick = Percentiles(p50=0.42, p95=0.97, p99=1253.4, n=200)
+    monitoring = seen.monitoring.model_copy(update={"latency_ms": quick})
+    report = run(seen.model_copy(update={"monitoring": monitoring}))
+    for told in (render_html(report), render_markdown(report)):
+        assert "median 0.42 ms, 95 % within 0.97 ms, 99 % within 1,253 ms" in told

@@ -204,3 +204,10 @@ def test_the_same_seed_gives_the_same_signals() -> None:
     rng = np.random.default_rng(11)
     sides = side(400, rng), side(300, rng)
     assert signals(*sides) == signals(*sides)
+
+
+def test_numbers_of_a_thousand_and_more_are_told_in_full() -> None:
+    rng = np.random.default_rng(3)
+    papers = replace(side(60, rng), texts=["word " * 260] * 60)
+    told = {s.name: s.detail for s in signals(papers, papers)}["characters"]
+    assert told == "median 1,300 → 1,300, mean 1,300 → 1,300"
