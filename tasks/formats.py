@@ -60,7 +60,7 @@ def p_value(p: float) -> str:
     """Two digits, or a power of ten; below what a double can tell apart only that it is."""
     if p < 1e-16:
         return "< 1e-16"
-    return f"{p:.1e}" if p < 0.001 else f"{p:.{2 - math.floor(math.log10(p)) if p < 0.1 else 2}f}"
+    return f"{p:.1e}" if p < 0.001 else f"{p:.{1 - math.floor(math.log10(p)) if p < 0.1 else 2}f}"
 
 
 def threshold(p: float) -> str:

@@ -24,6 +24,7 @@ from models.contracts import (
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
 from tasks.artifacts import list_tables
+from tasks.formats import p_value
 from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
@@ -229,10 +230,10 @@ def test_text_from_rows_cannot_break_out_of_a_markdown_table() -> None:
 def test_every_row_of_a_markdown_table_has_its_header_s_cells(outcome: Outcome) -> None:
     for report in (report_of(outcome), evil_report()):
         tables = re.findall(r"(?:^\|.*\n)+", render_markdown(report), re.MULTILINE)
-        for table in tables:
-            rows = table.splitlines()
+        for drawn in tables:
+            rows = drawn.splitlines()
             assert set(rows[1]) <= set("|-: ")
-            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, table
+            assert len({len(re.findall(r"(?<!\\)\|", row)) for row in rows}) == 1, drawn
 
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
@@ -260,7 +261,7 @@ def test_the_drawings_carry_the_numbers_of_the_records() -> None:
     assert "champion 70.0% [66.0%, 74.0%], candidate 82.0% [78.0%, 86.0%]" in labels
     assert "difference +12.0 [+8.0, +16.0] points; gate better-on-current: limit +0.0 points" in labels
     assert "difference +12.0 [+8.0, +16.0] points" in labels  # macro F1 has no gate
-    assert "words: p < 1e-16, threshold 0.00100" in labels
+    assert "words: p < 1e-16, threshold 0.0010" in labels
     assert any("validation loss 0.500 at step 100, 0.300 at step 200" in (label or "") for label in labels)
 
 
@@ -608,3 +609,15 @@ def test_a_request_that_was_served_within_a_millisecond_took_more_than_none() ->
     report = run(seen.model_copy(update={"monitoring": monitoring}))
     for told in (render_html(report), render_markdown(report)):
         assert "median 0.42 ms, 95 % within 0.97 ms, 99 % within 1,253 ms" in told
+
+
+def test_a_p_value_has_two_digits_wherever_it_is_shown() -> None:
+    for p, told in (
+        (0.0163, "0.016"),
+        (0.05, "0.050"),
+        (0.00802, "0.0080"),
+        (0.31, "0.31"),
+        (1.0, "1.00"),
+        (0.00042, "4.2e-04"),
+    ):
+        assert p_value(p) == told
