@@ -103,4 +103,7 @@ def _budget(status: Status) -> str:
 
 
 def history_lines(history: tuple[HistoryEntry, ...]) -> list[str]:
-    return [f"{moment(e.finished_at)}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7} rows  {e.headline}" for e in history]
+    return [
+        f"{moment(e.finished_at)}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7} {'row ' if e.rows == 1 else 'rows'}  {e.headline}"
+        for e in history
+    ]

@@ -17,7 +17,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import duration, interval, loss, p_in_words, points, unit
+from tasks.formats import amount, duration, interval, loss, p_in_words, points, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -42,7 +42,7 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
     return [
         f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
         f"   training  {_steps(f'{trained.train.rows} rows', cost)}",
-        f"   measured  {measured} ({trained.test.rows} sealed rows)",
+        f"   measured  {measured} ({amount(trained.test.rows, 'sealed row')})",
         *_variants(report.variants),
     ]
 
@@ -63,8 +63,8 @@ def _asked(request: ApprovalRequest) -> list[str]:
 
 def _labels(request: LabelRequest) -> list[str]:
     return [
-        f"   labels    {request.rows} rows to label: {request.local_csv}",
-        f"             its {request.random_rows} random rows find {loss(request.metric, request.drop)} with "
+        f"   labels    {amount(request.rows, 'row')} to label: {request.local_csv}",
+        f"             its {amount(request.random_rows, 'random row')} find{'s' if request.random_rows == 1 else ''} {loss(request.metric, request.drop)} with "
         f"probability {request.power:.0%}; fill `label`, then: upkeep label SPEC FILE",
     ]  # fmt: skip
 
@@ -114,7 +114,7 @@ def _steps(rows: str, cost: Cost) -> str:
     """Where an API trained, its job stands for the steps; where nobody did, the rows say nothing."""
     if not cost.trained:
         return cost.stopped
-    how = f"{cost.steps} steps" if cost.steps else cost.stopped
+    how = amount(cost.steps, "step") if cost.steps else cost.stopped
     return f"{rows}, {how}, {duration(cost.seconds)} on {cost.device}"
 
 

@@ -27,7 +27,7 @@ from models.contracts import (
 )
 from models.recipe import Training
 from tasks import formats
-from tasks.formats import value, words
+from tasks.formats import amount, value, words
 
 Timings = Sequence[tuple[str, float, bool]]
 NOT_TRAINED = "not trained: "
@@ -40,7 +40,7 @@ def require_enough_rows(
     empty = [n for n in ("validation", "test", "reference_test") if not getattr(training_set, n).rows]
     if training_set.new_rows >= training.min_rows and not empty:
         return decision
-    short = f"{training_set.new_rows} new labelled training rows, at least {training.min_rows} are needed"
+    short = f"{amount(training_set.new_rows, 'new labelled training row')}, at least {training.min_rows} are needed"
     reason = NOT_TRAINED + (f"no rows for {', '.join(empty)}" if empty else short)
     return not_trained(decision, reason, asks=may_ask and decision.drifted)
 
@@ -86,7 +86,7 @@ def conclude(
     if asked:
         headline += f" {asked_in_words(asked.request)}"
     if label_request:
-        headline += f" {label_request.rows} rows to label are in {label_request.local_csv}."
+        headline += f" {amount(label_request.rows, 'row')} to label {'is' if label_request.rows == 1 else 'are'} in {label_request.local_csv}."
     return RunReport(
         start=start, outcome=outcome, headline=headline,
         observation=observation, decision=decision, attempt=attempt, release=release,

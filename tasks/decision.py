@@ -30,7 +30,7 @@ from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, Moni
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
-from tasks.formats import amount_is, isolated, p_in_words
+from tasks.formats import amount, amount_is, isolated, p_in_words
 from tasks.limits import what_forbids_training
 from tasks.quality import judge_quality, nothing_left
 
@@ -86,7 +86,7 @@ def decide(
 
 
 def _describe_new(classes: Sequence[LabelCount]) -> str:
-    named = ", ".join(f"{isolated(repr(found.label[:40]))} ({found.rows} rows)" for found in classes[:5])
+    named = ", ".join(f"{isolated(repr(found.label[:40]))} ({amount(found.rows, 'row')})" for found in classes[:5])
     return (f"a new class: {named}; its rows are in the quarantine. Add it at the end of `labels` and give the rows again: "
             "the next training grows the model's head by it")  # fmt: skip
 

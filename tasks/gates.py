@@ -16,7 +16,7 @@ from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
 from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 from models.measures import METRICS
-from tasks.formats import isolated, signed, unit, value
+from tasks.formats import amount, amount_is, isolated, signed, unit, value
 from tasks.metrics.paired import rows_needed
 from tasks.variant_gate import judge_agreement
 
@@ -76,7 +76,7 @@ def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> 
     else:
         needed = _rows_needed(difference, limit)
         verdict = Verdict.INSUFFICIENT
-        because = f"the interval holds {told(limit)}; {difference.n} rows are too few to tell{needed}"
+        because = f"the interval holds {told(limit)}; {amount_is(difference.n, 'row')} too few to tell{needed}"
     measured = f"{told(difference.value)} [{told(difference.low)}, {told(difference.high)}]"
     what = "candidate minus champion" if METRICS[compared.metric].better == "more" else "better by"
     return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=difference,
@@ -107,7 +107,7 @@ def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:
     elif found.high < gate.value if least else found.low > gate.value:
         verdict, because = Verdict.REJECTED, "no part of the interval reaches it"
     else:
-        verdict, because = Verdict.INSUFFICIENT, f"the interval holds it; {found.n} rows are too few to tell"
+        verdict, because = Verdict.INSUFFICIENT, f"the interval holds it; {amount_is(found.n, 'row')} too few to tell"
     told, wanted = (value(compared.metric, number) for number in (found.value, gate.value))
     side: Literal["at least", "at most"] = "at least" if least else "at most"
     return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=found,
@@ -122,16 +122,16 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
         raise UnmeasuredMetric(f"gate {gate.name!r} needs {gate.metric} per slice, and no slice was measured")
     worst = min(judged or slices, key=lambda c: c.difference.value)
     collapsed = [c for c in judged if c.difference.value < -gate.tolerance and c.difference.high < 0]
-    name = f"{isolated(worst.on)} {_points(worst.difference.value, worst.metric)} ({worst.difference.n} rows)"
+    name = f"{isolated(worst.on)} {_points(worst.difference.value, worst.metric)} ({amount(worst.difference.n, 'row')})"
     if collapsed:
         verdict, because = (
             Verdict.REJECTED,
             f"collapsed: {', '.join(isolated(c.on) for c in collapsed)}; worst is {name}",
         )
     elif not judged:
-        verdict, because = Verdict.INSUFFICIENT, f"no slice has {gate.min_rows} rows; worst is {name}"
+        verdict, because = Verdict.INSUFFICIENT, f"no slice has {amount(gate.min_rows, 'row')}; worst is {name}"
     else:
-        enough = "" if len(judged) == len(slices) else f" of at least {gate.min_rows} rows"
+        enough = "" if len(judged) == len(slices) else f" of at least {amount(gate.min_rows, 'row')}"
         verdict, because = Verdict.BLESSED, f"none of {len(judged)} slices{enough} collapsed; worst is {name}"
     return GateResult(gate=gate.name, verdict=verdict, metric=worst.metric, on=worst.on,
                       measured=worst.difference, limit=-gate.tolerance, because=because)  # fmt: skip

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from models.contracts import Budget, HistoryEntry
 from models.part import parse_period
 from models.sections import Policy
+from tasks.formats import amount
 
 MONTH = timedelta(days=30)
 
@@ -54,7 +55,7 @@ def _number(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> s
     ends = [e.finished_at for e in _within_a_month(history, now) if e.retrained]
     if most is None or len(ends) < most:
         return None
-    return (f"{len(ends)} retrainings in the last 30 days, policy.max_retrains_a_month = {most}: free again at "
+    return (f"{amount(len(ends), 'retraining')} in the last 30 days, policy.max_retrains_a_month = {most}: free again at "
             f"{_moment(ends[most - 1] + MONTH)}")  # fmt: skip
 
 

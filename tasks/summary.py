@@ -69,13 +69,14 @@ def _title(report: RunReport) -> str:
 def _seen(report: RunReport, seen: Observation) -> str:
     fired, asked = sum(s.drifted for s in seen.drift.signals), len(seen.drift.signals)
     when = " before the training that this run goes on with was stopped" if report.went_on_from else ""
+    one = seen.validation.read == 1
     came = f"{amount(seen.validation.read, 'row')} came in{when}"
     if not seen.drift.alpha:
-        looks = "whether they drifted was not judged, so soon after the last run"
+        looks = f"whether {'it' if one else 'they'} drifted was not judged, so soon after the last run"
     elif fired:
-        looks = f"they differ from what {champion_of(report)} was released on ({fired} of {asked} drift signals)"
+        looks = f"{'it differs' if one else 'they differ'} from what {champion_of(report)} was released on ({fired} of {asked} drift signals)"
     else:
-        looks = f"they look like what {champion_of(report)} was released on (none of {asked} drift signals)"
+        looks = f"{'it looks' if one else 'they look'} like what {champion_of(report)} was released on (none of {asked} drift signals)"
     return f"{came}; {looks}. {_quality(seen.monitoring, report.decision)}"
 
 

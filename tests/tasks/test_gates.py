@@ -224,3 +224,11 @@ def test_a_ceiling_is_kept_exactly_when_the_whole_interval_of_the_candidate_keep
     verdict = verdict_of(card, AtMost(metric="repetition", value=limit))
     assert (verdict is Verdict.BLESSED) == (value + half <= limit)
     assert (verdict is Verdict.REJECTED) == (value - half > limit)
+
+
+def test_one_row_is_told_as_one() -> None:
+    slim = comparison("slice:shop=north", estimate(-0.1, -1.0, 0.9, n=1))
+    told = judge.fn(scorecard(slim), gates=[NoCollapse(min_rows=1, tolerance=0.5)]).gates[0].because
+    assert told.endswith("worst is slice:shop=north -10.0 points (1 row)")
+    few = comparison("current", estimate(0.0, -1.0, 1.0, n=1))
+    assert "1 row is too few to tell" in judge.fn(scorecard(few), gates=[Better()]).gates[0].because

@@ -20,6 +20,7 @@ def test_without_limits_nothing_is_forbidden() -> None:
 def test_only_the_last_thirty_days_count_and_only_retrainings() -> None:
     assert forbidden(entry(1), retrained(10), retrained(30), max_retrains_a_month=2) == ""
     assert "2 retrainings" in forbidden(entry(1), retrained(10), retrained(29), max_retrains_a_month=2)
+    assert forbidden(retrained(29), max_retrains_a_month=1).startswith("1 retraining in the last 30 days")
 
 
 def test_the_number_is_free_again_when_the_oldest_that_is_too_many_is_thirty_days_old() -> None:

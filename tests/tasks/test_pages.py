@@ -621,3 +621,12 @@ def test_a_p_value_has_two_digits_wherever_it_is_shown() -> None:
         (0.00042, "4.2e-04"),
     ):
         assert p_value(p) == told
+
+
+def test_one_row_is_spoken_of_as_one() -> None:
+    seen = observation()
+    alone = seen.model_copy(update={"validation": seen.validation.model_copy(update={"kept": table(1), "labelled": 1})})
+    assert "1 row came in; it looks like what version 1 was released on" in render_markdown(run(alone))
+    assert "1 row came in; it differs from" in render_markdown(
+        run(alone.model_copy(update={"drift": observation(gap=0.4).drift}))
+    )
