@@ -142,8 +142,11 @@ def _latency(scorecard: Scorecard, gate: LatencyWithin) -> GateResult:
     verdict = Verdict.BLESSED if latency.factor <= gate.factor else Verdict.REJECTED
     measured = Estimate(value=latency.factor, low=latency.factor, high=latency.factor,
                         n=latency.candidate.n, method="ratio of medians, models in turn")  # fmt: skip
+    told = f"{latency.factor:.2f}"
+    if verdict is Verdict.REJECTED and float(told) <= gate.factor:
+        told = f"just above {gate.factor:g}"
     because = (f"median {latency.candidate.p50:.1f} ms against {latency.champion.p50:.1f} ms: "
-               f"factor {latency.factor:.2f}, at most {gate.factor:g}")  # fmt: skip
+               f"factor {told}, at most {gate.factor:g}")  # fmt: skip
     return GateResult(gate=gate.name, verdict=verdict, metric="latency", on="one text", measured=measured,
                       limit=gate.factor, because=because)  # fmt: skip
 

@@ -232,3 +232,14 @@ def test_one_row_is_told_as_one() -> None:
     assert told.endswith("worst is slice:shop=north -10.0 points (1 row)")
     few = comparison("current", estimate(0.0, -1.0, 1.0, n=1))
     assert "1 row is too few to tell" in judge.fn(scorecard(few), gates=[Better()]).gates[0].because
+
+
+def test_a_latency_that_is_hardly_too_long_does_not_read_like_its_limit() -> None:
+    for factor, told in (
+        (1.504, "factor just above 1.5, at most 1.5"),
+        (1.496, "factor 1.50, at most 1.5"),
+        (1.52, "factor 1.52, at most 1.5"),
+    ):
+        result = judge.fn(scorecard(*GOOD, factor=factor), gates=[LatencyWithin()]).gates[0]
+        assert result.because.endswith(told)
+        assert (result.verdict is Verdict.BLESSED) == (factor <= 1.5)
