@@ -118,7 +118,7 @@ def duration(seconds: float) -> str:
 
 def size(bytes_: float) -> str:
     for unit in _UNITS:
-        if bytes_ < 1000 or unit == _UNITS[-1]:
+        if bytes_ < 999.5 or unit == _UNITS[-1]:
             break
         bytes_ /= 1000
     return f"{bytes_:.0f} {unit}" if unit == "B" or bytes_ >= 100 else f"{bytes_:.1f} {unit}"

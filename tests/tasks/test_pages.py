@@ -24,7 +24,7 @@ from models.contracts import (
 from models.gate_kinds import AtLeast, AtMost, NotWorse
 from models.sections import Policy
 from tasks.artifacts import list_tables
-from tasks.formats import p_value
+from tasks.formats import p_value, size
 from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
@@ -630,3 +630,13 @@ def test_one_row_is_spoken_of_as_one() -> None:
     assert "1 row came in; it differs from" in render_markdown(
         run(alone.model_copy(update={"drift": observation(gap=0.4).drift}))
     )
+
+
+def test_a_size_that_rounds_to_a_thousand_is_one_of_the_next_unit() -> None:
+    assert [size(n) for n in (999, 999_499, 999_600, 999_999_999, 5e12)] == [
+        "999 B",
+        "999 kB",
+        "1.0 MB",
+        "1.0 GB",
+        "5000 GB",
+    ]
