@@ -6,6 +6,7 @@ import pty
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import httpx
@@ -84,6 +85,20 @@ def test_a_deployment_without_a_server_is_refused_and_not_put_on_one_that_ends_w
     done = upkeep("deploy", tmp_path / "spec.yaml")
     assert done.returncode == 2, done.stderr
     assert "PREFECT_API_URL is not set" in done.stderr and "prefect server start" in done.stderr
+
+
+@pytest.mark.parametrize("imported", ["typer", "cryptography"])
+def test_ctrl_c_ends_a_command_in_one_line_and_with_exit_code_130_also_while_it_imports(
+    imported: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{imported}.py").write_text("import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(9)\n")
+    module, function = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["upkeep"].split(":")
+    done = subprocess.run(
+        [sys.executable, "-c", f"from {module} import {function} as main; main()", "keygen", tmp_path / "keys"],
+        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": f"{tmp_path}:{ROOT}"},
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "upkeep: interrupted; run it again, and it goes on where it was\n"
 
 
 def test_every_code_that_a_command_ends_with_is_in_the_readme_also_that_of_ctrl_c(
