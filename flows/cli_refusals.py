@@ -2,6 +2,7 @@
 
 import errno
 import sys
+import traceback
 
 from errors import FullDisk, PoolError, SpecError, UpkeepError
 from infra.files import NO_ROOM
@@ -16,7 +17,7 @@ def as_refusal(problem: Exception) -> UpkeepError | None:
     """None where it is a bug, whose traceback is wanted."""
     if isinstance(problem, UpkeepError):
         return problem
-    if isinstance(problem, OSError) and problem.filename and problem.errno in CLOSED:
+    if isinstance(problem, OSError) and problem.filename and (problem.errno in CLOSED or _is_no_place(problem)):
         return SpecError(f"{problem.filename}: {problem.strerror}. Upkeep needs to read or write there: give this user the "
                          "right to, or name another place (its own files lie where UPKEEP_HOME says)")  # fmt: skip
     if isinstance(problem, OSError) and problem.errno in NO_ROOM:
@@ -26,6 +27,12 @@ def as_refusal(problem: Exception) -> UpkeepError | None:
         return PoolError(f"Prefect's server does not answer ({problem}). Is it running, and PREFECT_API_URL right? Where that "
                          "is unset, a run starts a server of its own")  # fmt: skip
     return _as_answer(problem)
+
+
+def _is_no_place(problem: OSError) -> bool:
+    """For a folder, such as below /proc, which then is "not there"; any other file that is not there is a bug."""
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(problem.__traceback__)]
+    return problem.errno == errno.ENOENT and frames[-1:] == ["mkdir"]
 
 
 def _as_answer(problem: Exception) -> PoolError | None:

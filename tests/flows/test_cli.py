@@ -169,10 +169,13 @@ def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "wrong", [["keygen", "rows.csv"], ["init", "rows.csv", "--model", "m", "--spec", "rows.csv/s.yaml"], ["check", "x" * 300]]
+    ("wrong", "named"),
+    [(["keygen", "rows.csv"], "rows.csv"), (["init", "rows.csv", "--model", "m", "--spec", "rows.csv/s.yaml"], "rows.csv"),
+     (["check", "x" * 300], "x" * 300), (["keygen", "/proc/nope"], "/proc/nope"),
+     (["init", "rows.csv", "--model", "m", "--spec", "/proc/nope/s.yaml"], "/proc/nope")],
 )  # fmt: skip
-def test_a_file_in_a_folders_place_and_a_name_that_no_disk_takes_are_told_without_a_traceback(
-    wrong: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_place_where_nothing_can_be_and_a_name_that_no_disk_takes_are_told_without_a_traceback(
+    wrong: list[str], named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("rows.csv").write_text("text,label\na b c,x\nd e f,y\n")
@@ -180,7 +183,7 @@ def test_a_file_in_a_folders_place_and_a_name_that_no_disk_takes_are_told_withou
     assert isinstance(done.exception, Exception)
     told = as_refusal(done.exception)
     assert told is not None and told.exit_code == 2
-    assert ("rows.csv" if "rows.csv" in wrong[1] else "x" * 300) in str(told)
+    assert named in str(told) and "name another place" in str(told)
 
 
 def test_a_replay_refuses_what_is_no_day_with_exit_code_2_before_it_opens_anything(tmp_path: Path) -> None:
