@@ -23,7 +23,7 @@ from tasks.ingestion import ingest_window
 from tasks.instruments import import_instruments
 from tasks.limits import training_budget
 from tasks.lineage import trace_lineage
-from tasks.optimization.onnx import make_variants
+from tasks.optimization.onnx import make_variants, require_exportable
 from tasks.registry.aliases import move_alias, read_log
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import publish
@@ -106,6 +106,7 @@ def _first_candidate(
 ) -> Candidate:
     hosted = spec.model.hosted
     source = pin_hosted(spec.kind, store=store) if hosted else import_source(spec.model, base=base, store=store)
+    require_exportable(source, wanted=spec.variants, kind=spec.kind, store=store)
     if spec.model.adopt or (hosted and not hosted.fine_tunes):
         return adopt(source, kind=spec.kind, store=store)
     budget = training_budget((), policy=spec.policy, now=start.started_at)

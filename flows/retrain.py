@@ -21,7 +21,7 @@ from tasks.finetuning import fine_tune
 from tasks.gates import judge
 from tasks.instruments import import_instruments
 from tasks.jobs import find_result, read_job, require_result, store_job, store_result, training_job
-from tasks.optimization.onnx import make_variants
+from tasks.optimization.onnx import make_variants, require_exportable
 from tasks.pool_runs import run_on_pool
 from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
@@ -53,6 +53,7 @@ def improve(
     """A training that reaches its cap is no failure: it waits for a later run."""
     require_packages(spec.variants)
     parent = weights_of(champion.manifest, store=store)
+    require_exportable(parent, wanted=spec.variants, kind=spec.kind, store=store)
     try:
         trained = fine_tune(
             training_set, parent, parent_version=champion.version, training=spec.training, kind=spec.kind,

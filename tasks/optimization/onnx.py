@@ -6,15 +6,31 @@ from typing import cast
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from errors import ModelError
 from infra.copying import Duplicate
 from infra.files import folder_digest
 from infra.object_store import ObjectStore
 from infra.sending import Outgoing
 from infra.stages import once
 from models.adapter import load_model
-from models.contracts import Candidate, FileEntry, ModelKind, Variant
+from models.contracts import Candidate, FileEntry, ModelKind, Variant, Weights
 from models.onnx_classifier import GRAPHS
 from models.variants import FOLDER
+
+FROM_THE_END = {"bart", "bigbird_pegasus", "mbart", "mt5", "mvp", "plbart", "t5", "umt5"}
+"""Encoder-decoders that transformers lets count each text's last </s>: torch.export refuses what depends on such a count."""
+
+
+def require_exportable(weights: Weights, *, wanted: tuple[str, ...], kind: ModelKind, store: ObjectStore) -> None:
+    """Before anything is trained, as far as a configuration tells. Raises ModelError."""
+    if not wanted:
+        return
+    from models.loading import read_config
+
+    found = read_config(store.get_folder(weights.prefix, weights.files), kind).model_type
+    if found in FROM_THE_END:
+        raise ModelError(f"variants: a {found} classifies from the token that ends a text, which PyTorch cannot export to ONNX: drop "
+                         "`variants`, or start from another kind of model (BERT, DistilBERT and GPT-2 can be)")  # fmt: skip
 
 
 @task(name="make variants", cache_policy=NO_CACHE)

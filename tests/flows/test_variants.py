@@ -23,7 +23,7 @@ from models.onnx_classifier import OnnxClassifier
 from models.spec import read_spec
 from models.text_classification import TextClassifier
 from tests.flows.conftest import Home, moved
-from tests.tiny import sentences
+from tests.tiny import sentences, tiny_writer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 GATES = [{"kind": "better"}, {"kind": "not_worse", "tolerance": 0.1}, {"kind": "latency", "factor": 50}]
@@ -95,4 +95,20 @@ def test_a_first_champion_whose_variants_were_judged_on_too_few_rows_is_not_rele
     home.write_spec(variants=["onnx"], gates=[*GATES, {"kind": "agrees", "share": 0.999}])
     home.receive("day-0", sentences(600))
     with pytest.raises(ModelError, match=r"rows are too few to tell.*nothing was released"):
+        bootstrap(home.spec)
+
+
+def test_an_encoder_decoder_whose_graph_torch_cannot_export_is_refused_before_it_is_trained(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*_: object, **__: object) -> None:
+        raise AssertionError("it was trained first")
+
+    monkeypatch.setattr("flows.bootstrap.fine_tune", train)
+    home.write_spec(variants=["onnx"], gates=[*GATES, AGREES], model={"source": "writer", "max_tokens": 16})
+    tiny_writer(home.folder / "writer", "t5")
+    home.receive("day-0", sentences(600))
+    with pytest.raises(
+        ModelError, match=r"variants: a t5 classifies from the token that ends a text, .* drop `variants`"
+    ):
         bootstrap(home.spec)
