@@ -45,6 +45,14 @@ def redacted(text: str) -> str:
     return text
 
 
+def redact_causes(problem: BaseException) -> None:
+    """Some servers and proxies repeat in an answer what they were sent, and a traceback shows every cause."""
+    cause: BaseException | None = problem
+    while cause is not None:
+        cause.args = tuple(redacted(a) if isinstance(a, str) else a for a in cause.args)
+        cause = cause.__cause__ or cause.__context__
+
+
 class UpkeepError(Exception):
     exit_code = 1
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from errors import SpecError, StoreError, redacted
+from errors import SpecError, StoreError, redact_causes
 from infra.absent import tell_absent
 from infra.refusals import UNDECIDED, explained
 
@@ -79,14 +79,6 @@ def split_uri(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
-def _redact(problem: BaseException) -> None:
-    """Some servers and proxies repeat in an answer what they were sent, and a traceback shows every cause."""
-    cause: BaseException | None = problem
-    while cause is not None:
-        cause.args = tuple(redacted(a) if isinstance(a, str) else a for a in cause.args)
-        cause = cause.__cause__ or cause.__context__
-
-
 @contextmanager
 def translated(uri: str) -> Iterator[None]:
     """Turns boto's errors into ours, which name the address and the way out and carry no credentials."""
@@ -96,7 +88,7 @@ def translated(uri: str) -> Iterator[None]:
     try:
         yield
     except (ClientError, BotoCoreError, Boto3Error) as problem:
-        _redact(problem)
+        redact_causes(problem)
         raise explained(problem, uri) from problem
 
 

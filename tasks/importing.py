@@ -8,7 +8,7 @@ from urllib.request import getproxies
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import ModelError, SpecError, StoreError
+from errors import ModelError, SpecError, StoreError, redact_causes
 from infra.keys import Keys
 from infra.object_store import ObjectStore
 from models.contracts import ModelKind, Weights
@@ -76,6 +76,7 @@ def _from_hub(source: ModelSource, looked_at: Path, field: str) -> Path:
         wanted = [*MODEL_FILES, *source.trust_remote_code]
         return Path(snapshot_download(source.source or "", revision=source.revision, allow_patterns=wanted))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ImportError) as problem:
+        redact_causes(problem)
         reason = str(problem).splitlines()[0]
         raise ModelError(
             f"{field} {source.source!r} is neither a folder ({looked_at}) nor can the hub give it: {reason}. "

@@ -1,6 +1,7 @@
 """Where the first model comes from, and what is refused there."""
 
 import hashlib
+import traceback
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -136,6 +137,28 @@ def test_a_file_is_no_folder_and_what_this_machine_cannot_keep_of_the_hub_is_tol
     monkeypatch.setattr(huggingface_hub, "snapshot_download", full)
     with pytest.raises(ModelError, match=r"'theirs' is neither a folder .* give it: no space left. Write"):
         import_source.fn(ModelSource(source="theirs"), base=str(tmp_path), store=store)
+
+
+def test_what_the_hub_repeats_of_a_request_is_shown_by_no_cause_of_the_refusal_either(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Prefect logs a failed run with all of its causes, and keeps that."""
+
+    secret = "".join(("a", "planted", "word"))  # a traceback shows the lines of this file, too
+
+    def refuse(*_: object, **__: object) -> str:
+        try:
+            raise OSError(f"403 for https://me:{secret}@hub/api/models/theirs")
+        except OSError as problem:
+            answer: Any = SimpleNamespace(status_code=403, headers={}, request=None)
+            raise HfHubHTTPError(f"you sent Authorization: Bearer {secret}", response=answer) from problem
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(ModelError, match="neither a folder") as caught:
+        import_source.fn(ModelSource(source="theirs"), base=str(tmp_path), store=store)
+    whole = "".join(traceback.format_exception(caught.value))
+    assert "you sent Authorization: Bearer ***" in whole and "403 for https://***@hub" in whole
+    assert secret not in whole
 
 
 @pytest.mark.parametrize("place", ["folder", "prefix"])
