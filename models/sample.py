@@ -1,5 +1,6 @@
 """A first look at a data file, before there is a spec: its rows, and what its columns hold."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -21,6 +22,7 @@ CSV_LINES = (
     "its first line must name the columns, and lines end with \\n or \\r\\n: a spreadsheet's CSV for the Macintosh, "
     "which has \\r alone, is to be saved as a plain one"
 )
+UTF_16 = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
 _READABLE = ".csv, .jsonl, .ndjson, .parquet or .pq, each also with .gz"
 
 Row = dict[str, Any]
@@ -106,6 +108,9 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: {suffix or 'no suffix'!r} does not say the format; rename it to {_READABLE}")
     try:
         with _opened(path) as file:
+            if file.read(2) in UTF_16:
+                raise DataError(f"{path} is UTF-16, as spreadsheets save Unicode text; save it as UTF-8")
+            file.seek(0)
             yield from reader(file)
     except csv.Error as problem:
         raise DataError(f"{path}: the header is no valid CSV ({problem}); {CSV_LINES}") from problem

@@ -184,3 +184,10 @@ def test_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
 def test_a_name_that_no_spec_may_have_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="name"):
         _sketch(_csv(tmp_path / "d.csv", _rows()), name="Not A Name")
+
+
+def test_a_file_in_utf_16_is_refused_rather_than_read_as_letters_with_nothing_between(tmp_path: Path) -> None:
+    rows = "text,label\n" + "".join(f"{WORDS[i % 2]} {i},{'good' if i % 2 else 'bad'}\n" for i in range(60))
+    (tmp_path / "rows.csv").write_text(rows, encoding="utf-16")
+    with pytest.raises(DataError, match=r"rows.csv is UTF-16.* save it as UTF-8"):
+        sketch_spec(tmp_path / "rows.csv", name=None, model="m", relative_to=tmp_path)
