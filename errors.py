@@ -29,9 +29,10 @@ from typing import Any
 _SECRETS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), "***"),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), "***"),
+    (re.compile(r"(?i)([?&][\w-]*(?:key|token|secret|password|signature|sig)=)[^&\s\"'<>]+"), r"\1***"),
     (re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)(?:=|['\"]?: ['\"]?)|(?:credential|signature|awsaccesskeyid)=)"
                 r"[^&\s\"'<>,]+"), r"\1***"),
-    (re.compile(r"://[^/\s\"'<>]+@"), "://***@"),
+    (re.compile(r"://(?:[^/\s\"'<>]+|[^/:@\s\"'<>]+:(?!\d+/)[^\s\"'<>]+)@"), "://***@"),  # of a password, a slash too
     (re.compile(r"(?i)\b(bearer |authorization['\"]?: ['\"]?basic )[\w.~+/=-]+"), r"\1***"),
     (re.compile(r"\b(?:sk-[\w-]{12,}|hf_[A-Za-z0-9]{20,}|pn[ub]_\w{12,})"), "***"),
 )  # fmt: skip

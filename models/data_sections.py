@@ -6,12 +6,12 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from models.part import Part, Share, parse_period
+from models.part import Part, Place, Share, parse_period
 from models.rows import META, SLICE
 
 
 class Data(Part):
-    sources: tuple[str, ...] = Field(min_length=1, description="Files, globs or s3:// prefixes; "
+    sources: tuple[Place, ...] = Field(min_length=1, description="Files, globs or s3:// prefixes; "
                                      "CSV, JSONL or Parquet, plain or gzip. A file is known by its name: under another, as a rotated log has, its rows "
                                      "are read again as new ones.")  # fmt: skip
     format: Literal["auto", "csv", "jsonl", "parquet"] = Field("auto", description="auto: by file name.")

@@ -6,7 +6,7 @@ import re
 from pydantic import Field, field_validator, model_validator
 
 from models.hosting import Endpoint, Prices
-from models.part import Part, Share
+from models.part import Part, Place, Share
 
 _PLACES = re.compile(r"\{(text|reference|a|b)\}")
 _VERDICT = re.compile(r"\[\[([ABC])\]\]")
@@ -58,7 +58,7 @@ class JudgeApi(Endpoint):
 
 
 class Judge(Part):
-    reward_model: str | None = Field(None, description="A sequence classifier with one output that scores an answer to a "
+    reward_model: Place | None = Field(None, description="A sequence classifier with one output that scores an answer to a "
                                      "prompt: a folder, an s3:// prefix or a hub id.")  # fmt: skip
     api: JudgeApi | None = Field(None, description="Instead: a chat model behind an OpenAI-compatible API. It is sent the rows' "
                                  "texts, labels and both answers.")  # fmt: skip
@@ -78,7 +78,7 @@ class Judge(Part):
 
 
 class Evaluation(Part):
-    entailment_model: str | None = Field(None, description="Only of summaries: a sequence classifier with a label entailment, "
+    entailment_model: Place | None = Field(None, description="Only of summaries: a sequence classifier with a label entailment, "
                                          "by which `faithfulness` is measured: a folder, an s3:// prefix or a hub id.")  # fmt: skip
     judge: Judge | None = Field(None, description="Only of models that write: what says which of champion's and candidate's "
                                 "answers is better, as `win_rate`; null: nobody.")  # fmt: skip

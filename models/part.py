@@ -6,13 +6,25 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 Share = Annotated[float, Field(ge=0, le=1)]
 _PERIOD = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|h|d|w)$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 LONGEST = timedelta(days=365_000)
 """It is added to today, and dates end with the year 9999."""
+
+
+def _without_credentials(place: str) -> str:
+    scheme, is_address, rest = place.partition("://")
+    if is_address and (scheme != "s3" or "@" in rest.partition("/")[0]):
+        raise ValueError("is an address that nothing is read from: write s3://BUCKET/PREFIX, without a user or password (a spec is "
+                         "stored with each run and release; credentials are settings, UPKEEP_S3_*), or put the files beside the spec")  # fmt: skip
+    return place
+
+
+Place = Annotated[str, AfterValidator(_without_credentials)]
+"""Where files are: a path or an s3:// prefix; for models also a hub id."""
 
 
 def parse_period(text: str) -> timedelta:
@@ -37,7 +49,10 @@ def refuse_nothing(value: Any, *, kind: Any) -> Any:
 
 
 class Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+    # What is refused is not shown by pydantic: a traceback in a log would hold it, whatever it is.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", protected_namespaces=(), allow_inf_nan=False, hide_input_in_errors=True
+    )
 
     @field_validator("*", mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from models.hosting import Hosted
-from models.part import Part, Share, parse_period
+from models.part import Part, Place, Share, parse_period
 
 PythonFile = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*\.py$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -16,7 +16,7 @@ UNSHOWN = 0.05
 
 
 class ModelSource(Part):
-    source: str | None = Field(None, description="A folder (relative to this file), an s3:// prefix or a hub id.")
+    source: Place | None = Field(None, description="A folder (relative to this file), an s3:// prefix or a hub id.")
     revision: str | None = Field(None, description="The hub revision to pin; only for a hub id.")
     adopt: bool = Field(False, description="True: the source is already a classifier for these labels; "
                         "bootstrap registers it as it is instead of fine-tuning it.")  # fmt: skip

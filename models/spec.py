@@ -153,7 +153,9 @@ def _explain(error: Any) -> str:
         accepted = _fields_at(path[:-1])
         close = difflib.get_close_matches(path[-1], accepted, n=1)
         hint = f" Did you mean {close[0]}?" if close else ""
-        return f"{where}: unknown field (value {error['input']!r}).{hint} Accepted: {', '.join(accepted)}."
+        # What is text may be a key that belongs into a setting, and this is shown in logs.
+        value = "" if isinstance(error["input"], str | dict | list) else f" (value {error['input']!r})"
+        return f"{where}: unknown field{value}.{hint} Accepted: {', '.join(accepted)}."
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return f"{where}: missing; {message.lower()}."

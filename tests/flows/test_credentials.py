@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from infra.object_store import ObjectStore
 from infra.settings import Settings
 from tasks.security.keys import PRIVATE, make_keys
 from tests.flows.conftest import Home
+from tests.infra.specs import spec_with
 from tests.tiny import sentences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -192,28 +194,38 @@ def test_a_password_in_the_address_of_the_store_is_refused_and_not_repeated(
     assert planted.found_in("".join(traceback.format_exception(caught.value))) == []
 
 
-def test_a_presigned_address_in_a_spec_is_not_repeated_by_the_error_that_refuses_it(
-    home: Home, planted: Planted
-) -> None:
-    home.write_spec(data={"sources": [f"https://store/rows.csv?{PRESIGNED}"]})
-    with pytest.raises(UpkeepError) as caught:
-        bootstrap.fn(home.spec)
-    assert planted.found_in("".join(traceback.format_exception(caught.value))) == []
+@pytest.mark.parametrize("changes", [
+    {"data": {"sources": [f"https://store/rows.csv?{PRESIGNED}"]}}, {"data": {"sources": [f"s3://key:{TOKEN}@bucket/rows"]}},
+    {"model": {"source": f"s3://key:{TOKEN}@bucket/model"}}, {"model": {"source": f"https://user:{TOKEN}@hub/model"}},
+    {"evaluation": {"entailment_model": f"https://hub/model?token={TOKEN}"}},
+    {"evaluation": {"judge": {"reward_model": f"s3://key:{TOKEN}@bucket/model"}}},
+    {"evaluation": {"judge": {"api": {"url": f"https://api/v1?api-key={TOKEN}", "model": "m"}}}},
+    {"model": {"hosted": {"url": "https://api/v1", "model": "m", "api_key": TOKEN}}}, {"storage": {"secret_key": TOKEN}},
+    {"storage": {"credentials": {"secret": TOKEN}}}, {"passwords": [TOKEN]},
+])  # fmt: skip
+def test_a_credential_in_a_spec_is_refused_before_the_spec_is_stored_and_not_repeated(changes: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match="is refused") as caught:
+        spec_with(**changes)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert [word for word in (TOKEN, ACCESS, "5eed") if word in shown] == []
 
 
 def test_what_looks_like_a_credential_is_struck_out_and_the_rest_is_left() -> None:
     assert redacted("s3://b/models/x@champion: access denied") == "s3://b/models/x@champion: access denied"
+    assert redacted("http://h:9/models/x@champion: no") == "http://h:9/models/x@champion: no"
     assert redacted("no valid signature: see http://u:p@host/x") == "no valid signature: see http://***@host/x"
     assert redacted("no: Bearer abc.def-1 and sk-proj-0123456789ab") == "no: Bearer *** and ***"
+    assert redacted("GET /x?api-version=1&sig=a%2Fb&key=k y") == "GET /x?api-version=1&sig=***&key=*** y"
     assert redacted(f"GET /x?{PRESIGNED} failed") == (
         "GET /x?X-Amz-Credential=***&X-Amz-Security-Token=***&X-Amz-Signature=*** failed")  # fmt: skip
 
 
 @pytest.mark.parametrize("told", [
-    "http://u:PLANTED@PLANTED@host/x", "http://PLANTED@host", "Proxy-Authorization: Basic UExBTlRFRA==PLANTED",
+    "http://u:PLANTED@PLANTED@host/x", "http://u:PLANTED/PLANTED@host:9", "http://PLANTED@host", "Proxy-Authorization: Basic UExBTlRFRA==PLANTED",
     "{'authorization': 'basic PLANTED='}", "{'x-amz-security-token': 'PLANTED/+='}", "hf_PLANTED0123456789abcdef01234567",
     "the key pnu_PLANTED0123456789", "ASIAPLANTED012345678", "-----BEGIN EC PRIVATE KEY-----\nPLANTED",
     "-----BEGIN PRIVATE KEY-----\nPLANTED\n-----END PRIVATE KEY-----", "x?AWSAccessKeyId=PLANTED&Expires=1",
+    "https://blob/x?sv=2026&sig=PLANTED%2F", "https://store/x?X-Goog-Signature=PLANTED", "https://api/v1?api-key=PLANTED",
     "Credential=PLANTED/2026, SignedHeaders=host, Signature=PLANTED", "x-amz-signature: PLANTED",
 ])  # fmt: skip
 def test_a_credential_is_struck_out_however_it_is_carried(told: str) -> None:
