@@ -10,6 +10,13 @@ CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
 RAN_OUT = {"ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired"}
 FULL = {"InsufficientStorage", "XMinioStorageFull", "QuotaExceeded", "XMinioAdminBucketQuotaExceeded"}
 BUSY = {"SlowDown", "RequestLimitExceeded", "Throttling", "TooManyRequests"}
+RIGHTS = {
+    "HeadObject": "s3:GetObject", "ListObjectsV2": "s3:ListBucket", "ListMultipartUploads": "s3:ListBucketMultipartUploads",
+    "ListParts": "s3:ListMultipartUploadParts", "CreateMultipartUpload": "s3:PutObject", "UploadPart": "s3:PutObject",
+    "CompleteMultipartUpload": "s3:PutObject", "CopyObject": "s3:PutObject, or s3:GetObject on what is copied,",
+    "UploadPartCopy": "s3:PutObject, or s3:GetObject on what is copied,",
+}  # fmt: skip
+"""By the names that policies have for them, those that an operation of another name needs."""
 SHOWN = 300
 """Characters of what a store says."""
 AGAIN = "Nothing is half released: run again, what was finished is not done twice."
@@ -29,7 +36,7 @@ def explained(problem: Exception, uri: str) -> UpkeepError:
     if not isinstance(problem, ClientError) and isinstance(cause, ClientError):  # boto3's transfers wrap what they got
         problem = cause
     if isinstance(problem, ClientError):
-        return _answered(problem.response, uri)
+        return _answered(problem.response, uri, RIGHTS.get(problem.operation_name, f"s3:{problem.operation_name}"))
     if isinstance(problem, FlexibleChecksumError):
         return CorruptObject(f"{uri}: the bytes that came do not have the checksum that the store keeps of them: the "
                              "object, or the way here, is damaged. Nothing was loaded. Restore it, or roll back.")  # fmt: skip
@@ -41,7 +48,7 @@ def explained(problem: Exception, uri: str) -> UpkeepError:
     return StoreError(f"{uri}: {problem}; is the store running and UPKEEP_S3_ENDPOINT_URL right? {AGAIN}")
 
 
-def _answered(response: dict[str, Any], uri: str) -> StoreError:
+def _answered(response: dict[str, Any], uri: str, right: str) -> StoreError:
     code = str(response.get("Error", {}).get("Code", ""))
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
@@ -57,11 +64,11 @@ def _answered(response: dict[str, Any], uri: str) -> StoreError:
     if status in {409, 412}:
         return KeyTaken(f"{uri}: already written by another run")
     if code in CLOCK | RAN_OUT or (status in {401, 403} and code not in FULL):  # Ceph says of a quota: 403
-        return StoreError(f"{uri}: {_denied(code, response)}")
+        return StoreError(f"{uri}: {_denied(code, response, right)}")
     return StoreError(f"{uri}: {_failed(code, status, response)}")
 
 
-def _denied(code: str, response: dict[str, Any]) -> str:
+def _denied(code: str, response: dict[str, Any], right: str) -> str:
     if code in CLOCK:
         date = response.get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("date", "another time")
         return f"this machine's clock is wrong ({code}): the store says that it is {date}. Set the clock and run again."
@@ -73,8 +80,9 @@ def _denied(code: str, response: dict[str, Any]) -> str:
         return f"access denied ({code}): the store does not know this access key; check UPKEEP_S3_ACCESS_KEY"
     if code == "SignatureDoesNotMatch":
         return f"access denied ({code}): the secret does not belong to the access key; check UPKEEP_S3_SECRET_KEY"
-    return (f"access denied ({code}); check UPKEEP_S3_ACCESS_KEY, its secret, the bucket's policy and this machine's "
-            "clock")  # fmt: skip
+    said = redacted(str(response.get("Error", {}).get("Message") or "nothing more"))
+    return (f"access denied ({code}): this needs {right} there, and the store says: {said[:SHOWN].rstrip('.')}. docs/access.md has the "
+            "roles and their policies; check UPKEEP_S3_ACCESS_KEY, its secret, the bucket's policy and this machine's clock")  # fmt: skip
 
 
 def _failed(code: str, status: int, response: dict[str, Any]) -> str:

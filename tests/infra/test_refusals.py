@@ -66,6 +66,33 @@ def test_each_refusal_is_told_by_its_cause(code: str, status: int, kind: type[St
         raise found
 
 
+@pytest.mark.parametrize(
+    ("operation", "right"),
+    [
+        ("PutObject", "s3:PutObject"),
+        ("DeleteObject", "s3:DeleteObject"),
+        ("HeadObject", "s3:GetObject"),
+        ("ListObjectsV2", "s3:ListBucket"),
+        ("UploadPart", "s3:PutObject"),
+        ("UploadPartCopy", "s3:PutObject, or s3:GetObject on what is copied,"),
+        ("ListMultipartUploads", "s3:ListBucketMultipartUploads"),
+    ],
+)
+def test_what_is_denied_is_told_by_the_right_that_it_needs_and_where_the_roles_are_listed(
+    operation: str, right: str
+) -> None:
+    denied = answer("AccessDenied", 403)
+    denied.operation_name = operation
+    told = str(explained(denied, "s3://b/k"))
+    assert f"access denied (AccessDenied): this needs {right} there" in told
+    assert "docs/access.md has the roles" in told
+
+
+def test_what_a_store_says_of_a_denial_is_shown_since_the_right_may_be_the_encryption_keys() -> None:
+    said = "User: arn:aws:iam::1:user/x is not authorized to perform: kms:GenerateDataKey"
+    assert said in str(explained(answer("AccessDenied", 403, said), "s3://b/k"))
+
+
 def test_of_what_a_store_says_at_length_the_beginning_is_shown() -> None:
     told = str(explained(answer("Odd", 400, "x" * 1000), "s3://b/k"))
     assert told.count("x") == SHOWN + "Look at UPKEEP_S3_*, and at storage.encryption and its key in the spec.".count(
