@@ -7,6 +7,7 @@ from prefect import flow
 
 from errors import DataError, SpecError
 from infra.object_store import ObjectStore
+from infra.rights import require_right_to_publish
 from infra.workspace import Workspace, open_workspace
 from models.contracts import BootstrapReport, Candidate, Ended, RunStart, TrainingSet, Window
 from models.spec import ModelSpec, read_spec
@@ -44,6 +45,7 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
         _refuse_second(spec, work.store)
         require_signing_key(store=work.store)
         require_packages(spec.variants)
+        require_right_to_publish(work.store)
         mover = next((entry.run_id for entry in read_log(spec.release.alias, store=work.store, limit=1)), "")
         start = open_run(spec, "bootstrap", None, force=force, mover=mover, store=work.store)
         spec = spec_begun_by(start, spec)

@@ -12,6 +12,7 @@ from errors import OverBudget
 from flows.ask_judge import ask_judge
 from flows.naming import job_name
 from infra.object_store import ObjectStore
+from infra.rights import require_right_to_publish
 from infra.workspace import Workspace, open_job_workspace, protect
 from models.contracts import Attempt, Budget, Instruments, Release, TrainingJob, TrainingSet, Trial
 from models.spec import ModelSpec
@@ -33,6 +34,7 @@ def try_to_improve(
 ) -> Trial:
     """Trained and judged here, or on the GPU pool. Paths in the spec are relative to `base`."""
     require_signing_key(store=work.store)
+    require_right_to_publish(work.store)
     instruments = import_instruments(spec.evaluation, base=base, store=work.store)
     if not work.gpu_pool:
         return improve(spec, champion, training_set, instruments, budget=budget, store=work.store)

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from botocore.client import BaseClient
+from botocore.exceptions import ClientError
 
+from errors import StoreError
 from flows.bootstrap import bootstrap
 from flows.inspect import pull_version, read_all_history, read_status
 from flows.maintain import maintain
@@ -15,7 +17,9 @@ from flows.registry import audit_registry, diff, versions
 from flows.rollback import rollback
 from flows.signed import verify_version
 from flows.waiting import find_waiting
+from infra.object_store import ObjectStore
 from models.contracts import Outcome, RunReport
+from tests.flows import champions
 from tests.flows.conftest import Home, moved
 from tests.infra.test_iam import MODEL, allows
 from tests.tiny import sentences
@@ -50,6 +54,45 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Asked]:
 
 def refused(asked: list[Asked], roles: list[str]) -> list[Asked]:
     return [one for one in asked if not allows(roles, one[0], one[1], if_absent=one[2])]
+
+
+def deny_all_but(roles: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on the store keeps the policies of these roles."""
+    denied: Any = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    ask = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def kept(self: Any, operation: str, given: dict[str, Any]) -> Any:
+        wanted = (ACTIONS.get(operation, ""), given.get("Key", "").removeprefix(f"{MODEL}/"), "IfNoneMatch" in given)
+        if operation in ACTIONS and refused([wanted], roles):
+            raise ClientError(denied, operation)
+        return ask(self, operation, given)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", kept)
+
+
+def test_a_first_model_by_who_may_not_publish_is_refused_before_anything_is_trained_or_written(
+    home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.receive("day-0", sentences(600))
+    deny_all_but(TRAINER, monkeypatch)
+    with pytest.raises(StoreError, match=r"versions/: access denied .* nothing was trained.* trainer and releaser"):
+        bootstrap(home.spec)
+    assert store.list_keys("") == []
+
+
+@pytest.mark.slow
+def test_a_run_that_would_train_and_may_not_publish_is_refused_before_it_trains_and_one_that_may_goes_on_with_it(
+    home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    champions.trained(home, store)
+    home.receive("day-1", moved(600, start=2000))
+    with monkeypatch.context() as restricted:
+        deny_all_but(TRAINER, restricted)
+        with pytest.raises(StoreError, match=r"access denied .* nothing was trained"):
+            maintain(home.spec)
+    assert len(store.list_keys("stages/candidate/")) == 1  # the champion's
+    report = maintain(home.spec).report
+    assert isinstance(report, RunReport) and report.outcome is Outcome.RELEASED
 
 
 @pytest.mark.slow

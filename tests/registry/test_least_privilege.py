@@ -15,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from errors import MissingObject, StoreError
 from infra.multipart import Multipart
 from infra.object_store import ObjectStore, connect
+from infra.rights import require_right_to_publish
 from infra.seaweed import PORTS, command, free_ports
 from tasks.registry.aliases import read_alias
 from tasks.registry.blobs import Kept
@@ -187,3 +188,10 @@ def test_what_is_absent_is_told_from_what_is_denied(server: str, tmp_path: Path)
                       access_key="reader", secret_key="reader-secret")  # fmt: skip
     with pytest.raises(StoreError, match="access denied"):  # nor may it list there
         another.get_bytes("versions/000001/manifest.json")
+
+
+def test_who_may_publish_is_known_before_anything_is_trained(server: str, tmp_path: Path) -> None:
+    for role in ("reader", "trainer", "collector"):
+        with pytest.raises(StoreError, match=r"access denied .* nothing was trained"):
+            require_right_to_publish(opened(role, server, tmp_path))
+    require_right_to_publish(opened("releaser", server, tmp_path))

@@ -1,0 +1,36 @@
+"""What these credentials may write, asked before work is done whose result they could not store."""
+
+import logging
+
+from botocore.exceptions import ClientError
+
+from errors import StoreError
+from infra.absent import is_denied
+from infra.multipart import abort_upload
+from infra.object_store import ObjectStore
+from infra.s3 import translated
+
+LOG = logging.getLogger(__name__)
+
+
+def require_right_to_publish(store: ObjectStore) -> None:
+    """StoreError where the store denies it. Nothing is written: the right to begin an upload in parts is the one to put the
+    object, and an upload that is ended at once makes none."""
+    key = store.keys.version(0) + "README.md"  # there is never a version 0
+    names = {"Bucket": store.bucket, "Key": store.prefix + key}
+    try:
+        with translated(store.uri(key)):
+            upload = store.client.create_multipart_upload(**names)["UploadId"]
+    except StoreError as problem:
+        if not (isinstance(problem.__cause__, ClientError) and is_denied(problem.__cause__)):
+            raise
+        raise StoreError(
+            f"{store.uri(store.keys.versions)}: access denied to write there: what would be trained could not be published, so "
+            "nothing was trained. Who trains for a release needs both policies, trainer and releaser (docs/access.md); check "
+            "UPKEEP_S3_ACCESS_KEY and the bucket's policy"
+        ) from problem
+    try:
+        with translated(store.uri(key)):
+            abort_upload(store.client, {**names, "UploadId": upload})
+    except StoreError as problem:  # it has no part, and `upkeep gc` ends it
+        LOG.warning("an upload that was begun to learn of a right could not be ended: %s", problem)
