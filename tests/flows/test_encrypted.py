@@ -1,0 +1,49 @@
+"""What a model's runs leave in the store, all of it, is encrypted as the spec says."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows import retrain, score
+from flows.bootstrap import bootstrap
+from flows.maintain import maintain
+from flows.rollback import rollback
+from infra.object_store import ObjectStore
+from models.contracts import Outcome, RunReport
+from tests.flows.conftest import Home, moved
+from tests.tiny import sentences
+
+
+@pytest.fixture
+def s3_url(moto_url: str) -> str:
+    """Of a server that takes any wish for encryption."""
+    return moto_url
+
+
+@pytest.mark.slow
+def test_every_object_of_a_release_and_of_its_way_there_is_encrypted_also_what_workers_wrote(
+    home: Home, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked: list[str] = []
+
+    def on_a_worker(deployment: str, parameters: dict[str, Any], *, key: str) -> None:
+        worked.append(deployment)
+        flow = {"retrain/test": retrain.retrain, "score/test": score.score}[deployment]
+        flow.fn(parameters["job"], tmp_path / "worker")
+
+    monkeypatch.setattr(retrain, "run_on_pool", on_a_worker)
+    monkeypatch.setattr(score, "run_on_pool", on_a_worker)
+    for name, value in {"POOL": "a-pool", "FROM_ROWS": "20"}.items():
+        monkeypatch.setenv(f"UPKEEP_GPU_{name}", value)
+    home.receive("day-0", sentences(600))
+    home.write_spec(storage={"encryption": "aws:kms", "kms_key_id": "k"})
+    bootstrap(home.spec)
+    home.receive("day-1", moved(600, start=2000))
+    report = maintain(home.spec).report
+    assert isinstance(report, RunReport) and report.outcome is Outcome.RELEASED
+    rollback(home.spec)
+    assert set(worked) == {"retrain/test", "score/test"}
+    heads = {k: store.client.head_object(Bucket=store.bucket, Key=store.prefix + k) for k in store.list_keys("")}
+    assert {"versions", "aliases", "history", "jobs", "candidates"} <= {key.split("/")[0] for key in heads}
+    assert [key for key, head in heads.items() if head.get("ServerSideEncryption") != "aws:kms"] == []
