@@ -10,7 +10,7 @@ from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
 from tasks.entries import move_entry, release_entry
 from tasks.events import emit_move
-from tasks.history import read_history
+from tasks.history import last_run
 from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
 from tasks.registry.versions import read_version
@@ -30,6 +30,7 @@ def move_champion(
     manifest = verify_version(read_version(target, store=store), kind=spec.kind, store=store)
     finish_release(current, store=store)
     start = open_run(spec, kind, None, force=False, mover=current.run_id, store=store)
+    last_run(store=store)  # behind which the entry of this move will come
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
     )
@@ -46,8 +47,7 @@ def finish_move(current: AliasEntry, *, own: bool = False, tell: bool = True, st
         return False
     if tell:
         _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
-    last = read_history(store=store, limit=1)[0]
-    close_run(move_entry(current, start, last, at=datetime.now(UTC)), own=own, store=store)
+    close_run(move_entry(current, start, last_run(store=store), at=datetime.now(UTC)), own=own, store=store)
     return True
 
 

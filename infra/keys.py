@@ -121,7 +121,7 @@ class Keys:
         return f"{self.runs}{run_id}/{name}"
 
     def opened(self, run_id: str) -> str:
-        """The opening record of a promotion or rollback."""
+        """The opening record of a bootstrap, promotion or rollback."""
         return self.run(run_id, "open.json")
 
     def owed(self, run_id: str) -> str:

@@ -4,7 +4,7 @@
 import contextlib
 from collections.abc import Iterator, Sequence
 
-from errors import CorruptObject, MissingObject
+from errors import CorruptObject, MissingObject, StoreError
 from infra.files import sha256_of_bytes
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
@@ -20,6 +20,15 @@ def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[Histo
     keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
     found = zip(keys, store.get_each(keys), strict=True)
     return tuple(entry_of(data, uri=store.uri(key)) for key, data in found)
+
+
+def last_run(*, store: ObjectStore) -> HistoryEntry:
+    """To be asked of a model that has a champion, which some run has made."""
+    for entry in read_history(store=store, limit=1):
+        return entry
+    raise StoreError(f"{store.uri(store.keys.history)} holds no run, although an alias names a version: the history was deleted. "
+                     "Restore it from a copy or older object versions; until then no alias is moved, since the next run would "
+                     "read all rows again.")  # fmt: skip
 
 
 def entry_of(data: bytes, *, uri: str) -> HistoryEntry:

@@ -11,6 +11,8 @@ from models.contracts import HistoryEntry, Outcome, Record, RunStart
 R = TypeVar("R", bound=Record)
 
 MOVES = {"promote", "rollback"}
+NAMED = {"bootstrap", *MOVES}
+"""Another may open before these end, and what they had moved is not told yet."""
 
 
 def read_opened(store: ObjectStore) -> RunStart | None:
@@ -24,9 +26,15 @@ def mover_of(run_id: str, store: ObjectStore) -> RunStart | None:
     return found if found and found.run_id == run_id and found.kind in MOVES else None
 
 
+def begun_as_first(run_id: str, store: ObjectStore) -> RunStart | None:
+    """The bootstrap that has moved the alias under this name."""
+    found = _read(RunStart, store.keys.opened(run_id), store) if run_id else None
+    return found if found and found.kind == "bootstrap" else None
+
+
 def store_opened(start: RunStart, store: ObjectStore) -> RunStart:
-    """Of a promotion or rollback also under its own name: another may open before it ends."""
-    if start.kind in MOVES:
+    """Of some also under their own name (`NAMED`)."""
+    if start.kind in NAMED:
         store.put_bytes(store.keys.opened(start.run_id), start.model_dump_json().encode())
     store.put_bytes(store.keys.open_run, start.model_dump_json().encode())
     return start

@@ -27,8 +27,8 @@ from models.contracts import (
     RunStart,
 )
 from models.spec import ModelSpec
-from tasks.history import chained, entry_of, is_finished, read_history
-from tasks.opened import MOVES, drop_opened, left_unread, mover_of, owed_by, read_opened, store_opened
+from tasks.history import chained, entry_of, is_finished, last_run, read_history
+from tasks.opened import MOVES, begun_as_first, drop_opened, left_unread, mover_of, owed_by, read_opened, store_opened
 from tasks.written_specs import written
 
 logger = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def open_run(
     what nobody wrote down: a rollback, which must be possible where a champion is broken, goes past them."""
     history = read_history(store=store, limit=1)
     sequence = history[0].sequence + 1 if history else 1
-    interrupted = read_opened(store)
+    interrupted = read_opened(store) if history else begun_as_first(mover, store) or read_opened(store)
     if interrupted and interrupted.sequence == sequence:
         if interrupted.run_id == mover and interrupted.spec and not (interrupted.kind == "maintain" and kind in MOVES):
             return _released(interrupted, kind)
@@ -192,6 +192,6 @@ def unfinished_release(current: AliasEntry, *, store: ObjectStore) -> HistoryEnt
     owed = owed_by(current.run_id, store)
     if owed is None or is_finished(owed.run_id, owed.sequence, store=store):
         return None
-    last = read_history(store=store, limit=1)[0]
+    last = last_run(store=store)
     behind = {"sequence": last.sequence + 1, "cursor": last.cursor}
     return owed if owed.sequence > last.sequence else owed.model_copy(update=behind)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from errors import StoreError
 from flows.inspect import pull_version, read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
@@ -217,3 +218,12 @@ def test_another_version_can_be_asked_for_after_a_rollback_that_died(second: Hom
     assert [(e.kind, e.champion_version) for e in read_all_history(second.spec)] == [
         ("rollback", 2), ("rollback", 1), ("bootstrap", 1),
     ]  # fmt: skip
+
+
+def test_where_the_history_was_deleted_a_rollback_moves_nothing_and_says_what_to_restore(
+    second: Home, store: ObjectStore
+) -> None:
+    store.delete(store.keys.finished(1))
+    with pytest.raises(StoreError, match=rf"{store.uri(store.keys.history)} holds no run.*[Rr]estore"):
+        rollback.fn(second.spec)
+    assert [entry.version for entry in read_status(second.spec).log] == [2, 1]

@@ -53,6 +53,21 @@ def test_no_promotion_or_rollback_comes_before_the_end_of_the_bootstrap(
     assert open_run_of(store=store) == released
 
 
+def test_of_two_bootstraps_that_overlapped_the_one_that_released_and_died_is_finished_before_anything_else(
+    store: ObjectStore,
+) -> None:
+    released = open_run.fn(SPEC, "bootstrap", None, force=False, store=store)
+    other = open_run.fn(SPEC, "bootstrap", None, force=True, store=store)  # before the alias moved
+    assert open_run_of(store=store) == other != released
+    for kind in ("maintain", "promote", "rollback"):
+        with pytest.raises(SpecError, match=f"{released.run_id} has released .*`upkeep bootstrap SPEC` finishes it"):
+            open_run.fn(SPEC, kind, None, force=False, mover=released.run_id, store=store)
+    assert open_run.fn(SPEC, "bootstrap", None, force=True, mover=released.run_id, store=store) == released
+    close_run.fn(entry(0, run_id=released.run_id), store=store)
+    assert open_run_of(store=store) is None
+    assert open_run.fn(SPEC, "rollback", None, force=False, mover=released.run_id, store=store).sequence == 2
+
+
 def test_a_rollback_goes_past_a_run_that_released_and_left_no_entry_as_earlier_versions_of_upkeep_did(
     store: ObjectStore,
 ) -> None:
