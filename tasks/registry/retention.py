@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from errors import SpecError
+from errors import CorruptObject, SpecError
 from infra.keys import version_of
 from infra.object_store import ObjectStore
 from models.contracts import Manifest, Removal
@@ -77,6 +77,10 @@ def _versions(retention: Retention, now: datetime, apply: bool, store: ObjectSto
             manifest = read_version(version, store=store)
         except SpecError:  # another gc deleted it in the meantime
             continue
+        except CorruptObject as problem:
+            raise CorruptObject(f"{problem} Nothing was deleted. Where it cannot be restored, and no alias names version {version} (`upkeep "
+                                f"versions SPEC`), delete {store.uri(store.keys.manifest(version))}: the version's files are then half "
+                                "a version, which a later gc deletes.") from problem  # fmt: skip
         size = sum(file.bytes for file in manifest.files)
         because = named.get(version) or _worth_keeping(manifest, newest, retention, now)
         removed = not because

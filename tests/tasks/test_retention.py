@@ -288,6 +288,17 @@ def test_where_a_record_cannot_be_read_it_is_named_and_nothing_is_deleted(
         assert registry.list_keys("") == before
 
 
+def test_a_version_whose_manifest_cannot_be_restored_goes_by_the_way_that_gc_names(registry: ObjectStore) -> None:
+    manifest, later = changed(registry.keys.manifest(4), registry), NOW + timedelta(days=60)
+    with pytest.raises(
+        CorruptObject, match=rf"Nothing was deleted.* no alias names version 4 .*delete {registry.uri(manifest)}"
+    ):
+        collected(registry, now=later)
+    registry.delete(manifest)
+    assert {"version 1", "version 3", "half of version 4"} <= collected(registry, now=later)
+    assert registry.list_keys(registry.keys.version(4)) == []
+
+
 def test_a_deletion_that_was_killed_is_finished_by_the_next(registry: ObjectStore) -> None:
     registry.delete(registry.keys.manifest(4))
     found = collected(registry, now=NOW + timedelta(days=60))
