@@ -50,11 +50,14 @@ class SingleWriter:
                 claim = {"writer": mine, "host": socket.gethostname(), "since": datetime.now(UTC).isoformat()}
                 self.client.put_object(Bucket=self.bucket, Key=self.key, Body=json.dumps(claim).encode())
                 time.sleep(SETTLE_SECONDS)
-                owner = self._owner() or {}
-        if owner.get("writer") != mine:
+                owner = self._owner()
+        if owner is None:
+            raise StoreError(f"s3://{self.bucket}/{self.key} was deleted while this machine waited for others after it had claimed the "
+                             "store there. Nothing else was written. If no other machine writes there, run again")  # fmt: skip
+        if owner["writer"] != mine:
             raise StoreError(
-                f"s3://{self.bucket}/{self.key} says that {owner.get('host')} has been the one writer of this store "
-                f"since {owner.get('since')}, and the store cannot keep two apart. Run there; or, if that machine "
+                f"s3://{self.bucket}/{self.key} says that {owner['host']} has been the one writer of this store "
+                f"since {owner['since']}, and the store cannot keep two apart. Run there; or, if that machine "
                 "writes no more, delete this object and run again."
             )
         self.owned = True
@@ -73,9 +76,9 @@ class SingleWriter:
             owner = json.loads(claim)
         except ValueError:
             owner = None
-        if not isinstance(owner, dict):
-            raise CorruptObject(f"s3://{self.bucket}/{self.key} should name the machine that is the one writer of this store, and is "
-                                f"no JSON object: {claim[:80]!r}. If no other machine writes there, delete this object and "
+        if not isinstance(owner, dict) or not owner.keys() >= {"writer", "host", "since"}:
+            raise CorruptObject(f"s3://{self.bucket}/{self.key} should name the machine that is the one writer of this store, and does "
+                                f"not: {claim[:80]!r}. If no other machine writes there, delete this object and "
                                 "run again")  # fmt: skip
         return owner
 
