@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from errors import CorruptObject, StoreError
+from infra.stored_records import parsed
 
 R = TypeVar("R", bound=BaseModel)
 SEAL = "sha256_of_the_rest"
@@ -32,7 +33,7 @@ def sealed(record: BaseModel) -> bytes:
 
 
 def unsealed(kind: type[R], data: bytes, *, uri: str) -> R:
-    """The record that `sealed` wrote; CorruptObject where a single byte is another one."""
+    """The record that `sealed` wrote; CorruptObject where a single byte is another one, or it is a record of another kind."""
     try:
         fields = json.loads(data)
         seal = fields.pop(SEAL)
@@ -42,7 +43,7 @@ def unsealed(kind: type[R], data: bytes, *, uri: str) -> R:
     if not whole:
         raise CorruptObject(f"{uri} is not what was written there: its seal does not fit. Nothing was loaded. Restore "
                             "the object from a copy or an older object version; `upkeep audit SPEC` checks all others.")  # fmt: skip
-    return kind.model_validate_json(json.dumps(fields))
+    return parsed(kind, _text(fields), uri=uri)
 
 
 def _digest(fields: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A record out of the store that carries no seal: one that cannot be read is told by its address, and is no bug."""
+"""A record out of the store, with a seal or without: one that cannot be read is told by its address, and is no bug."""
 
 from typing import TypeVar
 

@@ -110,13 +110,21 @@ def _no_champion(alias: str, store: ObjectStore) -> NoChampion:
 def read_log(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[AliasEntry]:
     """Every generation of an alias, newest first."""
     keys = list_entries(alias, store=store, limit=limit)
-    return [unsealed(AliasEntry, d, uri=store.uri(key)) for key, d in zip(keys, store.get_each(keys), strict=True)]
+    return [_entry_of(data, key, store) for key, data in zip(keys, store.get_each(keys), strict=True)]
 
 
 def walk_log(alias: str, *, store: ObjectStore) -> Iterator[AliasEntry]:
     """The same, each read when it is asked for: who looks for a recent one needs none of those before."""
     for key in list_entries(alias, store=store):
-        yield unsealed(AliasEntry, store.get_bytes(key), uri=store.uri(key))
+        yield _entry_of(store.get_bytes(key), key, store)
+
+
+def _entry_of(data: bytes, key: str, store: ObjectStore) -> AliasEntry:
+    entry = unsealed(AliasEntry, data, uri=store.uri(key))
+    if key != store.keys.generation(entry.alias, entry.generation):
+        raise CorruptObject(f"{store.uri(key)} is generation {entry.generation} of alias {entry.alias!r}: it was copied there. Nothing "
+                            "was loaded. Restore the object from an older object version or, if there was none before, delete it.")  # fmt: skip
+    return entry
 
 
 def list_entries(alias: str, *, store: ObjectStore, limit: int | None = None) -> list[str]:

@@ -9,7 +9,7 @@ from errors import CorruptObject, NoChampion, SpecError, StoreError
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
 from models.contracts import Candidate, Manifest
-from tasks.registry.aliases import read_alias, read_log, require_alias
+from tasks.registry.aliases import newest_entry, read_alias, read_log, require_alias, walk_log
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions, read_version
 from tests.releases import moved, released, stored_candidate
@@ -91,6 +91,39 @@ def test_a_manifest_that_nobody_could_read_back_is_not_written(candidate: Candid
 def test_what_was_never_sealed_is_no_record(data: bytes) -> None:
     with pytest.raises(CorruptObject, match="its seal does not fit"):
         unsealed(Manifest, data, uri="s3://b/k")
+
+
+def test_a_record_of_another_kind_or_one_that_leads_out_of_its_folder_is_told_though_its_seal_fits(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    class Loose(BaseModel, extra="allow"):
+        pass
+
+    manifest = released(candidate, store)
+    astray = manifest.files[0].model_copy(update={"path": "../astray"})
+    strange = moved(manifest, None, store).entry, manifest.model_copy(update={"files": (astray,)})
+    for record, told in zip(strange, ("model: Field required", "leads out of the version's folder"), strict=True):
+        data = sealed(Loose.model_validate(record.model_dump(mode="json")))
+        with pytest.raises(CorruptObject, match=rf"^s3://b/k is no Manifest .*{told}"):
+            unsealed(Manifest, data, uri="s3://b/k")
+
+
+def test_an_older_generation_that_was_copied_behind_the_newest_is_not_taken_for_it(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    """Or every reader would load the champion of before, and none could ever be moved to again."""
+    manifests = [released(candidate, store, run_id) for run_id in ("run-1", "run-2")]
+    for manifest, before in zip(manifests, (None, 1), strict=True):
+        moved(manifest, before, store, f"run-{manifest.version}")
+    copied = store.keys.generation("champion", 3)
+    store.put_bytes(copied, store.get_bytes(store.keys.generation("champion", 1)))
+    for read in (read_alias, newest_entry, lambda alias, store: list(walk_log(alias, store=store))):
+        with pytest.raises(
+            CorruptObject, match=rf"{store.uri(copied)} is generation 1 of alias 'champion': it was copied there"
+        ):
+            read("champion", store=store)
+    store.delete(copied)
+    assert read_alias("champion", store=store).version == 2
 
 
 def test_a_sealed_record_is_written_as_it_always_was_or_those_that_are_stored_would_count_as_changed() -> None:
