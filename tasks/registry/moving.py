@@ -116,10 +116,9 @@ def forget(*, now: datetime, apply: bool, store: ObjectStore) -> None:
 
 def _is_recent(key: str, now: datetime, store: ObjectStore) -> bool:
     try:
-        at = datetime.fromisoformat(json.loads(store.get_bytes(key))["at"])
+        return now - datetime.fromisoformat(json.loads(store.get_bytes(key))["at"]) < FORGOTTEN
     except MissingObject:  # taken back in the meantime
         return False
     except (ValueError, KeyError, TypeError) as problem:
         raise CorruptObject(f"{store.uri(key)} says no moment ({problem}), so that nobody can tell whether a process that lives "
                             "wrote it. Nothing was deleted. If none moves an alias or collects now, delete it.") from problem  # fmt: skip
-    return now - at < FORGOTTEN

@@ -252,8 +252,8 @@ def reads_of_a_gc_of(number: int, folder: Path, store: ObjectStore) -> int:
     return len(reads)
 
 
-def cut(key: str, store: ObjectStore) -> str:
-    store.put_bytes(key, b'{"prefix": "candi')
+def cut(key: str, store: ObjectStore, *, to: bytes = b'{"prefix": "candi') -> str:
+    store.put_bytes(key, to)
     return key
 
 
@@ -270,6 +270,10 @@ def changed(key: str, store: ObjectStore) -> str:
         (lambda store: cut(store.keys.result("d" * 64), store), "is no JSON .*Nothing was deleted"),
         (lambda store: cut(store.keys.move(5, "cut"), store), "says no moment .*Nothing was deleted"),
         (lambda store: cut(store.keys.tombstone(5, "cut"), store), "says no moment .*Nothing was deleted"),
+        (
+            lambda store: cut(store.keys.move(5, "of no zone"), store, to=b'{"at": "2026-11-30T00:00:00"}'),
+            "says no moment .*Nothing was deleted",
+        ),
         (lambda store: changed(store.keys.manifest(5), store), "its seal does not fit"),
         (lambda store: changed(store.keys.question(5), store), "its seal does not fit"),
         (lambda store: changed(store.keys.generation("champion", 1), store), "its seal does not fit"),
