@@ -1,18 +1,20 @@
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel
 
-from errors import CorruptObject, NoChampion, SpecError, StoreError
+from errors import CorruptObject, ModelError, NoChampion, SpecError, StoreError
+from infra.files import sha256_of_bytes
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
-from models.contracts import Candidate, Manifest
-from tasks.registry.aliases import newest_entry, read_alias, read_log, require_alias, walk_log
-from tasks.registry.checks import pull
+from models.contracts import EVIDENCE, Candidate, Manifest
+from tasks.registry.aliases import newest_entry, read_alias, read_log, require_alias, walk_log, whoami
+from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import list_versions, read_version
-from tests.releases import moved, released, stored_candidate
+from tests.releases import KIND, moved, released, stored_candidate
 
 
 @pytest.fixture
@@ -106,6 +108,39 @@ def test_a_record_of_another_kind_or_one_that_leads_out_of_its_folder_is_told_th
         data = sealed(Loose.model_validate(record.model_dump(mode="json")))
         with pytest.raises(CorruptObject, match=rf"^s3://b/k is no Manifest .*{told}"):
             unsealed(Manifest, data, uri="s3://b/k")
+
+
+def test_an_entry_says_who_moved_the_alias_when_in_which_run_from_which_version_to_which_why_and_by_which_evidence(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    first, second = (released(candidate, store, run_id) for run_id in ("run-1", "run-2"))
+    moved(first, None, store)
+    before, began = store.get_bytes(store.keys.generation("champion", 1)), datetime.now(UTC)
+    entry = moved(second, 1, store, "run-2").entry
+    assert (entry.who, entry.run_id, entry.previous_version, entry.version, entry.why) == (
+        whoami(),
+        "run-2",
+        1,
+        2,
+        "test",
+    )
+    assert began <= entry.at <= datetime.now(UTC)
+    evidence, manifest = (store.get_bytes(key) for key in (store.keys.version(2) + EVIDENCE, store.keys.manifest(2)))
+    assert entry.evidence_sha256 == sha256_of_bytes(evidence)
+    assert (entry.manifest_sha256, entry.previous_entry_sha256) == (sha256_of_bytes(manifest), sha256_of_bytes(before))
+    assert read_log("champion", store=store)[0] == entry
+
+
+def test_a_version_that_no_byte_was_changed_of_and_that_cannot_be_loaded_is_not_verified(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    broken = b"{}"
+    store.put_bytes(candidate.prefix + "config.json", broken)
+    files = tuple(file.model_copy(update={"sha256": sha256_of_bytes(broken), "bytes": len(broken)})
+                  if file.path == "config.json" else file for file in candidate.files)  # fmt: skip
+    manifest = released(candidate.model_copy(update={"files": files}), store)
+    with pytest.raises(ModelError):
+        verify_version.fn(manifest, kind=KIND, store=store)
 
 
 def test_an_older_generation_that_was_copied_behind_the_newest_is_not_taken_for_it(
