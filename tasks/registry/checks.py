@@ -38,7 +38,6 @@ def pull(manifest: Manifest, target: Path, *, store: ObjectStore) -> None:
         store.download_folder(store.keys.version(manifest.version), manifest.files, draft)
         (draft / MANIFEST).write_bytes(store.get_bytes(store.keys.manifest(manifest.version)))
         copy_signature(manifest, draft, store=store)
-        draft.chmod(0o755)
         try:
             draft.replace(target)
         except OSError as problem:

@@ -1,3 +1,5 @@
+import os
+import stat
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -228,6 +230,19 @@ def test_an_unknown_version_is_refused_with_the_ones_that_exist(candidate: Candi
     released(candidate, store)
     with pytest.raises(SpecError, match=r"version 7 does not exist; there are: \[1\]"):
         read_version(7, store=store)
+
+
+def test_a_pulled_folder_is_as_open_as_its_owner_makes_folders(
+    candidate: Candidate, store: ObjectStore, tmp_path: Path
+) -> None:
+    manifest = released(candidate, store)
+    for mask, mode in ((0o077, 0o700), (0o022, 0o755)):
+        before = os.umask(mask)
+        try:
+            pull(manifest, tmp_path / f"{mode:o}", store=store)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE((tmp_path / f"{mode:o}").stat().st_mode) == mode
 
 
 def test_a_pull_to_where_a_link_leads_follows_it(candidate: Candidate, store: ObjectStore, tmp_path: Path) -> None:
