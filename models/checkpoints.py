@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from zipfile import is_zipfile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -24,6 +25,6 @@ def _is_whole(checkpoint: Path) -> bool:
             with safe_open(weights, "pt") as file:
                 file.keys()
         names = ["rng_state.pth"] if ranks.size() == 1 else [f"rng_state_{i}.pth" for i in range(ranks.size())]
-        return all((checkpoint / name).stat().st_size > 0 for name in names)
+        return all(is_zipfile(checkpoint / name) for name in names)  # a zip says at its end what is in it
     except (OSError, ValueError, RuntimeError, EOFError, SafetensorError):
         return False

@@ -1,4 +1,6 @@
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -324,6 +326,31 @@ def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     fresh = load(tmp_path / "base", new_head=True)
     trained = fresh.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
     assert trained.cost.resumed_from_step == int(whole.name.split("-")[1])
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("training")
+    model = load(tiny_model(folder / "base"), new_head=True)
+    work = folder / "work"
+    model.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
+    whole = last_valid_checkpoint(work)
+    assert whole is not None
+    return whole
+
+
+@pytest.mark.parametrize(
+    "name", ["trainer_state.json", "optimizer.pt", "scheduler.pt", "model.safetensors", "rng_state.pth"]
+)
+def test_a_checkpoint_of_which_a_power_cut_left_one_file_half_is_passed_over(
+    name: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    for step in (9, 10):
+        shutil.copytree(checkpoint, tmp_path / f"checkpoint-{step}")
+    assert last_valid_checkpoint(tmp_path) == tmp_path / "checkpoint-10"
+    file = tmp_path / "checkpoint-10" / name
+    os.truncate(file, file.stat().st_size // 2)
+    assert last_valid_checkpoint(tmp_path) == tmp_path / "checkpoint-9"
 
 
 def test_the_cpu_time_of_a_training_in_parts_is_not_told_since_the_last_part_knows_its_own_only(tmp_path: Path) -> None:
