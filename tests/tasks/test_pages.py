@@ -126,6 +126,13 @@ def test_the_verdict_says_what_was_seen_decided_and_what_came_of_it() -> None:
     assert "passed all 4 gates: version 2 serves now" in told
 
 
+def test_a_gain_that_is_no_share_of_rows_is_told_by_its_metric() -> None:
+    tried = attempt()
+    deciding = tried.scorecard.model_copy(update={"comparisons": (comparison("current", 0.1, metric="macro_f1"),)})
+    report = run(observation(accuracy=0.7), tried.model_copy(update={"scorecard": deciding}))
+    assert "the candidate has a macro F1 of 80.0% on the new ones (the champion 70.0%)." in verdict(report)
+
+
 def test_a_run_that_goes_on_with_a_stopped_training_does_not_say_that_its_rows_came_in_now() -> None:
     left = Stopped(training="t", settings="s", step=500, steps=1000, minutes=9, cap=10, limit="cap", checkpoint="c")
     told = verdict(run(observation(accuracy=0.7), attempt()).model_copy(update={"went_on_from": left}))

@@ -143,6 +143,14 @@ def test_levels_and_floors_are_the_new_specs_and_each_signal_keeps_its_share() -
     assert kept.signals[0].floor == 0.7
 
 
+def test_each_effect_is_held_against_its_own_floor_of_the_new_spec() -> None:
+    made = drift().signals[0]
+    named = [made.model_copy(update={"effect_name": name}) for name in ("AUC", "largest gap", "total variation")]
+    report = drift().model_copy(update={"signals": tuple(named)})
+    found = at_level(report, 0.01, spec(drift={"min_auc": 0.7, "min_ks": 0.2}).drift)
+    assert [s.floor for s in found.signals] == [0.7, 0.2, 0.2]
+
+
 def test_a_report_that_was_made_at_level_zero_shares_alike() -> None:
     assert {s.threshold for s in at_level(drift(alpha=0.0), 0.01, spec().drift).signals} == {0.0025}
 
@@ -224,6 +232,13 @@ def test_a_training_that_stopped_at_its_cap_stops_again_and_later_ones_wait_for_
     assert [run.now.decision.reasons[-1] for run in found.runs] == [
         stopped_at_its_cap(spec()).sentence, f"run run-2: {stopped_at_its_cap(spec()).sentence}",
     ]  # fmt: skip
+
+
+def test_behind_a_release_runs_wait_for_the_training_that_stopped_under_the_new_champion() -> None:
+    history, reports = lived((BAD, ""), (BAD, ""), (BAD, ""), by=spec(), stops=3)
+    history[:-1] = [run.model_copy(update={"champion_version": 2}) for run in history[:-1]]
+    found = replayed((history, reports), spec())
+    assert (actions(found), differing(found)) == (["retrain", "alert", "alert"], [])
 
 
 def test_nobody_waits_for_a_training_that_would_not_have_begun_or_by_other_settings() -> None:

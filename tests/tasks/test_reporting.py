@@ -113,11 +113,24 @@ def test_the_tables_of_every_outcome_hold_what_its_records_hold(outcome: Outcome
         assert len({tuple(row) for row in rows}) <= 1  # the columns are the same in every row
 
 
+def test_in_the_tables_each_model_has_its_own_numbers_and_each_gate_and_signal_its_own_verdict() -> None:
+    tried = attempt(gain=0.12)
+    tables = artifacts.list_tables(run(observation(accuracy=0.7, gap=0.4), tried))
+    assert [row["verdict"] for row in tables["gates"][0]] == ["blessed"] * len(tried.blessing.gates)
+    first = tables["comparisons"][0][0]
+    assert (first["champion"], first["candidate"]) == ("70.0% [66.0%, 74.0%]", "82.0% [78.0%, 86.0%]")
+    signals = {row["signal"]: (row["drifted"], row["p"], row["threshold"]) for row in tables["drift"][0]}
+    assert signals == {
+        "words": ("yes", "< 1e-16", "0.00100"), "embeddings": ("yes", "0.00100", "0.00100"), "confidence": ("no", "0.30", "0.00100")
+    }  # fmt: skip
+    assert tables["drift"][1] == "Drift: found, at alpha 0.01"
+
+
 def test_the_link_leads_to_the_file_where_the_store_is_on_this_machine_and_else_to_the_store(tmp_path: Path) -> None:
     nowhere = Artifact(uri="s3://bucket/report.html", sha256="", bytes=0)
     pages = Pages(html=nowhere, markdown=nowhere, json_=nowhere, local_html=str(tmp_path / "report.html"))
-    local = artifacts.address_of(pages, endpoint="http://127.0.0.1:8333")
-    assert local == (tmp_path / "report.html").as_uri()
+    for here in ("127.0.0.1", "[::1]", "localhost"):
+        assert artifacts.address_of(pages, endpoint=f"http://{here}:8333") == (tmp_path / "report.html").as_uri()
     assert artifacts.address_of(pages, endpoint="https://s3.eu-central-1.amazonaws.com") == nowhere.uri
 
 
