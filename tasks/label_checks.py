@@ -27,7 +27,7 @@ class Accepted:
     several: bool
 
     def meant(self, cell: str) -> str | None:
-        if not self.several or not cell.strip():
+        if not self.several:
             return canonical(cell, self.labels)
         try:
             return read_labels(cell.strip(), self.labels)

@@ -49,6 +49,13 @@ def test_what_came_of_another_object_is_not_gone_on_with_and_what_came_since_is(
     assert arriving(tmp_path, etag="another", size=SIZE - 1).arrived == set()
 
 
+def test_of_a_longer_object_nothing_is_left_behind_the_bytes_of_a_shorter_one(tmp_path: Path) -> None:
+    """The bytes that came are hashed, and not those behind them."""
+    arriving(tmp_path, 1, 2, 3, 4)
+    arriving(tmp_path, 1, 2, etag="another", size=20)
+    assert (tmp_path / ".k.part").read_bytes() == b"x" * 20
+
+
 def test_where_the_store_does_not_tell_one_object_from_another_nothing_is_gone_on_with(tmp_path: Path) -> None:
     arriving(tmp_path, 1, etag="")
     assert arriving(tmp_path, etag="").arrived == set()

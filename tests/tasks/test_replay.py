@@ -8,7 +8,7 @@ from models.contracts import Action, HistoryEntry, LabelCount, MonitoringReport,
 from models.spec import ModelSpec, parse_spec
 from tasks.budget import spend_levels
 from tasks.conclusion import not_trained, stop_at_cap
-from tasks.decided_again import at_level
+from tasks.decided_again import at_level, decide_again
 from tasks.decision import decide
 from tasks.replay import Replay, replay_policy
 from tasks.span import Span, span_of
@@ -199,6 +199,15 @@ def test_a_run_that_was_forced_and_one_that_met_a_new_class_are_decided_as_they_
     reports["run-2"] = forced.model_copy(update={"start": forced.start.model_copy(update={"force": True})})
     reports["run-3"] = met.model_copy(update={"observation": seen.model_copy(update={"validation": new})})
     assert actions(replayed((history, reports), spec())) == ["retrain", "alert"]
+
+
+def test_rows_that_a_run_has_retrained_on_call_for_no_second_training_when_decided_again() -> None:
+    history, reports = lived((BAD, ""), by=spec())
+    report = reports["run-2"]
+    assert report.observation is not None
+    found = decide_again(report, report.observation, history, spec(), minutes=10)
+    assert not found.retrains
+    assert "run run-2 (#2) has retrained on these very rows" in found.decision.reasons
 
 
 def test_runs_that_decided_nothing_are_not_replayed() -> None:

@@ -225,7 +225,7 @@ def test_a_text_that_was_edited_comes_back_as_it_was_sent_out(batch: Batch) -> N
 @pytest.mark.parametrize(
     ("cell", "labels", "meant"),
     [("1.0", ("0", "1"), "1"), ("TRUE", ("true", "false"), "true"), (" -1", ("-1", "1"), "-1"), ("A", ("a", "A"), "A"),
-     ("Á", ("a", "b"), None), ("ja", ("JA", "Ja"), None)],
+     ("Á", ("a", "b"), None), ("ja", ("JA", "Ja"), None), ("10", ("0", "1"), None), ("10.0", ("1", "10"), "10")],
 )  # fmt: skip
 def test_a_label_is_known_as_a_spreadsheet_writes_it(cell: str, labels: tuple[str, ...], meant: str | None) -> None:
     assert canonical(cell, labels) == meant
