@@ -56,6 +56,17 @@ def test_of_a_longer_object_nothing_is_left_behind_the_bytes_of_a_shorter_one(tm
     assert (tmp_path / ".k.part").read_bytes() == b"x" * 20
 
 
+def test_who_fetches_a_file_that_another_is_at_writes_to_a_part_of_its_own(tmp_path: Path) -> None:
+    first, second = (Arrival(tmp_path / "k", uri="s3://b/k", etag="e", size=1) for _ in range(2))
+    first.write(b"1", 0)
+    second.write(b"2", 0)
+    for file, data in ((first, b"1"), (second, b"2")):
+        file.appear(lasting=False)
+        file.close()
+        assert (tmp_path / "k").read_bytes() == data
+    assert [path.name for path in tmp_path.iterdir()] == ["k"]
+
+
 def test_where_the_store_does_not_tell_one_object_from_another_nothing_is_gone_on_with(tmp_path: Path) -> None:
     arriving(tmp_path, 1, etag="")
     assert arriving(tmp_path, etag="").arrived == set()

@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,28 @@ def test_every_role_is_guessed_from_names_and_values(tmp_path: Path) -> None:
 def test_a_moment_is_known_as_a_run_will_read_it(tmp_path: Path, moment: object, is_one: bool) -> None:
     _, spec = _sketch(_csv(tmp_path / "d.csv", [row | {"created_at": moment} for row in _rows()]))
     assert spec.columns.timestamp == ("created_at" if is_one else None)
+
+
+@pytest.mark.parametrize(("role", "name", "value"), [("score", "confidence", lambda i: 40 + i), ("latency", "latency_ms", lambda i: i - 5),
+                                                     ("prediction", "pred", lambda i: f"answer {i % 40}"),
+                                                     ("id", "row_id", lambda i: f"r{i % 50}")])  # fmt: skip
+def test_a_column_whose_values_do_not_fit_is_not_taken_for_its_name(
+    role: str, name: str, value: Callable[[int], object], tmp_path: Path
+) -> None:
+    _, spec = _sketch(_csv(tmp_path / "d.csv", [row | {name: value(i)} for i, row in enumerate(_rows())]))
+    assert getattr(spec.columns, role) is None
+
+
+def test_a_guess_is_sure_only_where_one_column_alone_has_the_whole_name(tmp_path: Path) -> None:
+    whole, part = (
+        "# guessed (sure): by its name; 3 distinct",
+        "# guessed (NOT SURE, please check): by its name; 3 distinct",
+    )
+    told = []
+    for names in (["sentiment"], ["sentiment", "label_2"], ["my_sentiment"]):
+        rows = [dict.fromkeys(names, row.pop("sentiment")) | row for row in _rows()]
+        told.append(_sketch(_csv(tmp_path / "d.csv", rows))[0])
+    assert [(whole in text, part in text) for text in told] == [(True, False), (False, True), (False, True)]
 
 
 def test_slices_are_proposed_but_not_chosen(tmp_path: Path) -> None:
