@@ -151,8 +151,12 @@ def test_a_line_break_in_a_column_name_does_not_end_a_comment(tmp_path: Path) ->
 
 
 def test_without_telling_names_the_longest_text_and_fewest_values_are_taken_with_a_warning(tmp_path: Path) -> None:
-    rows = [{"a": " ".join([str(i), *WORDS]), "b": "xy"[i % 2], "c": "pqr"[i % 3]} for i in range(60)]
+    rows = [
+        {"d": f"letter number {i}", "a": " ".join([str(i), *WORDS]), "b": "xy"[i % 2], "c": "pqr"[i % 3]}
+        for i in range(60)
+    ]
     text, spec = _sketch(_csv(tmp_path / "d.csv", rows))
+    assert "# guessed (sure): the longest free text, 78 characters on average; next: d, 16" in text
     assert (spec.columns.text, spec.columns.label) == ("a", "b")
     assert "NOT SURE" in text and "it could also be c" in text
 
