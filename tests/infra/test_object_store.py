@@ -132,6 +132,13 @@ def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_
         assert (store.get_folder(prefix, [file]) / "config.json").read_bytes() == data
 
 
+def test_folders_of_the_same_content_under_other_names_share_no_copy(store: ObjectStore) -> None:
+    for name in ("a.json", "b.json"):
+        store.put_bytes(f"{name}/{name}", b"{}")
+        file = FileEntry(path=name, sha256=hashlib.sha256(b"{}").hexdigest(), bytes=2)
+        assert [path.name for path in store.get_folder(f"{name}/", [file]).iterdir()] == [name]
+
+
 @pytest.mark.parametrize(("breaks", "asked"), [("request", 1), ("body", 5)])
 def test_a_body_that_breaks_is_asked_for_again_and_a_request_that_hangs_is_not(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch, breaks: str, asked: int
