@@ -51,13 +51,7 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
         spec = spec_begun_by(start, spec)
         with pinned(start, mover=mover, store=work.store):
             window = ingest_window(
-                spec.data,
-                spec.columns,
-                spec.window,
-                start.cursor,
-                run_id=start.run_id,
-                base=base,
-                store=work.store,
+                spec.data, spec.columns, spec.window, start.cursor, run_id=start.run_id, base=base, store=work.store
             )
             return _finish(_run(spec, start, window, base=base, store=work.store), work)
 

@@ -7,12 +7,7 @@ from abc import ABC
 from itertools import pairwise
 from typing import Any
 
-from evidently.core.metric_types import (
-    CountCalculation,
-    MetricTestResult,
-    SingleValueCalculation,
-    SingleValueMetric,
-)
+from evidently.core.metric_types import CountCalculation, MetricTestResult, SingleValueCalculation, SingleValueMetric
 from evidently.legacy.calculations.stattests import get_stattest
 from evidently.legacy.options import ColorOptions
 from evidently.legacy.renderers.html_widgets import CounterData, counter, plotly_data

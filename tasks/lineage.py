@@ -27,11 +27,7 @@ def trace_lineage(
 
 
 def _digest(training_set: TrainingSet) -> str:
-    parts: Sequence[str] = (
-        training_set.train.sha256,
-        training_set.validation.sha256,
-        training_set.test.sha256,
-    )
+    parts: Sequence[str] = (training_set.train.sha256, training_set.validation.sha256, training_set.test.sha256)
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 

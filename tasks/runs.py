@@ -18,14 +18,7 @@ from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, St
 from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
-from models.contracts import (
-    AliasEntry,
-    Cursor,
-    Handled,
-    HistoryEntry,
-    Release,
-    RunStart,
-)
+from models.contracts import AliasEntry, Cursor, Handled, HistoryEntry, Release, RunStart
 from models.spec import ModelSpec
 from tasks.history import chained, entry_of, is_finished, last_run, read_history
 from tasks.opened import MOVES, begun_as_first, drop_opened, left_unread, mover_of, owed_by, read_opened, store_opened

@@ -72,9 +72,7 @@ def test_the_hosted_example_is_laid_out_and_both_of_its_models_answer_at_its_gat
         HostedModel.load(tmp_path / "version", spec.kind, new_head=True)
 
 
-def test_the_gateway_without_its_packages_names_the_command_that_installs_them(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_gateway_without_its_packages_names_the_command_that_installs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "NEEDED", ("httpx", "no_such_server"))
     with pytest.raises(SystemExit, match=r"pip install no_such_server$"):
         gateway.require_packages()

@@ -13,17 +13,7 @@ from flows.inspect import read_all_history, read_status
 from flows.promote import promote, publish_challenger, release_challenger
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import (
-    Attempt,
-    Blessing,
-    Manifest,
-    Measured,
-    Observation,
-    Outcome,
-    Record,
-    Release,
-    Verdict,
-)
+from models.contracts import Attempt, Blessing, Manifest, Measured, Observation, Outcome, Record, Release, Verdict
 from models.spec import read_spec
 from tasks.registry.aliases import move_alias, newest_entry, read_log
 from tasks.registry.versions import publish

@@ -83,8 +83,7 @@ def test_what_was_said_before_an_interruption_is_kept(registry: Asking) -> None:
 
 @pytest.mark.slow
 def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_answer_was(
-    registry: Asking,
-    tmp_path: Path,
+    registry: Asking, tmp_path: Path
 ) -> None:
     registry.ask(ratings=10)
     page = tmp_path / "a new folder" / "rate.html"

@@ -29,11 +29,7 @@ def test_the_times_of_stages_add_up_to_the_time_that_passed_where_one_has_stages
     outer(store=store)
     passed = time.perf_counter() - began
     (_, *timings) = store.timings
-    assert [(stage, reused) for stage, _, reused in timings] == [
-        ("inner", False),
-        ("inner", True),
-        ("outer", False),
-    ]
+    assert [(stage, reused) for stage, _, reused in timings] == [("inner", False), ("inner", True), ("outer", False)]
     seconds = [seconds for _, seconds, _ in timings]
     assert seconds[0] >= 0.2
     assert seconds[2] >= 0.1

@@ -5,29 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.contracts import (
-    Action,
-    DriftReport,
-    HistoryEntry,
-    LabelCount,
-    MonitoringReport,
-    Outcome,
-    RetrainDecision,
-)
+from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, MonitoringReport, Outcome, RetrainDecision
 from models.sections import Policy
 from tasks.decision import decide, may_ask
-from tests.judged import (
-    BAD,
-    BOOTSTRAP,
-    FINE,
-    NOW,
-    UNLABELLED,
-    bootstrapped,
-    drift,
-    entry,
-    monitored,
-    retrained,
-)
+from tests.judged import BAD, BOOTSTRAP, FINE, NOW, UNLABELLED, bootstrapped, drift, entry, monitored, retrained
 
 WEIGHT = {Action.HOLD: 0, Action.ALERT: 1, Action.RETRAIN: 2}
 

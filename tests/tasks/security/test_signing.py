@@ -123,8 +123,7 @@ def test_another_key_a_changed_manifest_and_a_changed_signature_are_told_apart_f
     store.release_keys = new_keys(tmp_path / "others")
     named = fingerprint(public_pem(store.release_keys))
     with pytest.raises(
-        UnsignedRelease,
-        match=rf"no valid signature of these files by the key {named}: \w[^.]*\. Nothing was loaded",
+        UnsignedRelease, match=rf"no valid signature of these files by the key {named}: \w[^.]*\. Nothing was loaded"
     ):
         weights_of(manifest, store=store)
     store.release_keys = keys
