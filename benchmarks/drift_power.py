@@ -44,7 +44,6 @@ class _Cell:
     ours: int = 0
     bare: int = 0
     dataset: int = 0
-    any_column: int = 0
     text: int = 0
     text_runs: int = 0
 
@@ -90,7 +89,6 @@ def _one_run(films: Scored, change: Change, size: int, run: int, rng: Rng, cell:
     cell.bare += found_without_floors(signals)
     drifted = evidently.drifted_columns(evidently.columns(then, LABELS), evidently.columns(now, LABELS))
     cell.dataset += evidently.dataset_drifted(drifted)
-    cell.any_column += any(drifted.values())
     if run < TEXT_RUNS:
         cell.text_runs += 1
         cell.text += evidently.text_drifted(then.texts, now.texts)

@@ -12,8 +12,6 @@ Way = Callable[[str, list[str], Rng], str]
 """(a text, other texts of its corpus, rng) → a duplicate of it."""
 
 _MARKS = ".,!?;:"
-SIMILAR_FROM = 9
-"""Words of a text from which one changed word leaves a similarity of .8: (n - 1) / (n + 1)."""
 
 
 def _case(text: str, others: list[str], rng: Rng) -> str:

@@ -11,7 +11,6 @@ from examples.fetching import fetch
 WHEEL = "aclsum-0.1.2-py3-none-any.whl"
 SHA256 = "c75ffc48d3eabc5f37c68ea087943780a85950087957759e89746f21111f2213"
 PARTS = ("train", "val", "test")
-ASPECTS = ("challenge", "approach", "outcome")
 
 
 class Paper(NamedTuple):

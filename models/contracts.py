@@ -711,10 +711,6 @@ class TrainingSet(Record):
     replayed_rows: int
     leaks: LeakReport
 
-    @property
-    def replay_share(self) -> float:
-        return self.replayed_rows / max(1, self.train.rows)
-
 
 class Budget(Record):
     """What one training may use of the device that trains, all its resumed parts together: wall-clock minutes."""

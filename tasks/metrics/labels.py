@@ -1,4 +1,4 @@
-"""How many labels it takes to prove that a model became worse."""
+"""How surely so many labels prove that a model became worse."""
 
 import math
 
@@ -11,7 +11,6 @@ from models.contracts import Estimate
 from models.measures import METRICS
 from tasks.metrics.summed import standard_error
 
-MOST_LABELS = 50_000
 _OUTCOMES = 40
 
 
@@ -23,9 +22,9 @@ def power_of_labels(
     and that the drop that is seen is at least `least_drop`.
 
     `accuracy_then` is the true one at release, measured on `rows_then` rows; or `luck` above it, for which the model was
-    released. Fisher's test is conservative at these
-    sizes and normal approximations promise up to 0.08 too much, so the binomial is summed instead, over `_OUTCOMES`
-    equally likely outcomes of the measurement at release. Raises UnmeasuredMetric for numbers that cannot be.
+    released. Fisher's test is conservative at these sizes and normal approximations promise up to 0.08 too much, so the
+    binomial is summed instead, over `_OUTCOMES` equally likely outcomes of the measurement at release. Raises
+    UnmeasuredMetric for numbers that cannot be.
     """
     if labels < 1 or rows_then < 1 or not 0 < drop <= accuracy_then <= 1 or not 0 < p_value < 1:
         raise UnmeasuredMetric(
@@ -55,28 +54,6 @@ def spread_of_loss(labels: int, then: Estimate, *, metric: str) -> float:
     """The standard error of what so many labels will say was lost, if rows vary as they did at release."""
     at_release = standard_error(metric, then)
     return math.hypot(at_release, at_release * math.sqrt(then.n / max(1, labels)))
-
-
-def labels_needed(
-    power: float, *, accuracy_then: float, rows_then: int, drop: float, p_value: float = 0.01, least_drop: float = 0.0
-) -> int | None:
-    """The fewest labels, to within the saw teeth of whole rows, that have this power; None where `MOST_LABELS`
-    have it not, because `rows_then` are too few to know the accuracy then, or `drop` does not exceed `least_drop`."""
-
-    def enough(labels: int) -> bool:
-        return power <= power_of_labels(
-            labels, accuracy_then=accuracy_then, rows_then=rows_then, drop=drop, p_value=p_value, least_drop=least_drop
-        )
-
-    low, high = 0, 1
-    while not enough(high):
-        if high == MOST_LABELS:
-            return None
-        low, high = high, min(2 * high, MOST_LABELS)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
 
 
 def _most_that_proves(labels: int, then: NDArray[np.float64], rows_then: int, p_value: float) -> NDArray[np.float64]:

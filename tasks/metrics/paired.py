@@ -5,7 +5,6 @@ that differ on few rows is judged by those few.
 """
 
 import math
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,29 +60,6 @@ def score_interval(gained: int, lost: int, rows: int, *, level: float = 0.95) ->
         value=(gained - lost) / rows, low=_least(gained, lost, rows, z), high=-_least(lost, gained, rows, z), n=rows,
         method=f"Tango's score interval, {level:.1%}, corrected for continuity",
     )  # fmt: skip
-
-
-def mcnemar(
-    gained: int, lost: int, *, alternative: Literal["greater", "two-sided"] = "greater", mid_p: bool = True
-) -> float:
-    """p-value that both models are right equally often (McNemar 1947), from the rows that only one gets right.
-
-    `greater`: against a better candidate. The exact binomial test never exceeds its level; the mid-p version has its
-    power back and hardly ever does (Fagerland, Lydersen and Laake, BMC Medical Research Methodology 2013). 1 where
-    the models never differ.
-    """
-    _check_counts(gained, lost, gained + lost)
-    rows = gained + lost
-    if not rows:
-        return 1.0
-    if alternative == "greater":
-        tail, same = stats.binom.sf(gained - 1, rows, 0.5), stats.binom.pmf(gained, rows, 0.5)
-        return float(tail - same / 2 if mid_p else tail)
-    fewer = min(gained, lost)
-    both = 2 * stats.binom.cdf(fewer, rows, 0.5)
-    if mid_p:
-        both -= stats.binom.pmf(fewer, rows, 0.5)
-    return float(min(1.0, both))
 
 
 def power_of_difference(

@@ -36,18 +36,8 @@ class NearDuplicates:
         self._hashes: list[array[int]] = []
         self._keys: list[int] = []
 
-    def find(self, text: str) -> int | None:
-        """The key of the first added text with a similarity of at least the threshold."""
-        found = shingles(text)
-        return self._matching(found, _sketch(found)) if found else None
-
-    def add(self, key: int, text: str) -> None:
-        found = shingles(text)
-        if found:
-            self._insert(key, found, _sketch(found))
-
     def find_or_add(self, key: int, text: str) -> int | None:
-        """As `find`; a text that repeats none is added. One sketch instead of two."""
+        """The key of the first added text with a similarity of at least the threshold; a text that repeats none is added."""
         found = shingles(text)
         if not found:
             return None

@@ -1,10 +1,7 @@
-"""What the texts are made of: words the model never trained on, other scripts, and the words that tell two sides apart."""
+"""What the texts are made of: words the model never trained on, and the words that tell two sides apart."""
 
-import unicodedata
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -37,31 +34,6 @@ def out_of_vocabulary(words: Words, known: frozenset[str]) -> NDArray[np.float64
         np.bincount(text, minlength=single.texts) for text in (single.text[~is_known[single.name]], single.text)
     )
     return unknown / np.maximum(1, all_)
-
-
-def dominant_script(texts: Iterable[str]) -> str:
-    """The script of most letters, by the name that Unicode begins theirs with (LATIN, CYRILLIC, CJK, ARABIC …).
-
-    Raises DataError where there is no letter.
-    """
-    found = Counter[str]()
-    for text in texts:
-        for letter, count in _letters(text).items():
-            found[_script(letter)] += count
-    if not found:
-        raise DataError("no text has a letter, so that no script is dominant; leave the signal out")
-    return min(found, key=lambda script: (-found[script], script))
-
-
-def foreign_letters(texts: Sequence[str], script: str) -> NDArray[np.float64]:
-    """Share of each text's letters that are of another script; 0 for a text without letters."""
-    shares = np.zeros(len(texts))
-    for row, text in enumerate(texts):
-        letters = _letters(text)
-        if letters:
-            foreign = sum(count for letter, count in letters.items() if _script(letter) != script)
-            shares[row] = foreign / letters.total()
-    return shares
 
 
 @dataclass(frozen=True)
@@ -131,12 +103,3 @@ def _counted(sides: Sequence[Words]) -> tuple[list[str], NDArray[np.float64]]:
 
 def _pairs(run: str) -> Sequence[str]:
     return [run[i : i + 2] for i in range(len(run) - 1)] or [run]
-
-
-def _letters(text: str) -> Counter[str]:
-    return Counter(filter(str.isalpha, unicodedata.normalize("NFKC", text)))
-
-
-@lru_cache(maxsize=1 << 16)
-def _script(letter: str) -> str:
-    return unicodedata.name(letter, "UNKNOWN").split(" ", 1)[0]

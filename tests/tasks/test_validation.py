@@ -246,10 +246,9 @@ def test_no_pair_above_the_threshold_is_missed(threshold: float) -> None:
     index = NearDuplicates(threshold)
     for i in range(50):
         text = " ".join(f"w{i}x{j}" for j in range(100))
-        assert index.find(text) is None
-        index.add(i, text)
+        assert index.find_or_add(i, text) is None
         changed = text if threshold == 1 else text + " end"
-        assert index.find(changed) == i
+        assert index.find_or_add(-1, changed) == i
 
 
 # --- when it is too much ---

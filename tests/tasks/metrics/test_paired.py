@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from errors import UnmeasuredMetric
-from tasks.metrics.paired import HOPEFUL, mcnemar, paired_difference, power_of_difference, rows_needed, score_interval
+from tasks.metrics.paired import HOPEFUL, paired_difference, power_of_difference, rows_needed, score_interval
 
 COUNTS = st.tuples(st.integers(0, 60), st.integers(0, 60), st.integers(1, 2000)).map(lambda c: (*c[:2], sum(c)))
 
@@ -71,33 +71,12 @@ def test_many_rows_have_the_normal_interval() -> None:
     assert (large.low, large.high) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-4)
 
 
-def test_above_nothing_is_what_the_test_at_no_difference_rejects_and_mcnemar_too() -> None:
+def test_above_nothing_is_what_the_test_at_no_difference_rejects_and_mcnemars_mid_p_too() -> None:
     for gained, lost in np.ndindex(30, 15):
         better = score_interval(gained, lost, 60).low > 0
         assert better == (gained - lost - 0.5 > stats.norm.isf(0.025) * np.sqrt(gained + lost)), (gained, lost)
-        assert not better or mcnemar(gained, lost) < 0.025
-
-
-@given(st.integers(0, 200), st.integers(0, 200))
-def test_mcnemars_p_values_are_p_values_and_mirror_each_other(gained: int, lost: int) -> None:
-    for mid_p in (True, False):
-        both = mcnemar(gained, lost, alternative="two-sided", mid_p=mid_p)
-        assert 0 < both <= 1
-        assert both == mcnemar(lost, gained, alternative="two-sided", mid_p=mid_p)
-        assert 0 < mcnemar(gained, lost, mid_p=mid_p) <= 1
-        if gained > lost:
-            assert both == pytest.approx(2 * mcnemar(gained, lost, mid_p=mid_p))
-    assert mcnemar(gained, lost) <= mcnemar(gained, lost, mid_p=False)
-    exact = stats.binomtest(gained, gained + lost, alternative="greater").pvalue if gained + lost else 1.0
-    assert mcnemar(gained, lost, mid_p=False) == pytest.approx(exact)
-
-
-def test_mcnemars_mid_p_is_that_of_its_authors_and_keeps_its_level() -> None:
-    assert mcnemar(1, 7, alternative="two-sided") == pytest.approx(0.0391, abs=1e-4)
-    assert mcnemar(1, 7, alternative="two-sided", mid_p=False) == pytest.approx(0.0703, abs=1e-4)
-    for rows, discordance in ((50, 0.1), (200, 0.05), (100, 0.2)):
-        error = sum(p for gained, lost, p in outcomes(rows, discordance, 0) if mcnemar(gained, lost) <= 0.025)
-        assert 0.005 < error <= 0.0255
+        reached = stats.binom(gained + lost, 0.5)
+        assert not better or reached.sf(gained) + reached.pmf(gained) / 2 < 0.025
 
 
 @pytest.mark.parametrize(
@@ -209,7 +188,7 @@ def test_impossible_numbers_no_rows_and_unknown_metrics_are_refused() -> None:
         lambda: paired_difference("accuracy", none, none, none, labels=2, seed=1),
         lambda: paired_difference("bleu", one, one, one, labels=2, seed=1),
         lambda: score_interval(3, 3, 5),
-        lambda: mcnemar(-1, 3),
+        lambda: score_interval(-1, 3, 5),
         lambda: rows_needed(0, discordance=0.1),
         lambda: power_of_difference(100, gain=0.2, discordance=0.1),
         lambda: power_of_difference(100, gain=0.02, discordance=0.1, limit=0.02),

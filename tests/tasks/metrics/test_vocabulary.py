@@ -4,14 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from errors import DataError
-from tasks.metrics.vocabulary import (
-    TellingWords,
-    dominant_script,
-    foreign_letters,
-    out_of_vocabulary,
-    telling_words,
-    vocabulary,
-)
+from tasks.metrics.vocabulary import TellingWords, out_of_vocabulary, telling_words, vocabulary
 from tasks.metrics.words import split_words
 
 
@@ -48,9 +41,6 @@ def test_shares_are_shares_of_any_text(texts: list[str]) -> None:
     known = known_words(texts, at_least=1)
     assert not unknown(texts, known).any()
     assert set(unknown(texts, frozenset())) <= {0, 1}
-    foreign = foreign_letters(texts, "LATIN")
-    assert ((foreign >= 0) & (foreign <= 1)).all()
-    assert foreign == pytest.approx(foreign_letters(texts[::-1], "LATIN")[::-1])
 
 
 LETTERS = str.maketrans("0123456789", "abcdefghij")
@@ -68,15 +58,6 @@ def test_the_training_rows_own_share_is_lower_so_that_windows_must_be_held_again
     assert shares[0] < 0.9 * min(shares[1:])
     assert shares[1] == pytest.approx(shares[2], abs=0.04)
     assert shares[3] > shares[1] + 0.04
-
-
-def test_letters_of_another_script_are_counted() -> None:
-    assert dominant_script(["hello", "мир", "123"]) == "LATIN"
-    assert dominant_script(["你好", "hi", "世界"]) == "CJK"
-    found = foreign_letters(["hello", "привет", "hi мир!", "ｈｉ", "123", "ÄÖ"], "LATIN")
-    assert found.tolist() == [0, 1, 0.6, 0, 0, 0]
-    with pytest.raises(DataError, match="no script"):
-        dominant_script(["123", ""])
 
 
 def reviews(rows: int, rng: np.random.Generator, words: list[str], *, joined: str = " ") -> list[str]:
