@@ -16,7 +16,7 @@ from benchmarks.perturb import with_typos
 from benchmarks.results import Findings, Options, Table, main, share
 from infra.progress import bar
 from models.contracts import Estimate
-from tasks.metrics.estimators import Method, estimate_accuracy
+from tasks.metrics.estimators import Method, estimate_right
 
 METHODS: tuple[Method, ...] = ("cbpe", "atc", "doc")
 NAMES = {"cbpe": "CBPE", "atc": "ATC", "doc": "DoC"}
@@ -83,7 +83,7 @@ def _judge(shift: Shift, own: Scored, rng: Rng) -> Judged:
     calibration = own.take(drawn[: CALIBRATION[shift.home]])
     window = shift.window(drawn[CALIBRATION[shift.home] :], rng)
     estimates = {
-        m: estimate_accuracy(m, calibration.probabilities, calibration.corpus.labels, window.probabilities, rng)
+        m: estimate_right(m, calibration.probabilities.max(1), calibration.right, window.probabilities.max(1), rng)
         for m in METHODS
     }
     return Judged(shift, float(window.right.mean()), float(calibration.right.mean()), estimates)

@@ -90,7 +90,7 @@ def draw_stage(stages: Sequence[StageTime], number: int) -> Markup:
     return drawing(f"{stage.stage}: {duration(stage.seconds)} of {duration(axis.high)}", *marks, height=18)
 
 
-def draw_parts(parts: dict[str, int], thing: str = "row") -> Markup:
+def draw_parts(parts: dict[str, int]) -> Markup:
     """What a whole is made of, as one bar; the page's legend has the same order."""
     whole = max(1, sum(parts.values()))
     marks, begun = [upright(0, 14, "grid")], 0
@@ -98,5 +98,5 @@ def draw_parts(parts: dict[str, int], thing: str = "row") -> Markup:
         if size:
             marks.append(bar((100 * begun / whole, 100 * (begun + size) / whole), 0, 14, f"part part-{number}"))
         begun += size
-    told = ", ".join(f"{name} {amount(size, thing)}" for name, size in parts.items())
+    told = ", ".join(f"{name} {amount(size, 'row')}" for name, size in parts.items())
     return drawing(told, *marks, height=14)

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 Anchor = Literal["start", "middle", "end"]
 STEPS = (1, 2, 5, 10, 20)
+SCALE = 16
 NARROW = 3
 """As many numbers have room beside one another on a telephone."""
 
@@ -39,10 +40,9 @@ class Axis:
         return [i * step for i in range(first, last + 1)]
 
 
-def drawing(label: str, *marks: Element, height: int, kind: str = "") -> Markup:
+def drawing(label: str, *marks: Element, height: int) -> Markup:
     """An image as wide as its place; `label` says in words what it shows."""
-    attributes = {"role": "img", "aria-label": label, "width": "100%", "height": str(height), "class": kind}
-    root = Element("svg", {name: value for name, value in attributes.items() if value})
+    root = Element("svg", {"role": "img", "aria-label": label, "width": "100%", "height": str(height)})
     root.extend(marks)
     return Markup(tostring(root, encoding="unicode"))
 
@@ -89,15 +89,15 @@ def path(places: list[tuple[float, float]], kind: str) -> list[Element]:
     return [line((a[0], b[0]), (a[1], b[1]), kind) for a, b in pairwise(places)]
 
 
-def scale(axis: Axis, label: str, *, written: dict[float, str], height: int = 16) -> Markup:
+def scale(axis: Axis, label: str, *, written: dict[float, str]) -> Markup:
     """The numbers of an axis. Those at its ends stay within the width; of many, a narrow page leaves out every second."""
     marks = []
     for number, (value, words) in enumerate(written.items()):
         spare = " spare" if number % 2 and len(written) > NARROW else ""
         x = axis.at(value)
         anchor: Anchor = "start" if x < 4 else "end" if x > 96 else "middle"
-        marks.append(text(x, height - 5, words, anchor=anchor, kind=f"tick{spare}"))
-    return drawing(label, *marks, height=height)
+        marks.append(text(x, SCALE - 5, words, anchor=anchor, kind=f"tick{spare}"))
+    return drawing(label, *marks, height=SCALE)
 
 
 def _share(x: float) -> str:

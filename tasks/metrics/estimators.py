@@ -24,34 +24,10 @@ BINS = 200
 """Confidences are compared in bins of equal reference mass: half a percent of the rows each."""
 
 
-def estimate_accuracy(
-    method: Method,
-    reference_probabilities: NDArray[np.floating],
-    reference_truth: NDArray[np.int64],
-    current_probabilities: NDArray[np.floating],
-    rng: np.random.Generator,
-) -> Estimate:
-    """Estimated accuracy of a classifier's most probable answers on the current rows; probabilities are rows × labels.
-
-    Raises DataError as `estimate_right` does, and for shapes that do not fit.
-    """
-    then, now = reference_probabilities, current_probabilities
-    if then.ndim != 2 or now.ndim != 2 or then.shape[1] != now.shape[1] or len(then) != len(reference_truth):
-        raise DataError(
-            f"probabilities must be rows × labels with the same labels and a truth for each reference row; got "
-            f"{then.shape} with {len(reference_truth)} truths, and {now.shape}. Score both sides with one model."
-        )
-    _check(method, then, now)
-    return estimate_right(method, then.max(1), then.argmax(1) == reference_truth, now.max(1), rng)
-
-
 def estimate_right(
-    method: Method,
-    reference_confidence: NDArray[np.floating],
-    reference_right: NDArray[np.bool_],
-    current_confidence: NDArray[np.floating],
-    rng: np.random.Generator,
-) -> Estimate:
+    method: Method, reference_confidence: NDArray[np.floating], reference_right: NDArray[np.bool_],
+    current_confidence: NDArray[np.floating], rng: np.random.Generator,
+) -> Estimate:  # fmt: skip
     """Estimated share of right answers on the current rows, with a 95 % percentile bootstrap over the reference rows *and*
     the current ones, so that the interval has the calibration's own uncertainty in it. One confidence a row, 0 to 1. The
     interval is at least as wide as what the smaller side's rows did not show once may be (rule of three, Hanley and

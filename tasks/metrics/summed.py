@@ -52,13 +52,13 @@ class Summed:
         return self.score(self.rows.sum(0, keepdims=True) - self.rows)
 
 
-def measure(found: Summed, *, level: float = 0.95) -> Estimate:
-    """The metric with its interval: on the logarithm's scale for what has no upper end, such as perplexity."""
+def measure(found: Summed) -> Estimate:
+    """The metric with its 95 % interval: on the logarithm's scale for what has no upper end, such as perplexity."""
     _require(len(found.rows), found.name)
     is_share = METRICS[found.name].is_share
     there, back = (_same, _same) if is_share else (_log, _exp)
     value = there(np.array(found.value))
-    half = min(UNKNOWN, _half(value, there(found.without_each()), level, rule_of_three=is_share))
+    half = min(UNKNOWN, _half(value, there(found.without_each()), 0.95, rule_of_three=is_share))
     low, high = float(back(value - half)), float(back(value + half))
     if is_share:
         low, high = max(0.0, low), min(1.0, high)
