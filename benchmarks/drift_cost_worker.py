@@ -6,7 +6,6 @@ local cache, as they do after the scoring step. Prints CPU and wall seconds and 
 
 import inspect
 import json
-import re
 import sys
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 from unittest import mock
 
 from benchmarks.corpus import LABELS, SEED
+from benchmarks.ingesting import memory
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import EvidentlyVerdict, Reference, Scored
@@ -87,21 +87,14 @@ def _detect(inputs: dict[str, object], store: ObjectStore) -> None:
         raise AssertionError("30 % of another domain were not found; this measures the wrong path")
 
 
-def _peak_mb() -> float:
-    """Of this process alone: `ru_maxrss` would count the parent's memory at the fork."""
-    status = Path("/proc/self/status").read_text()
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found.group(1)) / 1024 if found else float("nan")
-
-
 def measure(what: str, folder: Path) -> None:
     small, inputs = (json.loads((folder / f"{name}.json").read_text()) for name in ("small", "inputs"))
     with open_workspace(folder / "spec.yaml", SPEC) as workspace:
         WHAT[what](small, workspace.store)
-        imported, began, cpu_began = _peak_mb(), time.perf_counter(), time.process_time()
+        imported, began, cpu_began = memory("VmHWM"), time.perf_counter(), time.process_time()
         WHAT[what](inputs, workspace.store)
         spent = {"cpu": time.process_time() - cpu_began, "wall": time.perf_counter() - began}
-    sys.stdout.write(json.dumps({**spent, "peak_mb": _peak_mb(), "imported_mb": imported}) + "\n")
+    sys.stdout.write(json.dumps({**spent, "peak_mb": memory("VmHWM"), "imported_mb": imported}) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,11 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from tasks.evidently_report import CATEGORIES, Columns, default_tests, shown
+from tasks.evidently_report import CATEGORIES, DRIFT_SHARE, Columns, default_tests, shown
 from tasks.sides import Side
-
-DRIFT_SHARE = 0.5
-"""Its default: a data set has drifted when half of its columns have."""
 
 
 def columns(side: Side, names: tuple[str, ...]) -> Columns:

@@ -26,13 +26,13 @@ class Used:
 
 def measure_work(what: str, source: Path) -> Used:
     work = KINDS[what](source)
-    before, began, cpu = _memory("VmRSS"), time.perf_counter(), time.process_time()
+    before, began, cpu = memory("VmRSS"), time.perf_counter(), time.process_time()
     work()
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    return Used(wall=wall, cpu=cpu, before=before, peak=_memory("VmHWM"))
+    return Used(wall=wall, cpu=cpu, before=before, peak=memory("VmHWM"))
 
 
-def _memory(field: str) -> float:
+def memory(field: str) -> float:
     """Of this process alone: the peak of getrusage would count the process that this one was forked from."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ingesting import _memory
+from benchmarks.ingesting import memory
 from benchmarks.servers import HELD
 
 UPKEEP, BOTO3, AWS = "Upkeep", "boto3's defaults", "aws s3 cp"
@@ -46,10 +46,10 @@ class Task:
 
 
 def measure(job: Callable[[], object], task: Task) -> Moved:
-    before, sent, began, cpu = _memory("VmHWM"), task.sent, time.perf_counter(), time.process_time()
+    before, sent, began, cpu = memory("VmHWM"), task.sent, time.perf_counter(), time.process_time()
     job()
     wall, cpu = time.perf_counter() - began, time.process_time() - cpu
-    return Moved(wall=wall, cpu=cpu, sent=task.sent - sent, memory=_memory("VmHWM") - before)
+    return Moved(wall=wall, cpu=cpu, sent=task.sent - sent, memory=memory("VmHWM") - before)
 
 
 def publish_with_upkeep(task: Task) -> dict[str, Moved]:

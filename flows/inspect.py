@@ -81,9 +81,7 @@ def describe(status: Status) -> list[str]:
         lines.append(f"  no champion yet: run `upkeep bootstrap SPEC`. {ELSEWHERE}")
     else:
         entry = status.champion.entry
-        lines.append(
-            f"  champion  version {entry.version} since {entry.at:%Y-%m-%d %H:%M} UTC, by {entry.who}: {entry.why}"
-        )
+        lines.append(f"  champion  version {entry.version} since {moment(entry.at)}, by {entry.who}: {entry.why}")
         for m in status.champion.manifest.measured:
             if m.on in {"current", "reference"}:
                 e = m.estimate

@@ -9,6 +9,7 @@ from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import ApprovalRequest, Evidence, GateResult, Record, SideBySide
 from models.spec import read_spec
+from tasks.formats import moment
 from tasks.rating_sheets import read_samples, write_sheet
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import Question, Standing, list_questions, list_ratings
@@ -61,7 +62,7 @@ def _save(sheet: Path, waiting: list[Question], store: ObjectStore) -> None:
 def describe_waiting(found: Waiting) -> list[str]:
     """Lines: until when, the scorecard, the ratings, and the samples side by side."""
     request = found.request
-    lines = [f"version {request.version} waits until {request.expires_at:%Y-%m-%d %H:%M} UTC to become champion after "
+    lines = [f"version {request.version} waits until {moment(request.expires_at)} to become champion after "
              f"version {request.champion_version} (run {request.run_id})", *tell_evidence(found.evidence)]  # fmt: skip
     if found.rated:
         lines.append(f"   ratings   {found.rated.verdict.replace('_', ' ')}: {found.rated.because}")

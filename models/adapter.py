@@ -31,6 +31,10 @@ Advance = Callable[[int], None]
 """Told how many rows (or steps) were done since the last call."""
 
 
+def quietly(done: int) -> None:
+    """For who shows no bar: others show it, or it would be part of what is timed."""
+
+
 @dataclass(frozen=True)
 class Predictions:
     """numbers: rows × what the kind counts (`models/outputs.py`; a classifier's are the labels' probabilities), float32;
@@ -79,16 +83,9 @@ class TaskAdapter(Protocol):
         """Outputs in the order of the texts. `labels`: where they are known, a language model's loss on them is counted."""
 
     def fine_tune(
-        self,
-        train: Examples,
-        validation: Examples,
-        *,
-        training: Training,
-        seed: int,
-        work: Path,
-        advance: Advance,
+        self, train: Examples, validation: Examples, *, training: Training, seed: int, work: Path, advance: Advance,
         budget: Budget = UNLIMITED,
-    ) -> Trained:
+    ) -> Trained:  # fmt: skip
         """Trains in place; `work` keeps checkpoints from which a killed or stopped training resumes.
 
         Raises OverBudget at the budget's cap, once a whole checkpoint is written.

@@ -12,8 +12,13 @@ from models import ranks
 
 def last_valid_checkpoint(work: Path) -> Path | None:
     """The newest checkpoint that is whole: they are not written atomically, and a cut one stops the Trainer."""
-    checkpoints = sorted(work.glob("checkpoint-*"), key=lambda p: int(p.name.split("-")[1]), reverse=True)
+    checkpoints = sorted(work.glob("checkpoint-*"), key=step_of, reverse=True)
     return next((c for c in checkpoints if _is_whole(c)), None)
+
+
+def step_of(checkpoint: Path) -> int:
+    """By its folder's name, as the Trainer writes it."""
+    return int(checkpoint.name.split("-")[1])
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -390,7 +390,7 @@ class RunStart(Record):
 
 
 class Window(Record):
-    """The rows under watch, as they were read, in `RAW_COLUMNS`."""
+    """The rows under watch, as they were read: `raw_schema` of `models/rows.py`."""
 
     table: Table
     first_at: datetime | None
@@ -535,6 +535,11 @@ class DriftSignal(Record):
     @property
     def drifted(self) -> bool:
         return self.threshold > 0 and self.p_value <= self.threshold and self.effect + self.doubt >= self.floor
+
+    @property
+    def unmoved(self) -> float:
+        """What the effect is where nothing moved; it is 1 at most."""
+        return 0.5 if self.effect_name == "AUC" else 0.0
 
 
 class TellingWord(Record):
@@ -814,6 +819,10 @@ class Comparison(Record):
     champion: Estimate
     candidate: Estimate
     difference: Estimate
+
+    @property
+    def is_slice(self) -> bool:
+        return self.on.startswith("slice:")
 
 
 class Latency(Record):

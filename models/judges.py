@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from errors import ModelError
-from models.adapter import Advance, KeyRing
+from models.adapter import Advance, KeyRing, quietly
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.hosted import HostedModel
@@ -59,7 +59,7 @@ class RewardJudge:
 
     def compare(self, pairs: Sequence[Pair], *, advance: Advance) -> Opinions:
         prompts = [self.asked.ask(pair.text) for pair in pairs]
-        first = self.model.scores(prompts, [pair.first for pair in pairs], advance=lambda _: None)
+        first = self.model.scores(prompts, [pair.first for pair in pairs], advance=quietly)
         second = self.model.scores(prompts, [pair.second for pair in pairs], advance=advance)
         return Opinions(tuple(
             "same" if abs(b - a) <= ALIKE * max(1.0, abs(a)) else "second" if b > a else "first"

@@ -14,6 +14,7 @@ from transformers import Trainer, TrainerCallback
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
 from models.balancing import draw_evenly
+from models.checkpoints import step_of
 
 
 class CapReached(Exception):
@@ -80,7 +81,7 @@ class PausableTrainer(Trainer):
 
     def pause(self) -> None:
         """Writes the checkpoint; one that was resumed from and not trained on since is there already."""
-        if self.resumed_from is None or self.state.global_step > _step_of(self.resumed_from):
+        if self.resumed_from is None or self.state.global_step > step_of(self.resumed_from):
             self._write()
 
     def catch_up(self) -> None:
@@ -134,7 +135,3 @@ class _CatchUp(TrainerCallback):
             self.trainer.catch_up()
         if step >= state.max_steps or self.early.is_over(state.log_history):
             raise _AllDone  # the Trainer would do a step before it looks
-
-
-def _step_of(checkpoint: Path) -> int:
-    return int(checkpoint.name.split("-")[1])

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from errors import SpecError
@@ -169,20 +169,21 @@ def _explain(error: Any) -> str:
 
 def _fields_at(path: list[str]) -> list[str]:
     """The fields that the schema accepts at a path such as ["training"] or ["gates", "0", "better"]."""
-    model: type[BaseModel] = ModelSpec
+    model: type[Part] = ModelSpec
     for part in path:
         field = model.model_fields.get(part)
-        found = _model_in(field) if field else _tagged(part)
+        found = part_in(field) if field else _tagged(part)
         model = found or model
     return sorted(model.model_fields)
 
 
-def _model_in(field: FieldInfo) -> type[BaseModel] | None:
+def part_in(field: FieldInfo) -> type[Part] | None:
+    """The section that a field holds, if it holds one."""
     options = [field.annotation, *get_args(field.annotation)]
-    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+    return next((o for o in options if isinstance(o, type) and issubclass(o, Part)), None)
 
 
-def _tagged(kind: str) -> type[BaseModel] | None:
+def _tagged(kind: str) -> type[Part] | None:
     return next((k for k in GATE_KINDS if k.model_fields["kind"].default == kind), None)
 
 

@@ -9,7 +9,7 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
 from pydantic.fields import FieldInfo
@@ -17,7 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from models.gate_kinds import GATE_KINDS
 from models.part import Part
-from models.spec import ModelSpec, json_schema
+from models.spec import ModelSpec, json_schema, part_in
 
 _WIDTH = 118
 
@@ -65,7 +65,7 @@ def _given(key: str, given: Given, field: FieldInfo) -> Iterator[str]:
 
 
 def _default(key: str, field: FieldInfo, at: str, given: Mapping[str, Given]) -> Iterator[str]:
-    inner = _part_in(field)
+    inner = part_in(field)
     optional = not field.is_required() and field.get_default(call_default_factory=True) is None
     if inner:
         within = [f"  {line}" for line in _part(inner, f"{at}.", given)]
@@ -115,11 +115,6 @@ def _flow(value: Any) -> str:
     return dumped.strip().removesuffix("...").strip()
 
 
-def _part_in(field: FieldInfo) -> type[Part] | None:
-    options = [field.annotation, *get_args(field.annotation)]
-    return next((o for o in options if isinstance(o, type) and issubclass(o, Part)), None)
-
-
 # --- the reference ------------------------------------------------------------------------------------------
 
 
@@ -146,7 +141,7 @@ def _tables(path: str, part: type[Part], schema: dict[str, Any]) -> Iterator[str
     described = schema if not path else schema["$defs"][part.__name__]
     yield from (f"## {title}", "", *_table(part, described), "")
     for key, field in part.model_fields.items():
-        inner = _part_in(field)
+        inner = part_in(field)
         if inner:
             yield from _tables(f"{path}{key}.", inner, schema)
 

@@ -20,7 +20,7 @@ from errors import ModelError, OverBudget
 from models import ranks
 from models.adapter import UNLIMITED, Advance, Trained
 from models.balancing import BalancedDecisions, BalancedLoss, balanced_loss
-from models.checkpoints import last_valid_checkpoint
+from models.checkpoints import last_valid_checkpoint, step_of
 from models.contracts import Budget, Cost, CurvePoint, Stopped
 from models.metering import Meter
 from models.pausing import CapReached, PausableTrainer, StopAtCap
@@ -101,7 +101,7 @@ def _cost(trainer: PausableTrainer, seconds: float, *, cpu_seconds: float, resum
         seconds=seconds, cpu_seconds=cpu_seconds, peak_memory_mb=_peak_memory_mb(), device=_device_name(),
         steps=state.global_step, epochs=round(state.epoch or 0.0, 3),
         stopped="early: no better validation loss" if state.global_step < state.max_steps else "all steps done",
-        resumed_from_step=int(resumed_from.name.split("-")[1]) if resumed_from else 0,
+        resumed_from_step=step_of(resumed_from) if resumed_from else 0,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from errors import OverBudget
 from models import ranks
+from models.adapter import quietly
 from models.processes import ADVANCED, TRAINED, Request, train_here
 
 
@@ -16,7 +17,7 @@ def work(folder: Path) -> None:
     _take_a_device()
     first = ranks.is_first()
     try:
-        trained = train_here(request, advance=_tell if first else _keep_quiet, saves=first)
+        trained = train_here(request, advance=_tell if first else quietly, saves=first)
         name, outcome = "trained.json", TRAINED.dump_json(trained)
     except OverBudget as over:
         name, outcome = "stopped.json", over.stopped.model_dump_json().encode()
@@ -34,10 +35,6 @@ def _take_a_device() -> None:
 def _tell(done: int) -> None:
     sys.stdout.write(f"{ADVANCED}{done}\n")
     sys.stdout.flush()
-
-
-def _keep_quiet(done: int) -> None:
-    pass
 
 
 def _leave_with_the_parent() -> None:

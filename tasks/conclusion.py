@@ -95,7 +95,7 @@ def conclude(
 
 
 def asked_in_words(request: ApprovalRequest) -> str:
-    return f"Version {request.version} waits for an answer until {request.expires_at:%Y-%m-%d %H:%M} UTC."
+    return f"Version {request.version} waits for an answer until {formats.moment(request.expires_at)}."
 
 
 def stage_times(timings: Timings) -> tuple[StageTime, ...]:

@@ -30,7 +30,7 @@ from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, Moni
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
-from tasks.formats import amount, amount_is, isolated, p_in_words
+from tasks.formats import amount, amount_is, isolated, moment, p_in_words
 from tasks.limits import what_forbids_training
 from tasks.quality import judge_quality, nothing_left
 
@@ -53,12 +53,8 @@ def decide(
     new_classes: Sequence[LabelCount] = (),
 ) -> RetrainDecision:  # fmt: skip
     """`history` is newest first, `now` the run's start, `waiting` a run whose training waits at its cap. The reasons are sentences with the numbers that decided."""
-    quality = judge_quality(
-        monitoring,
-        policy,
-        level=_quality_level(monitoring, history, policy, now),
-        since=since_last_look(history, now=now),
-    )
+    level = _quality_level(monitoring, history, policy, now)
+    quality = judge_quality(monitoring, policy, level=level, since=since_last_look(history, now=now))
     enough = monitoring.rows >= policy.min_rows or _asked_for_enough(monitoring, policy)
     seen = Evidence(quality.fell and enough, drift.drifted and enough)
     action, reasons = _act(
@@ -117,7 +113,7 @@ def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime
     if last is None or last.finished_at + parse_period(policy.ask_every) <= now:
         return ""
     return (f"run {last.run_id} has asked for labels already; policy.ask_every = {policy.ask_every} lasts until "
-            f"{last.finished_at + parse_period(policy.ask_every):%Y-%m-%d %H:%M} UTC")  # fmt: skip
+            f"{moment(last.finished_at + parse_period(policy.ask_every))}")  # fmt: skip
 
 
 def _describe_drift(drift: DriftReport, policy: Policy) -> str:

@@ -11,27 +11,24 @@ from tasks.svg import Axis, bar, drawing, scale, upright
 
 HEIGHT, TOP, THICK = 20, 6, 8
 SMALLEST_P = 1e-16
-NO_EFFECT = {"AUC": 0.5}
-"""What an effect is where nothing moved; 0 for all others. All effects are at most 1."""
 
 
 def rank_signals(signals: Iterable[DriftSignal]) -> list[DriftSignal]:
     """By contribution to the verdict: those that drifted first, and then by the effect in multiples of its floor."""
-    return sorted(signals, key=lambda s: (not s.drifted, -_size(s, s.effect) / max(0.01, _size(s, s.floor))))
+    return sorted(signals, key=lambda s: (not s.drifted, -size_of(s, s.effect) / max(0.01, size_of(s, s.floor))))
 
 
-def _size(signal: DriftSignal, effect: float) -> float:
+def size_of(signal: DriftSignal, effect: float) -> float:
     """An effect between 0 (nothing moved) and 1 (nothing is as it was), so that all share an axis."""
-    nothing = NO_EFFECT.get(signal.effect_name, 0.0)
-    return min(1.0, max(0.0, (effect - nothing) / (1 - nothing)))
+    return min(1.0, max(0.0, (effect - signal.unmoved) / (1 - signal.unmoved)))
 
 
 def draw_effect(signal: DriftSignal) -> Markup:
     """The effect as a bar from none to complete, and its floor."""
     axis, kind = Axis(0, 1), "bar moved" if signal.drifted else "bar"
     told = f"floor {signal.floor:g}"
-    marks = [bar((0, 100), TOP, THICK, "track"), bar((0, axis.at(_size(signal, signal.effect))), TOP, THICK, kind),
-             upright(axis.at(_size(signal, signal.floor)), HEIGHT, "limit", told=told)]  # fmt: skip
+    marks = [bar((0, 100), TOP, THICK, "track"), bar((0, axis.at(size_of(signal, signal.effect))), TOP, THICK, kind),
+             upright(axis.at(size_of(signal, signal.floor)), HEIGHT, "limit", told=told)]  # fmt: skip
     return drawing(f"{signal.name}: {signal.effect_name} {signal.effect:.3f}, {told}", *marks, height=HEIGHT)
 
 

@@ -10,7 +10,7 @@ from prefect.cache_policies import NO_CACHE
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.adapter import ROWS_AT_ONCE, Predictions, TaskAdapter, load_model
+from models.adapter import ROWS_AT_ONCE, Predictions, TaskAdapter, load_model, quietly
 from models.contracts import (
     Comparison,
     Latency,
@@ -183,10 +183,6 @@ def by_length(lengths: "NDArray[np.integer]") -> "dict[str, NDArray[np.bool_]]":
 def _latency(champion: TaskAdapter, candidate: TaskAdapter, texts: list[str], kind: ModelKind) -> Latency:
     """What a hosted model waits between two tries is no part of it, as in a window's."""
     return Latency(**time_in_turn({
-        "champion": lambda text: champion.predict([text], advance=_ignore),
-        "candidate": lambda text: candidate.predict([text], advance=_ignore),
+        "champion": lambda text: champion.predict([text], advance=quietly),
+        "candidate": lambda text: candidate.predict([text], advance=quietly),
     }, texts, told=(lambda answer: request_ms(answer, kind).item()) if kind.hosted else None))  # fmt: skip
-
-
-def _ignore(rows: int) -> None:
-    """Latency shows no bar: it would be part of what is measured."""

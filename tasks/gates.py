@@ -116,7 +116,7 @@ def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:
 
 def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
     """The worst slice decides: a collapse is a loss beyond the tolerance whose interval excludes no loss."""
-    slices = [c for c in scorecard.comparisons if c.on.startswith("slice:") and c.metric == gate.metric]
+    slices = [c for c in scorecard.comparisons if c.is_slice and c.metric == gate.metric]
     judged = [c for c in slices if c.difference.n >= gate.min_rows]
     if not slices:
         raise UnmeasuredMetric(f"gate {gate.name!r} needs {gate.metric} per slice, and no slice was measured")

@@ -27,6 +27,7 @@ from tasks.grading import grade, telling_metrics
 from tasks.metrics.classification import accuracy_fell, f1_fell, looks_worse
 from tasks.metrics.summed import got_worse
 from tasks.outputs import answers_of, as_answered, confidence_of, outputs_of, request_ms, said_labels, true_labels
+from tasks.timing import percentiles
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,10 +112,7 @@ def _latency(frame: "pd.DataFrame", outputs: Predictions, kind: ModelKind) -> Pe
     values = frame["latency"].dropna().to_numpy(float)
     if kind.hosted and not len(values):
         values = request_ms(outputs, kind)
-    if not len(values):
-        return None
-    p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))
-    return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))
+    return percentiles(values) if len(values) else None
 
 
 def _agreement(frame: "pd.DataFrame", answers: "NDArray[np.object_] | None", kind: ModelKind) -> float | None:

@@ -18,27 +18,18 @@ if TYPE_CHECKING:
     from models.adapter import Predictions
 
 
-def outputs_of(scores: Scores, *, store: ObjectStore) -> "Predictions":
-    """All rows' numbers and texts, without their embeddings, which are the larger part."""
-    from models.adapter import Predictions
-
-    path = store.get_file(scores.arrays)
-    numbers = read_numbers(path)
-    return Predictions(numbers, numbers[:, :0], read_texts(path))
-
-
-def request_ms(outputs: "Predictions", kind: ModelKind) -> "NDArray[np.float64]":
-    """Of a hosted model, for each row: of its last try, without the waits before another."""
-    return outputs.numbers[:, columns_of(kind).index(LATENCY)].astype(float)
-
-
-def picked_outputs(scores: Scores, rows: "NDArray[np.int64]", *, store: ObjectStore) -> "Predictions":
-    """The numbers and texts of the numbered rows."""
+def outputs_of(scores: Scores, *, rows: "NDArray[np.int64] | None" = None, store: ObjectStore) -> "Predictions":
+    """Numbers and texts of the numbered rows, or of all, without their embeddings, which are the larger part."""
     from models.adapter import Predictions
 
     path = store.get_file(scores.arrays)
     numbers = read_numbers(path, rows=rows)
     return Predictions(numbers, numbers[:, :0], read_texts(path, rows=rows))
+
+
+def request_ms(outputs: "Predictions", kind: ModelKind) -> "NDArray[np.float64]":
+    """Of a hosted model, for each row: of its last try, without the waits before another."""
+    return outputs.numbers[:, columns_of(kind).index(LATENCY)].astype(float)
 
 
 def embeddings_of(

@@ -71,8 +71,8 @@ def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> d
         "decided": sorted(decisions.labels, key=lambda label: -label.most_wrong) if decisions else [],
         "variants": told.variants if told else (),
         "counted_in": " or ".join(sorted({formats.unit(c.metric) for c in found}, reverse=True)),
-        "overall": [c for c in found if not plots.is_slice(c)],
-        "slices": sorted((c for c in found if plots.is_slice(c)), key=lambda c: c.difference.value),
+        "overall": [c for c in found if not c.is_slice],
+        "slices": sorted((c for c in found if c.is_slice), key=lambda c: c.difference.value),
         "values": plots.values_axis(estimates, [bound.at for limit in drawn for bound in limit.value.values()]),
         "differences": plots.differences_axis([c for c in found if METRICS[c.metric].better != "neither"], [v for limit in limits for v in limit.difference.values()]),
     }  # fmt: skip
@@ -125,10 +125,8 @@ def environment(*, html: bool) -> Environment:
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)
     environment.filters["on_basis"] = lambda number, metric: formats.basis(metric, number)
     environment.tests.update(
-        drawn=_is_drawn,
-        share=lambda m: METRICS[m].is_share,
-        lowered=lambda m: METRICS[m].better == "less",
+        drawn=_is_drawn, share=lambda m: METRICS[m].is_share, lowered=lambda m: METRICS[m].better == "less",
         judged=lambda m: METRICS[m].better != "neither",
-    )
+    )  # fmt: skip
     environment.globals.update(plots=plots, drift_plots=drift_plots, charts=charts)
     return environment

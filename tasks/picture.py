@@ -12,10 +12,9 @@ from unicodedata import east_asian_width
 
 from models.contracts import Comparison, DriftSignal, RunReport
 from models.measures import METRICS
-from tasks.drift_plots import rank_signals
+from tasks.drift_plots import rank_signals, size_of
 from tasks.formats import points, unit, words
 from tasks.pages import rows_of
-from tasks.plots import is_slice
 
 ROW, LEFT, WIDTH, RIGHT = 24, 190, 360, 210
 GREY, BLUE, RED, GREEN = "#8a8f98", "#4a90d9", "#d9534f", "#3fa34d"
@@ -51,7 +50,7 @@ def picture_of(report: RunReport) -> str | None:
 def _worst_first(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """What can be better or worse: whole windows, and then the slices that lost most."""
     judged = [c for c in comparisons if METRICS[c.metric].better != "neither"]
-    return sorted(judged, key=lambda c: (is_slice(c), c.difference.value if is_slice(c) else 0))
+    return sorted(judged, key=lambda c: (c.is_slice, c.difference.value if c.is_slice else 0))
 
 
 def _placer(reach: float) -> Callable[[float], float]:
@@ -59,9 +58,7 @@ def _placer(reach: float) -> Callable[[float], float]:
 
 
 def _signal(signal: DriftSignal, row: int) -> str:
-    """AUC begins at one half, where nothing moved; the other effects at 0."""
-    nothing = 0.5 if signal.effect_name == "AUC" else 0.0
-    at = [LEFT + WIDTH * min(1.0, max(0.0, (v - nothing) / (1 - nothing))) for v in (signal.effect, signal.floor)]
+    at = [LEFT + WIDTH * size_of(signal, effect) for effect in (signal.effect, signal.floor)]
     y, colour = ROW * row + ROW / 2, RED if signal.drifted else BLUE
     told = f"{signal.effect_name} {signal.effect:.2f}, floor {signal.floor:g}"
     return _told(signal.name, told, y) + _line(LEFT, at[0], y, colour, 8) + _line(at[1], at[1] + 2, y, GREY, 16)
@@ -73,12 +70,8 @@ def _difference(compared: Comparison, row: int, place: Callable[[float], float])
     name = f"{rows_of(compared)}, {words(compared.metric)}"
     mark = f'<circle cx="{place(found.value):.1f}" cy="{y}" r="4.5" fill="{colour}"/>'
     zero = _line(place(0) - 0.5, place(0) + 0.5, y, GREY, ROW)
-    return (
-        _told(name, f"{points(found)} {unit(compared.metric)}", y)
-        + zero
-        + _line(place(found.low), place(found.high), y, colour, 3)
-        + mark
-    )
+    whole = _line(place(found.low), place(found.high), y, colour, 3)
+    return _told(name, f"{points(found)} {unit(compared.metric)}", y) + zero + whole + mark
 
 
 def _told(name: str, numbers: str, y: float) -> str:

@@ -28,16 +28,12 @@ def differences_axis(comparisons: Sequence[Comparison], limits: Iterable[float] 
     """Around zero: holds every difference and limit, and the whole intervals of all rows; those of small slices may
     go on beyond it, since a slice of two rows would leave no room for the rest."""
     sliced, whole = (
-        [end for c in comparisons if is_slice(c) is sliced for end in (c.difference.low, c.difference.high)]
+        [end for c in comparisons if c.is_slice is sliced for end in (c.difference.low, c.difference.high)]
         for sliced in (True, False)
     )
     least = max(map(abs, [0.02, *whole, *limits, *(c.difference.value for c in comparisons)]))
     reach = max(least, min(2 * least, max(map(abs, sliced), default=0.0)))
     return Axis(-1.1 * reach, 1.1 * reach)
-
-
-def is_slice(comparison: Comparison) -> bool:
-    return comparison.on.startswith("slice:")
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ class Limits:
         differences = {
             g.gate: g.limit for g in meant
             if (g.on == compared.on and g.measured == compared.difference)
-            or (g.on.startswith("slice:") and is_slice(compared))
+            or (g.on.startswith("slice:") and compared.is_slice)
         }  # fmt: skip
         usual = "at most" if METRICS[compared.metric].better == "less" else "at least"
         values = {

@@ -15,7 +15,7 @@ from models.rows import META, SLICE
 from tasks.answers import Answers, watched
 from tasks.metrics.descriptors import describe
 from tasks.metrics.words import Words, split_words
-from tasks.outputs import picked_outputs
+from tasks.outputs import outputs_of
 from tasks.score_files import read_halved
 from tasks.tables import open_table
 
@@ -108,7 +108,7 @@ def load_side(scored: Scored, *, kind: ModelKind, chosen: "NDArray[np.int64]", s
     extra = [name for name in pq.read_schema(path).names if name.startswith((SLICE, META))]
     names = ["row", "text", "label", *extra]
     columns = picked_rows(path, chosen, columns=names).to_pydict()
-    texts, outputs = [str(text) for text in columns["text"]], picked_outputs(scored.scores, chosen, store=store)
+    texts, outputs = [str(text) for text in columns["text"]], outputs_of(scored.scores, rows=chosen, store=store)
     embeddings = read_halved(store.get_file(scored.scores.arrays), rows=chosen)
     index = {label: i for i, label in enumerate(kind.labels)} if kind.truth == "label" else {}
     return Side(

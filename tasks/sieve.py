@@ -13,11 +13,11 @@ from models.timestamps import parse_timestamp
 from tasks.cells import known, number
 from tasks.metrics.seen import Seen
 from tasks.metrics.similarity import NearDuplicates
+from tasks.records import BROKEN_UTF8
 from tasks.tally import EXACT, JOINED, NEAR, SUPERSEDED, UNKNOWN_LABEL, Rejected
 
 NEAR_ROWS = 200_000
 """Near duplicates are looked for among so many."""
-BROKEN_UTF8 = "broken UTF-8"
 
 
 @dataclass

@@ -46,9 +46,8 @@ def share_alpha(families: Mapping[str, int], alpha: float) -> dict[str, float]:
 
 def _contribution(signal: DriftSignal) -> tuple[bool, float]:
     """Drifted signals by how far their effect is above its floor; the others by how near they came to alarm."""
-    neutral = 0.5 if signal.effect_name == "AUC" else 0.0
     if signal.drifted:
-        return True, (signal.effect - neutral) / max(1e-9, signal.floor - neutral)
+        return True, (signal.effect - signal.unmoved) / max(1e-9, signal.floor - signal.unmoved)
     return False, -math.log(max(signal.p_value, 1e-300)) + math.log(max(signal.threshold, 1e-300))
 
 

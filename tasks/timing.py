@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.contracts import Percentiles
 
@@ -25,9 +26,9 @@ def time_in_turn(
             taken = told(came) if told else 1000 * (time.perf_counter() - began)
             if number >= WARMUP:
                 times[name].append(taken)
-    return {name: _percentiles(spent) for name, spent in times.items()}
+    return {name: percentiles(spent) for name, spent in times.items()}
 
 
-def _percentiles(values: list[float]) -> Percentiles:
+def percentiles(values: Sequence[float] | NDArray[np.float64]) -> Percentiles:
     p50, p95, p99 = (float(v) for v in np.percentile(values, [50, 95, 99]))
     return Percentiles(p50=p50, p95=p95, p99=p99, n=len(values))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from infra.object_store import ObjectStore
-from models.adapter import Predictions, TaskAdapter
+from models.adapter import Predictions, TaskAdapter, quietly
 from models.contracts import ModelKind, Variant, VariantCheck, Weights
 from tasks.metrics.classification import wilson
 from tasks.outputs import said_labels
@@ -45,7 +45,7 @@ def _check(variant: Variant, graph: Path, full: Full, texts: list[str], kind: Mo
     numbers = model.predict(texts)
     same = same_answers(full.numbers, numbers, kind)
     times = time_in_turn({
-        "full": lambda text: full.model.predict([text], advance=_ignore), "variant": lambda text: model.predict([text]),
+        "full": lambda text: full.model.predict([text], advance=quietly), "variant": lambda text: model.predict([text]),
     }, texts)  # fmt: skip
     return VariantCheck(
         variant=variant.name, bytes=graph.stat().st_size, agreement=wilson(int(same.sum()), len(same)),
@@ -64,7 +64,3 @@ def largest_gap(first: "NDArray[np.float32]", second: "NDArray[np.float32]") -> 
     """Between two probabilities; 1 where one of them is no number."""
     gaps = np.abs(first - second)
     return float(np.where(np.isfinite(gaps), gaps, 1.0).max(initial=0.0))
-
-
-def _ignore(rows: int) -> None:
-    """No bar: it would be part of what is timed."""
