@@ -27,12 +27,8 @@ NEAR_THE_BAR = {50: 5, 1000: 5}
 """Times as many runs. Of 500, 6 alarmed at 50 rows and 7 at 1,000: 1.2 % [0.4, 2.6] and 1.4 % [0.6, 2.9], from which
 1 % can be neither kept nor broken."""
 WHO = OURS, BARE, DATASET, ANY, TEXT = (
-    "Upkeep",
-    "Upkeep, floors off",
-    "Evidently, data set",
-    "any column",
-    "Evidently, text",
-)
+    "Upkeep", "Upkeep, floors off", "Evidently, data set", "any column", "Evidently, text",
+)  # fmt: skip
 
 
 @dataclass

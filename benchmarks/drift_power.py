@@ -161,13 +161,10 @@ _WHO: tuple[tuple[str, str, str], ...] = (
 
 def _table(cells: dict[tuple[str, str, int], _Cell], sizes: tuple[int, ...], who: str, hits: str, runs: str) -> Table:
     rows = [
-        (
-            kind,
-            amount,
-            *(percent(getattr(cells[kind, amount, n], hits), getattr(cells[kind, amount, n], runs)) for n in sizes),
-        )
+        (kind, amount,
+         *(percent(getattr(cells[kind, amount, n], hits), getattr(cells[kind, amount, n], runs)) for n in sizes))
         for kind, amount in dict.fromkeys(key[:2] for key in cells)
-    ]
+    ]  # fmt: skip
     asked = max(getattr(cell, runs) for cell in cells.values())
     return Table(
         title=f"Found by {who}", says=f"Share of {asked} windows a cell (at {FEWER_FROM:,} rows half as many) that were called drifted."

@@ -22,9 +22,10 @@ from prefect.states import Completed, Pending, Running
 from benchmarks.results import Bar, Findings, Options, Table, main, say, share
 from benchmarks.scratch import scratch_folder
 from tasks.automations import read_automations
-from tests.operations.conftest import Operated, free_port
+from tests.operations.conftest import Operated
 from tests.operations.database import postgres
 from tests.operations.webhook import Webhook, listening
+from tests.servers import free_port
 
 MODELS = ("one", "two", "three", "four", "five")
 SILENCE, PATIENCE = 30, 210
@@ -113,11 +114,8 @@ def _round(deployments: dict[str, UUID], told: Webhook, client: SyncPrefectClien
     for model, deployment in deployments.items():
         _run(deployment, model, client)
     time.sleep(PATIENCE)
-    seen = {
-        (ENDS if ENDS in s else OURS, found[1])
-        for s in told.bodies
-        if (found := re.search(r"Upkeep: (\w+) has not", s))
-    }
+    seen = {(ENDS if ENDS in s else OURS, found[1]) for s in told.bodies
+            if (found := re.search(r"Upkeep: (\w+) has not", s))}  # fmt: skip
     return Counter(variant for variant, _ in seen)
 
 

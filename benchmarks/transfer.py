@@ -101,17 +101,8 @@ def _in_a_process(way: str, what: str, address: dict[str, Any], prefix: str, fol
 def _with_aws(aws: str, address: dict[str, Any], source: str, target: str, started: float) -> Moved:
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": address["access_key"], "AWS_DEFAULT_REGION": address["region"],
                    "AWS_SECRET_ACCESS_KEY": address["secret_key"]}  # fmt: skip
-    command = [
-        aws,
-        "s3",
-        "cp",
-        "--recursive",
-        "--only-show-errors",
-        "--endpoint-url",
-        address["endpoint_url"],
-        source,
-        target,
-    ]
+    options = ["--recursive", "--only-show-errors", "--endpoint-url", address["endpoint_url"]]
+    command = [aws, "s3", "cp", *options, source, target]
     began = time.perf_counter()
     child = subprocess.Popen(command, env=environment)
     _, status, used = os.wait4(child.pid, 0)

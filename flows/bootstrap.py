@@ -57,27 +57,15 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
 
 
 def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: ObjectStore) -> BootstrapReport:
-    validation = validate_rows(
-        window,
-        columns=spec.columns,
-        kind=spec.kind,
-        policy=spec.validation,
-        now=window.read_at or start.started_at,
-        store=store,
-    )
+    validation = validate_rows(window, columns=spec.columns, kind=spec.kind, policy=spec.validation,
+                               now=window.read_at or start.started_at, store=store)  # fmt: skip
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
     instruments = import_instruments(spec.evaluation, base=base, store=store)
     trained = _first_candidate(spec, start, training_set, base=base, store=store)
     candidate = make_variants(trained, wanted=spec.variants, kind=spec.kind, store=store)
-    evidence = measure_release(
-        training_set,
-        candidate.weights,
-        variants=candidate.variants,
-        kind=spec.kind,
-        entailment=instruments.entailment,
-        store=store,
-    )
+    evidence = measure_release(training_set, candidate.weights, variants=candidate.variants, kind=spec.kind,
+                               entailment=instruments.entailment, store=store)  # fmt: skip
     measured = require_useful(evidence, force=start.force)
     require_agreement(evidence.variants, gates=spec.gates, variants=spec.variants, force=start.force)
     reference = freeze_reference(validation.kept, None, origin=window.table.sha256, store=store)

@@ -28,10 +28,7 @@ def build_dashboard(spec_path: Path) -> Dashboard:
         folder = work.home / "evidently"
         held = build_workspace(ordered, folder, model=spec.name, store=work.store)
     if not held.runs:
-        why = (
-            f"the snapshots of all {held.gone} runs are gone from the store"
-            if held.gone
-            else "no run has compared rows yet"
-        )
+        gone = f"the snapshots of all {held.gone} runs are gone from the store"
+        why = gone if held.gone else "no run has compared rows yet"
         raise DataError(f"{spec.name!r}: {why}, so there is nothing to plot; `upkeep run SPEC`")
     return Dashboard(folder, held.runs, held.gone)

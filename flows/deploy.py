@@ -46,9 +46,8 @@ class Deployed(Record):
 
 @dataclass(frozen=True)
 class Options:
-    """`gpus`: jobs at a time on the GPU pool; 0: training happens where the run is. `pools`: the
-    type of pools that are not there yet. `mounted_at`: the folder in which
-    workers find the specs, where it is another than here."""
+    """`gpus`: jobs at a time on the GPU pool; 0: training happens where the run is. `pools`: the type of pools that are not
+    there yet. `mounted_at`: the folder in which workers find the specs, where it is another than here."""
 
     gpus: int = 0
     pools: str = PROCESS
@@ -103,11 +102,8 @@ def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> Non
 def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, client: SyncPrefectClient) -> Deployed:
     queue = ensure_queue(spec.name, CPU_POOL, client=client)
     there = {"spec_path": str(_path_there(path, options))}
-    on_cpu: dict[str, Any] = {
-        "work_pool_name": CPU_POOL,
-        "parameters": there,
-        "job_variables": {"env": _environment(options)},
-    }
+    variables = {"env": _environment(options)}
+    on_cpu: dict[str, Any] = {"work_pool_name": CPU_POOL, "parameters": there, "job_variables": variables}
     resumes = [TAG, f"model:{spec.name}", f"resumes:{spec.name}"]
     ids = {
         "monitor": _apply(monitor, spec, client, work_queue_name=queue, schedule=looks(spec), tags=resumes, **on_cpu),
@@ -120,25 +116,18 @@ def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, 
     if options.gpus:
         on_gpu: dict[str, Any] = {"work_pool_name": GPU_POOL, "job_variables": {"env": DEPLOYED}, "tags": resumes[:2]}
         ids |= {"retrain": _apply(retrain, spec, client, **on_gpu), "score": _apply(score, spec, client, **on_gpu)}
-    values = {
-        "model": spec.name,
-        "silence": _seconds(options.silent_after),
-        "heartbeats": _seconds(options.stuck_after),
-    }
-    installed = install_automations({**values, **{k: str(v) for k, v in ids.items()}}, notify=notify, client=client)
+    values = {"model": spec.name, "silence": _seconds(options.silent_after), "heartbeats": _seconds(options.stuck_after),
+              **{flow: str(id_) for flow, id_ in ids.items()}}  # fmt: skip
+    installed = install_automations(values, notify=notify, client=client)
     post_deployed(spec.name, str(ids["maintain"]), client=client)
     names = tuple(f"{flow}/{spec.name}" for flow in ids)
     return Deployed(model=spec.name, deployments=names, automations=tuple(installed))
 
 
 def _apply(
-    flow: Flow[Any, Any],
-    spec: ModelSpec,
-    client: SyncPrefectClient,
-    *,
-    schedule: Schedule | None = None,
+    flow: Flow[Any, Any], spec: ModelSpec, client: SyncPrefectClient, *, schedule: Schedule | None = None,
     **settings: Any,
-) -> UUID:
+) -> UUID:  # fmt: skip
     held = _held_by_a_person(f"{flow.name}/{spec.name}", schedule, client)
     made = flow.to_deployment(spec.name, entrypoint_type=EntrypointType.MODULE_PATH, **held, **settings)
     return cast(UUID, cast(RunnerDeployment, made).apply())  # awaitable only where the caller is asynchronous

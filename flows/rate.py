@@ -78,9 +78,8 @@ def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None 
 
 
 def describe_rated(rated: Rated, spec_path: Path) -> list[str]:
-    lines = [f"{rated.kept} ratings kept; version {rated.version}: {rated.verdict.because}"]
     return [
-        *lines,
+        f"{rated.kept} ratings kept; version {rated.version}: {rated.verdict.because}",
         f"upkeep approve {spec_path} --reason … or upkeep reject {spec_path} --reason … answers the question",
     ]
 

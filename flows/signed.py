@@ -63,16 +63,11 @@ def _found(manifest: Manifest, folder: Path, store: ObjectStore) -> Verified:
     signed_by = verify_folder(folder, keys, uri=uri) if signed and keys.can_verify else None
     if keys.required and signed_by is None:
         raise UnsignedRelease(f"{manifest.model!r} version {manifest.version} has no signature that could be verified")
-    note = (
-        ""
-        if signed_by
-        else "signed, but no key to verify it with: set UPKEEP_VERIFY_KEY_FILE"
-        if signed
-        else "not signed"
-    )
+    unverified = "signed, but no key to verify it with: set UPKEEP_VERIFY_KEY_FILE" if signed else "not signed"
     return Verified(
         model=manifest.model, version=manifest.version, files=len(manifest.files),
-        bytes=sum(file.bytes for file in manifest.files), signed_by=signed_by, note=note,
+        bytes=sum(file.bytes for file in manifest.files), signed_by=signed_by,
+        note="" if signed_by else unverified,
     )  # fmt: skip
 
 

@@ -21,12 +21,8 @@ class BalancedLoss:
         """As the Trainer calls it. The sum is divided by rows, not by weights, which would lift batches without a rare
         row."""
         weighs = self.weighs_training or not torch.is_grad_enabled()
-        losses = torch.nn.functional.cross_entropy(
-            outputs["logits"].float(),
-            labels,
-            weight=self.weights.to(labels.device) if weighs else None,
-            reduction="sum",
-        )
+        weight = self.weights.to(labels.device) if weighs else None
+        losses = torch.nn.functional.cross_entropy(outputs["logits"].float(), labels, weight=weight, reduction="sum")
         return losses / (len(labels) if num_items_in_batch is None else num_items_in_batch)
 
 

@@ -10,16 +10,9 @@ PIPELINES = {"causal-lm": "text-generation"}
 
 
 def model_card(
-    model: str,
-    version: int,
-    task: str,
-    labels: Sequence[str],
-    measured: Sequence[Measurement],
-    lineage: Lineage,
-    *,
-    variants: Sequence[VariantCheck] = (),
-    library: str = "transformers",
-) -> str:
+    model: str, version: int, task: str, labels: Sequence[str], measured: Sequence[Measurement], lineage: Lineage, *,
+    variants: Sequence[VariantCheck] = (), library: str = "transformers",
+) -> str:  # fmt: skip
     """Markdown with the front matter that the hub's tools read; the same inputs make the same bytes."""
     rows = [
         f"| {m.metric} | {escaped(m.on)} | {m.estimate.value:.4f} | [{m.estimate.low:.4f}, {m.estimate.high:.4f}] "

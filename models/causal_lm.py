@@ -76,16 +76,9 @@ class CausalLM:
         return Predictions(numbers, embeddings, written if self.new_tokens else None)
 
     def fine_tune(
-        self,
-        train: Examples,
-        validation: Examples,
-        *,
-        training: Training,
-        seed: int,
-        work: Path,
-        advance: Advance,
+        self, train: Examples, validation: Examples, *, training: Training, seed: int, work: Path, advance: Advance,
         budget: Budget = UNLIMITED,
-    ) -> Trained:
+    ) -> Trained:  # fmt: skip
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self.sequences.dataset(train), self.sequences.dataset(validation), DataCollatorForSeq2Seq(self.tokenizer),

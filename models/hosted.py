@@ -62,16 +62,9 @@ class HostedModel:
         return Predictions(numbers, self._embed(texts), [said(reply) for reply in replies])
 
     def fine_tune(
-        self,
-        train: Examples,
-        validation: Examples,
-        *,
-        training: Training,
-        seed: int,
-        work: Path,
-        advance: Advance,
+        self, train: Examples, validation: Examples, *, training: Training, seed: int, work: Path, advance: Advance,
         budget: Budget = UNLIMITED,
-    ) -> Trained:
+    ) -> Trained:  # fmt: skip
         """By the API's own jobs where it has them; else the model id and prompt that the spec names now."""
         wanted = Pinned.by_the_spec(self.hosted, self.kind.generation)
         if not self.hosted.fine_tunes:
@@ -94,11 +87,8 @@ class HostedModel:
     def greet(self) -> None:
         reply = self._ask(GREETING)
         if reply.problem:
-            raise self.api.failed(
-                CHAT,
-                reply.problem,
-                f"Nothing was done. Look at {self.section}.url and {self.section}.model, or run again once it answers",
-            )
+            raise self.api.failed(CHAT, reply.problem, f"Nothing was done. Look at {self.section}.url and {self.section}.model, or "
+                                  "run again once it answers")  # fmt: skip
         if self.hosted.logprobs and math.isnan(confidence(reply.body)) and said(reply):
             raise self.api.failed(CHAT, "it gives no logprobs", f"Write {self.section}.logprobs: false")
         if self.hosted.prices and not tokens(reply.body, "prompt_tokens"):

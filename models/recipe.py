@@ -33,12 +33,8 @@ class Training(Part):
     evaluations: int = Field(6, ge=1, description="How often a training is evaluated and checkpointed.")
     replay: float = Field(1.5, ge=0, description="Reference rows mixed in, per new training row.")
     validation_share: float = Field(0.1, gt=0, lt=0.5, description="Rows that choose the checkpoint.")
-    test_share: float = Field(
-        0.25,
-        gt=0,
-        lt=0.8,
-        description="Sealed rows: they never train. It cannot be raised once a champion learned from what it would seal.",
-    )
+    test_share: float = Field(0.25, gt=0, lt=0.8, description="Sealed rows: they never train. It cannot be raised once a "
+                              "champion learned from what it would seal.")  # fmt: skip
     class_weights: Literal["none", "balanced"] = Field("none", description="balanced: each class weighs alike in the loss, "
                                                        "however few its rows (with several labels a row: having each one and "
                                                        "lacking it); only of a classifier.")  # fmt: skip

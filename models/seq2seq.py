@@ -71,16 +71,9 @@ class Seq2Seq:
         return Predictions(numbers, embeddings, written)
 
     def fine_tune(
-        self,
-        train: Examples,
-        validation: Examples,
-        *,
-        training: Training,
-        seed: int,
-        work: Path,
-        advance: Advance,
+        self, train: Examples, validation: Examples, *, training: Training, seed: int, work: Path, advance: Advance,
         budget: Budget = UNLIMITED,
-    ) -> Trained:
+    ) -> Trained:  # fmt: skip
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation),
@@ -105,11 +98,10 @@ class Seq2Seq:
         from datasets import Dataset
 
         tokens = self._tokenize(examples.texts)
-        said = self.tokenizer(text_target=list(examples.labels), truncation=True, max_length=self.new_tokens)[
-            "input_ids"
-        ]
+        read = self.tokenizer(text_target=list(examples.labels), truncation=True, max_length=self.new_tokens)
         # mBART's end comes before the mark of the language, which its decoder begins with
-        labels = [ids if self._end in ids[-2:] else [*ids[: self.new_tokens - 1], self._end] for ids in said]
+        labels = [ids if self._end in ids[-2:] else [*ids[: self.new_tokens - 1], self._end]
+                  for ids in read["input_ids"]]  # fmt: skip
         return Dataset.from_dict({"input_ids": tokens, "labels": labels, "length": [len(ids) for ids in tokens]})
 
     @property

@@ -73,16 +73,9 @@ class TextClassifier:
         return Predictions(probabilities, np.zeros((0, 1), np.float32) if embeddings is None else embeddings)
 
     def fine_tune(
-        self,
-        train: Examples,
-        validation: Examples,
-        *,
-        training: Training,
-        seed: int,
-        work: Path,
-        advance: Advance,
+        self, train: Examples, validation: Examples, *, training: Training, seed: int, work: Path, advance: Advance,
         budget: Budget = UNLIMITED,
-    ) -> Trained:
+    ) -> Trained:  # fmt: skip
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation), DataCollatorWithPadding(self.tokenizer),

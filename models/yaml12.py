@@ -20,9 +20,8 @@ class _SpecLoader(yaml.SafeLoader):
     And its keys: PyYAML takes the later of two that are the same, and drops the first with all that it holds."""
 
     def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
-        node: yaml.MappingNode = super().compose_mapping_node(
-            anchor
-        )  # before merges (`<<`), whose keys may be written again
+        # Before merges (`<<`), whose keys may be written again.
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
         seen: dict[str, yaml.Mark] = {}
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and seen.setdefault(key.value, key.start_mark) is not key.start_mark:

@@ -3,7 +3,7 @@
 An automation is known by its name: installing again changes it in place, and leaves it paused where a person paused it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -27,23 +27,21 @@ def install_automations(values: Mapping[str, str], *, notify: UUID | None, clien
 
 
 def read_automations(values: Mapping[str, str], *, notify: UUID | None) -> list[AutomationCore]:
-    documents = (yaml.safe_load(Template(file.read_text("utf-8")).substitute(values)) for file in _files())
+    documents = (
+        yaml.safe_load(Template(file.read_text("utf-8")).substitute(values)) for file in sorted(FOLDER.glob("*.yaml"))
+    )
     return [
         AutomationCore.model_validate({**found, "actions": [_action(a, notify) for a in found["actions"]]})
         for found in documents
     ]  # fmt: skip
 
 
-def _files() -> Iterable[Path]:
-    return sorted(FOLDER.glob("*.yaml"))
-
-
 def _action(action: dict[str, Any], notify: UUID | None) -> dict[str, Any]:
     if action["type"] != ALERT:
         return action
-    return (
-        {**action, "type": "send-notification", "block_document_id": str(notify)} if notify else {"type": "do-nothing"}
-    )
+    if notify is None:
+        return {"type": "do-nothing"}
+    return {**action, "type": "send-notification", "block_document_id": str(notify)}
 
 
 def _upsert(automation: AutomationCore, client: SyncPrefectClient) -> str:

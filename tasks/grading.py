@@ -79,14 +79,10 @@ def grade(
     made = _of_a_language_model(outputs, kind) if losses_known else _against(texts, references, outputs, kind)
     if kind.hosted:
         made |= _of_requests(outputs, kind)
+    grades = {name: made[name] for name in kind.metrics}
     if entails:
-        return Sums(
-            {
-                **{name: made[name] for name in kind.metrics},
-                "faithfulness": grade_faithfulness(texts, outputs.texts or [], entails),
-            }
-        )
-    return Sums({name: made[name] for name in kind.metrics})
+        grades["faithfulness"] = grade_faithfulness(texts, outputs.texts or [], entails)
+    return Sums(grades)
 
 
 def grade_labels(labels: Sequence[str], probabilities: "NDArray[np.float32]", kind: ModelKind) -> Labelled | Several:

@@ -21,11 +21,8 @@ def tell_judgement(judgement: Judgement) -> str:
     found, drawn = judgement, len(judgement.pairs)
     of = f"{drawn:,} of {found.of_rows:,} new sealed rows, drawn at random" if drawn < found.of_rows else (
         f"all {amount(drawn, 'new sealed row')}")  # fmt: skip
-    told = [
-        f"candidate better {found.count('candidate')}",
-        f"champion {found.count('champion')}",
-        f"same {found.count('same')}",
-    ]
+    told = [f"candidate better {found.count('candidate')}", f"champion {found.count('champion')}",
+            f"same {found.count('same')}"]  # fmt: skip
     if found.count("flipped"):
         told.append(f"verdict went with the order {found.count('flipped')} ({percent(found.count('flipped') / drawn)})")
     if found.unjudged:

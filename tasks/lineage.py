@@ -4,7 +4,6 @@ import hashlib
 import json
 import os
 import subprocess
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -27,7 +26,7 @@ def trace_lineage(
 
 
 def _digest(training_set: TrainingSet) -> str:
-    parts: Sequence[str] = (training_set.train.sha256, training_set.validation.sha256, training_set.test.sha256)
+    parts = (training_set.train.sha256, training_set.validation.sha256, training_set.test.sha256)
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 

@@ -23,10 +23,8 @@ def write_report(report: RunReport | BootstrapReport, *, home: Path, store: Obje
     folder = home / "reports" / report.start.run_id
     markdown = render_markdown(report)
     contents = {
-        "report.html": render_html(report),
-        "report.md": markdown,
-        "report.json": report.model_dump_json(indent=1),
-    }
+        "report.html": render_html(report), "report.md": markdown, "report.json": report.model_dump_json(indent=1),
+    }  # fmt: skip
     for name, content in contents.items():
         with partial(folder / name) as part:
             part.write_text(content, encoding="utf-8")

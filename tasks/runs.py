@@ -29,14 +29,9 @@ logger = logging.getLogger(__name__)
 
 @task(name="open run", cache_policy=NO_CACHE)
 def open_run(
-    spec: ModelSpec,
-    kind: Literal["bootstrap", "maintain", "promote", "rollback"],
-    champion: Release | None,
-    *,
-    force: bool,
-    mover: str = "",
-    store: ObjectStore,
-) -> RunStart:
+    spec: ModelSpec, kind: Literal["bootstrap", "maintain", "promote", "rollback"], champion: Release | None, *,
+    force: bool, mover: str = "", store: ObjectStore,
+) -> RunStart:  # fmt: skip
     """A new run, or the one that was interrupted: it goes on as it began, if the spec is the same. So does one that had
     released (`mover`: the run that moved the alias last), whatever the spec says by now: begun anew, its rows would be
     read again, to judge a model that was trained on them. Runs of earlier versions of Upkeep may hold no spec, and owe the history

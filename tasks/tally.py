@@ -57,12 +57,8 @@ def refuse_too_many(tally: Tally, policy: Validation, *, read: int, rejects: Tab
         (broken, "broken", policy.max_bad_share, "max_bad_share"),
         (repeated, "duplicates", policy.max_duplicate_share, "max_duplicate_share"),
     ):
-        new = (
-            sum(c.rows for c in tally.new_classes(policy.new_class_rows))
-            if what == "broken" and not nothing_left
-            else 0
-        )
-        bad = sum(r.rows for r in found) - new
+        excused = tally.new_classes(policy.new_class_rows) if what == "broken" and not nothing_left else ()
+        bad = sum(r.rows for r in found) - sum(c.rows for c in excused)
         if bad > limit * read:
             top = "; ".join(f"{r.reason} ({amount(r.rows, 'row')}, e.g. {r.example})" for r in found[:3])
             raise TooManyBadRows(

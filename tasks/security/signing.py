@@ -125,11 +125,9 @@ def _reason(problem: Exception) -> str:
     """The library's reason without its digests, which it shows as raw bytes."""
     text = " ".join(str(problem).split())
     changed = re.findall(r"Hash mismatch for \W*'([^'\\]+)", text)
-    return (
-        f"changed since: {', '.join(changed)}"
-        if changed
-        else text[:300].rstrip(".") or "another key made it, or it was changed"
-    )
+    if changed:
+        return f"changed since: {', '.join(changed)}"
+    return text[:300].rstrip(".") or "another key made it, or it was changed"
 
 
 def _put_signature(manifest: Manifest, data: bytes, store: ObjectStore) -> None:
