@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from infra.object_store import ObjectStore
-from models.adapter import Predictions
+from models.adapter import Examples, Predictions
 from models.contracts import Artifact, Scores, Table
 from models.rows import content_digest
 from tasks.dataset import save_table
@@ -119,6 +119,12 @@ def sentences(count: int, *, start: int = 0, noun: str = "film") -> pd.DataFrame
         name = hashlib.md5(str(i).encode(), usedforsecurity=False).hexdigest()[:8]
         rows.append({"text": f"the {noun} {name} was very {word}", "label": "positive" if positive else "negative"})
     return pd.DataFrame(rows)
+
+
+def examples(count: int, start: int = 0) -> Examples:
+    """Sentences, as a model learns from them."""
+    rows = sentences(count, start=start)
+    return Examples(rows["text"].tolist(), rows["label"].tolist())
 
 
 def kept_table(rows: pd.DataFrame, store: ObjectStore) -> Table:

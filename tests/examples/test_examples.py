@@ -11,7 +11,7 @@ import pytest
 from errors import ModelError
 from examples.hosted import gateway
 from flows.demo import EXAMPLES, running
-from models.adapter import Examples, adapter_for
+from models.adapter import Examples, adapter_for, quietly
 from models.hosted import HostedModel, pin
 from models.rows import ITSELF
 from models.spec import ModelSpec, read_spec
@@ -27,10 +27,6 @@ def rows(spec: ModelSpec, batch: Path) -> Examples:
     return Examples(table[spec.columns.text].tolist(), table[label].tolist() if label else [ITSELF] * len(table))
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "hosted"])
 def test_an_example_is_laid_out_with_all_of_its_days_and_its_model_takes_a_step(name: str, tmp_path: Path) -> None:
@@ -43,7 +39,9 @@ def test_an_example_is_laid_out_with_all_of_its_days_and_its_model_takes_a_step(
     assert all(len(set(day.texts)) == 24 for day in days)
     model = adapter_for(spec.task).load(tmp_path / "model", spec.kind, new_head=True)
     training = spec.training.model_copy(update={"epochs": 1, "evaluations": 1, "batch_size": 8, "threads": 1})
-    trained = model.fine_tune(days[0], days[-1], training=training, seed=spec.seed, work=tmp_path / "w", advance=ignore)
+    trained = model.fine_tune(
+        days[0], days[-1], training=training, seed=spec.seed, work=tmp_path / "w", advance=quietly
+    )
     assert trained.cost.steps == 3
     assert trained.curve[-1].validation_loss is not None
 
@@ -65,7 +63,7 @@ def test_the_hosted_example_is_laid_out_and_both_of_its_models_answer_at_its_gat
             spec = read_spec(tmp_path / name)
             asked = HostedModel.load(pin(spec.kind, tmp_path / "version"), spec.kind, new_head=True)
             assert asked.pinned.model == model
-            answers = asked.predict(rows(spec, tmp_path / "batches" / "day-2.csv").texts, advance=ignore)
+            answers = asked.predict(rows(spec, tmp_path / "batches" / "day-2.csv").texts, advance=quietly)
             assert asked.failed == 0 and len(answers.texts or ()) == 24
     assert asked.pinned.url in said[0]
     with pytest.raises(ModelError, match="ConnectError"):  # the gateway has ended with its input

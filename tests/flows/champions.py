@@ -1,11 +1,14 @@
-"""First champions, which many tests begin with: each is made once a process, and put back for the tests that follow."""
+"""First champions, which many tests begin with: each is made once a process, and put back for the tests that follow; and the
+runs that look after them."""
 
 import shutil
+from typing import Any
 
 from flows.bootstrap import bootstrap
+from flows.maintain import maintain
 from infra.files import sha256_of
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport
+from models.contracts import BootstrapReport, RunReport
 from tests.flows.conftest import Home
 from tests.stores import Objects, objects_of, put_back
 from tests.tiny import sentences
@@ -38,4 +41,11 @@ def first_champion(home: Home, store: ObjectStore, *, force: bool = False) -> Bo
     assert isinstance(report, BootstrapReport)
     _made[given] = report, objects_of(store)
     shutil.rmtree(home.folder / ".upkeep")  # whether it was made or put back, this machine has not seen it
+    return report
+
+
+def run(home: Home, **how: Any) -> RunReport:
+    """One that looked at something."""
+    report = maintain(home.spec, **how).report
+    assert isinstance(report, RunReport)
     return report

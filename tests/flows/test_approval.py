@@ -26,6 +26,7 @@ from tasks.registry.versions import read_version
 from tests.flows.conftest import Home, moved
 from tests.flows.test_cli import upkeep
 from tests.flows.test_promote import Registry, promoted
+from tests.killed import Killed
 from tests.questions import asked, filled, sample
 from tests.tasks.reports import attempt
 from tests.tiny import sentences
@@ -77,9 +78,6 @@ def test_a_promotion_that_was_killed_after_the_answer_is_finished_by_asking_agai
     registry: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.ask()
-
-    class Killed(BaseException):
-        pass
 
     def dying(*_: object, **__: object) -> None:
         raise Killed
@@ -344,10 +342,6 @@ def test_a_sheet_of_another_version_is_refused_also_where_it_holds_the_same_text
 
 
 # --- a run asks ---
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing of the run gets a say."""
 
 
 @pytest.mark.slow

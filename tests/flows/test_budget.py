@@ -7,22 +7,15 @@ import pytest
 from errors import OverBudget
 from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history
-from flows.maintain import maintain
 from infra.object_store import ObjectStore
-from models.contracts import Outcome, RunReport
-from tests.flows.champions import trained
+from models.contracts import Outcome
+from tests.flows.champions import run, trained
 from tests.flows.conftest import SPEC, Home, moved
 from tests.tiny import sentences
 
 TRAINING = {**SPEC["training"], "epochs": 20, "patience": 100}
 SHORT = 0.02
 """Minutes: some steps, and not all of them."""
-
-
-def run(home: Home, **options: bool) -> RunReport:
-    report = maintain(home.spec, **options).report
-    assert isinstance(report, RunReport)
-    return report
 
 
 def allow(home: Home, **policy: Any) -> None:

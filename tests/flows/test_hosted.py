@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,6 +21,7 @@ from models.contracts import BootstrapReport, Outcome, Release, RunReport
 from models.hosting import HOSTED_FILE
 from models.spec import read_spec
 from tests.apis import KEY, Answer, Asked, completion, faulty_api
+from tests.flows.champions import run
 from tests.flows.conftest import Home
 from tests.serving import WORDS, chat_model, transformers_serve
 from tests.tiny import stories
@@ -44,12 +44,6 @@ def write_spec(home: Home, url: str, model: Path) -> None:
         task="translation", labels=[], model={"hosted": hosted}, generation={"max_new_tokens": WORDS}, gates=gates,
         validation={"near_duplicates": None, "max_duplicate_share": 1}, drift={"latency_factor": 50}, training={},
     )  # fmt: skip
-
-
-def run(home: Home, **how: Any) -> RunReport:
-    report = maintain(home.spec, **how).report
-    assert isinstance(report, RunReport)
-    return report
 
 
 def test_a_hosted_model_is_watched_replaced_by_another_one_and_rolled_back(

@@ -17,11 +17,8 @@ from models.spec import read_spec
 from tasks.runs import open_run
 from tests.flows.champions import adopted, trained
 from tests.flows.conftest import SPEC, Home, moved
+from tests.killed import Killed
 from tests.tiny import sentences
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing of the run gets a say."""
 
 
 def die_before(function: str, run: Any, **options: Any) -> None:

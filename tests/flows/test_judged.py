@@ -19,6 +19,7 @@ from models.judging import JudgeApi
 from models.recipe import Training
 from models.spec import parse_spec
 from tests.apis import Answer, Asked, completion, faulty_api
+from tests.flows.champions import run
 from tests.flows.conftest import Home
 from tests.readers import entailing_reader, praising_reader, tiny_reader
 from tests.serving import chat_model, transformers_serve
@@ -45,12 +46,6 @@ def become(home: Home, task: str, evaluation: dict[str, Any], *gates: dict[str, 
         "training": {"epochs": 12, "learning_rate": 0.01, "threads": 1}, "evaluation": evaluation, "gates": list(gates),
         "validation": {"near_duplicates": None, "max_duplicate_share": 1}, **changes,
     })  # fmt: skip
-
-
-def run(home: Home) -> RunReport:
-    report = maintain(home.spec).report
-    assert isinstance(report, RunReport)
-    return report
 
 
 def test_a_candidate_that_a_judge_prefers_is_released_and_the_report_says_what_that_rests_on(home: Home) -> None:

@@ -14,6 +14,7 @@ from flows.rollback import rollback
 from flows.story import tell
 from models.contracts import BootstrapReport, Outcome, RunReport
 from models.spec import read_spec
+from tests.flows.champions import run
 from tests.flows.conftest import Home
 from tests.tiny import stories, tiny_writer
 
@@ -47,12 +48,6 @@ def become(home: Home, name: str, **changes: Any) -> None:
         "labels": [], "model": {"source": "writer", "max_tokens": 32}, "training": TRAINING,
         "validation": {"near_duplicates": None, "max_duplicate_share": 1}, **task, **changes,
     })  # fmt: skip
-
-
-def run(home: Home) -> RunReport:
-    report = maintain(home.spec).report
-    assert isinstance(report, RunReport)
-    return report
 
 
 @pytest.mark.parametrize("name", TASKS)

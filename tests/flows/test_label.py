@@ -15,7 +15,9 @@ from flows.story import tell
 from infra.object_store import ObjectStore
 from models.contracts import LabelRequest, Outcome, RunReport
 from models.spec import read_spec
+from tests.flows.champions import run
 from tests.flows.conftest import Home, moved
+from tests.killed import Killed
 from tests.tiny import sentences
 
 WANTED = 400
@@ -30,12 +32,6 @@ def drifted(home: Home) -> Home:
     bootstrap(home.spec)
     home.receive("day-1", moved(600, start=2000).assign(label=None))
     return home
-
-
-def run(home: Home, **options: bool) -> RunReport:
-    report = maintain(home.spec, **options).report
-    assert isinstance(report, RunReport)
-    return report
 
 
 def fill(request: LabelRequest) -> Path:
@@ -107,9 +103,6 @@ def test_a_drift_without_labels_asks_for_them_and_the_run_after_they_came_retrai
 def test_a_run_that_is_killed_after_it_wrote_the_batch_keeps_what_a_person_filled_in_and_tells_its_events_again(
     drifted: Home, monkeypatch: pytest.MonkeyPatch, store: ObjectStore
 ) -> None:
-    class Killed(BaseException):
-        pass
-
     def die(*args: Any, **options: Any) -> None:
         raise Killed
 

@@ -14,18 +14,17 @@ from flows.replay import as_json, replay, replay_lines
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from infra.sending import Outgoing
-from models.contracts import Outcome, RunReport
+from models.contracts import Outcome
 from models.recipe import ADOPTED
-from tests.flows.champions import trained
+from tests.flows.champions import run, trained
 from tests.flows.conftest import Home, flipped, moved
+from tests.killed import Killed
 from tests.shown import artifacts
 from tests.tiny import sentences
 
 
 def outcome(home: Home, **options: bool) -> Outcome:
-    report = maintain(home.spec, **options).report
-    assert isinstance(report, RunReport)
-    return report.outcome
+    return run(home, **options).outcome
 
 
 @pytest.fixture
@@ -58,12 +57,12 @@ def spending_and_replay(home: Home) -> None:
     bad_labels, drifted, quiet, waited, first = read_all_history(home.spec)
     assert first.training_minutes > 0
     assert (waited.drift_alpha, waited.quality_alpha, waited.training_minutes) == (0, 0, 0)
-    for run in (quiet, drifted, bad_labels):
-        assert run.drift_alpha == pytest.approx(0.01)
-        assert run.quality_alpha == pytest.approx(0.01)
+    for entry in (quiet, drifted, bad_labels):
+        assert entry.drift_alpha == pytest.approx(0.01)
+        assert entry.quality_alpha == pytest.approx(0.01)
     assert drifted.training_minutes > 0 == quiet.training_minutes
     status = read_status(home.spec)
-    assert status.spent.drift == sum(run.drift_alpha for run in (quiet, drifted, bad_labels))
+    assert status.spent.drift == sum(entry.drift_alpha for entry in (quiet, drifted, bad_labels))
     assert "of 1 expected spent in the last 365 days (drift " in "\n".join(describe(status))
     same = replay(home.spec, first=None, last=None)
     assert [run.differs for run in same.runs] == [False] * 3
@@ -100,8 +99,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_do(champion: Home, stor
 @pytest.mark.slow
 def test_force_retrains_on_a_quiet_day(champion: Home) -> None:
     champion.receive("day-1", sentences(300, start=1000))
-    report = maintain(champion.spec, force=True).report
-    assert isinstance(report, RunReport)
+    report = run(champion, force=True)
     assert report.attempt is not None
 
 
@@ -154,10 +152,6 @@ def _written(what: Any) -> list[str]:
     if isinstance(what, str):
         return [what]
     return [file.uri if isinstance(file, Outgoing) else file.target for file in what]
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing of the run gets a say."""
 
 
 @pytest.mark.slow

@@ -21,13 +21,10 @@ from tasks.registry.versions import publish
 from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
+from tests.killed import Killed
 from tests.releases import flip
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing of the run gets a say."""
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from flows.maintain import maintain
 from flows.story import tell
 from models.contracts import BootstrapReport, Outcome, RunReport
 from models.spec import read_spec
+from tests.flows.champions import run
 from tests.flows.conftest import Home
 from tests.tiny import topics
 
@@ -22,12 +23,6 @@ def become(home: Home) -> None:
                     training={"epochs": 25, "learning_rate": 0.01, "threads": 1, "patience": 6, "class_weights": "balanced"},
                     gates=[{"kind": "better"}, {"kind": "not_worse", "tolerance": 0.5}, {"kind": "no_collapse", "tolerance": 0.9},
                            {"kind": "at_least", "metric": "auroc", "value": 0.6}, {"kind": "latency", "factor": 50}])  # fmt: skip
-
-
-def run(home: Home) -> RunReport:
-    report = maintain(home.spec).report
-    assert isinstance(report, RunReport)
-    return report
 
 
 def test_it_is_watched_retrained_judged_and_released(home: Home) -> None:

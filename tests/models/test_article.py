@@ -9,12 +9,12 @@ import numpy as np
 from safetensors.numpy import load_file
 from transformers import GPT2ForSequenceClassification, GPT2LMHeadModel
 
-from models.adapter import Examples, adapter_for
+from models.adapter import adapter_for, quietly
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.recipe import Training
 from models.text_classification import TextClassifier
-from tests.tiny import sentences, tiny_writer
+from tests.tiny import examples, tiny_writer
 
 LABELS = ("negative", "positive")
 GENERATING = ModelKind(
@@ -23,20 +23,11 @@ GENERATING = ModelKind(
 CLASSIFYING = ModelKind(task="text-classification", labels=LABELS, max_tokens=32, seed=1)
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
-def examples(count: int, start: int = 0) -> Examples:
-    rows = sentences(count, start=start)
-    return Examples(rows["text"].tolist(), rows["label"].tolist())
-
-
 def test_gpt_2_generates_and_gets_a_head_is_fine_tuned_and_evaluated(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path / "gpt2")
     assert type(adapter_for("causal-lm").load(folder, GENERATING, new_head=False).model) is GPT2LMHeadModel  # type: ignore[attr-defined]
     written = (
-        adapter_for("causal-lm").load(folder, GENERATING, new_head=False).predict(["the film was"], advance=ignore)
+        adapter_for("causal-lm").load(folder, GENERATING, new_head=False).predict(["the film was"], advance=quietly)
     )
     assert written.texts is not None
 
@@ -46,11 +37,11 @@ def test_gpt_2_generates_and_gets_a_head_is_fine_tuned_and_evaluated(tmp_path: P
         model.model.config.pad_token_id == model.tokenizer.pad_token_id
     )  # decoder-only: the last token is found by it
     learning = Training.model_validate({"epochs": 8, "learning_rate": 0.005, "threads": 1})
-    model.fine_tune(examples(200), examples(40, 200), training=learning, seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(examples(200), examples(40, 200), training=learning, seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "saved")
 
     again, held_out = TextClassifier.load(tmp_path / "saved", CLASSIFYING, new_head=False), examples(100, 300)
-    found = np.array(LABELS)[again.predict(held_out.texts, advance=ignore).numbers.argmax(1)]
+    found = np.array(LABELS)[again.predict(held_out.texts, advance=quietly).numbers.argmax(1)]
     assert (found == np.array(held_out.labels)).mean() > 0.9
     weights = load_file(tmp_path / "saved" / "model.safetensors")  # without torch
     assert weights["score.weight"].shape == (2, 32)
@@ -65,5 +56,5 @@ def test_padding_changes_no_answer_of_a_decoder_without_a_pad_token(tmp_path: Pa
     tokenizer.save_pretrained(folder)
     model = TextClassifier.load(folder, CLASSIFYING, new_head=True)
     texts = ["the film was good", "bad", "the plot was very very dull and the actor was bad"]
-    alone = np.concatenate([model.predict([text], advance=ignore).numbers for text in texts])
-    assert np.allclose(model.predict(texts, advance=ignore).numbers, alone, atol=1e-5)
+    alone = np.concatenate([model.predict([text], advance=quietly).numbers for text in texts])
+    assert np.allclose(model.predict(texts, advance=quietly).numbers, alone, atol=1e-5)

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 from sklearn.utils.class_weight import compute_class_weight
 
 from errors import SpecError
-from models.adapter import Examples
+from models.adapter import Examples, quietly
 from models.balancing import BalancedDecisions, BalancedLoss, class_weights, decision_weights, draw_evenly
 from models.contracts import ModelKind
 from models.label_sets import membership, written
 from models.recipe import Training
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
+from tests.killed import Killed
 from tests.tiny import sentences, tiny_model
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
@@ -88,22 +89,18 @@ def rare(common: int, few: int, start: int = 0) -> Examples:
     return Examples(both, ["negative"] * common + ["positive"] * few)
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
 def trained(folder: Path, name: str, **changes: object) -> TextClassifier:
     settings = Training.model_validate({"epochs": 6, "learning_rate": 0.01, "threads": 1, **changes})
     model = TextClassifier.load(folder / "base", KIND, new_head=True)
     found = model.fine_tune(
-        rare(190, 10), rare(38, 2, start=1000), training=settings, seed=1, work=folder / name, advance=ignore
+        rare(190, 10), rare(38, 2, start=1000), training=settings, seed=1, work=folder / name, advance=quietly
     )
     assert ("classes" in found.recipe) is settings.is_balanced
     return model
 
 
 def recall_of_the_rare(model: TextClassifier) -> float:
-    return float((model.predict(rare(0, 100, start=2000).texts, advance=ignore).numbers.argmax(1) == 1).mean())
+    return float((model.predict(rare(0, 100, start=2000).texts, advance=quietly).numbers.argmax(1) == 1).mean())
 
 
 @pytest.mark.slow
@@ -122,7 +119,7 @@ def decided(folder: Path, name: str, rows: Examples, **changes: object) -> tuple
     """A model trained on rows with several labels, and its losses on the way."""
     settings = Training.model_validate({"epochs": 6, "learning_rate": 0.01, "threads": 1, **changes})
     model = TextClassifier.load(folder / "base", SEVERAL, new_head=True)
-    found = model.fine_tune(rows, rows, training=settings, seed=1, work=folder / name, advance=ignore)
+    found = model.fine_tune(rows, rows, training=settings, seed=1, work=folder / name, advance=quietly)
     return model, [loss for point in found.curve for loss in (point.train_loss, point.validation_loss) if loss]
 
 
@@ -148,12 +145,8 @@ def test_weights_lift_the_recall_of_a_label_of_five_per_cent(tmp_path: Path) -> 
     found = {}
     for how in ("none", "balanced"):
         model, _ = decided(tmp_path, how, rows, class_weights=how)
-        found[how] = float((model.predict(texts, advance=ignore).numbers[:, 1] >= 0.5).mean())
+        found[how] = float((model.predict(texts, advance=quietly).numbers[:, 1] >= 0.5).mean())
     assert found["balanced"] > found["none"] + 0.3
-
-
-class Killed(BaseException):
-    pass
 
 
 @pytest.mark.slow
@@ -173,7 +166,7 @@ def test_a_training_killed_in_the_middle_of_an_epoch_ends_with_equal_weights(how
     def train(name: str, *, dies: bool = False) -> tuple[TextClassifier, int]:
         model = TextClassifier.load(tmp_path / "base", KIND, new_head=True)
         found = model.fine_tune(rare(90, 10), rare(30, 5, start=1000), training=settings, seed=1,
-                                work=tmp_path / name, advance=die if dies else ignore)  # fmt: skip
+                                work=tmp_path / name, advance=die if dies else quietly)  # fmt: skip
         return model, found.cost.resumed_from_step
 
     whole, _ = train("whole")

@@ -17,7 +17,7 @@ from models.contracts import Budget, ModelKind, Stopped
 from models.metering import Meter
 from models.recipe import Training
 from models.text_classification import TextClassifier
-from tests.tiny import sentences, tiny_model
+from tests.tiny import examples, tiny_model
 
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
 TRAINING = Training.model_validate({"epochs": 30, "learning_rate": 0.005, "threads": 1, "patience": 100})
@@ -25,11 +25,6 @@ STEPS = 30 * 8  # 120 rows, 16 a step
 EVERY = STEPS // TRAINING.evaluations
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT = "policy.max_training_minutes"
-
-
-def examples(count: int, start: int = 0) -> Examples:
-    rows = sentences(count, start=start)
-    return Examples(rows["text"].tolist(), rows["label"].tolist())
 
 
 class Patient:

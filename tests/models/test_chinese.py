@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models.adapter import Examples
+from models.adapter import Examples, quietly
 from models.contracts import ModelKind
 from models.recipe import Training
 from models.text_classification import TextClassifier
@@ -44,18 +44,14 @@ def chinese_model(folder: Path) -> Path:
     return folder
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
 def test_chinese_sentences_are_learned_and_the_saved_model_says_the_same(tmp_path: Path) -> None:
     model = TextClassifier.load(chinese_model(tmp_path / "base"), KIND, new_head=True)
     settings = Training.model_validate({"epochs": 20, "learning_rate": 0.01, "threads": 1})
-    model.fine_tune(reviews(0, 160), reviews(160, 190), training=settings, seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(reviews(0, 160), reviews(160, 190), training=settings, seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "saved")
     again = TextClassifier.load(tmp_path / "saved", KIND, new_head=False)
     held_out = reviews(190, 240)
-    before, after = (m.predict(held_out.texts, advance=ignore).numbers for m in (model, again))
+    before, after = (m.predict(held_out.texts, advance=quietly).numbers for m in (model, again))
     assert np.allclose(before, after, atol=1e-5)
     assert (np.array(LABELS)[after.argmax(1)] == np.array(held_out.labels)).mean() > 0.9
     assert again.model.config.id2label == {0: "差评", 1: "好评"}

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from errors import ModelError, OverBudget, SpecError
 from infra.api_keys import ApiKeys
 from models import api, hosted_tuning
-from models.adapter import Examples
+from models.adapter import Examples, quietly
 from models.api import TOLD_CHARS, Api
 from models.contracts import Budget, ModelKind
 from models.generation import Generation
@@ -70,10 +70,6 @@ def once(*first: Answer, then: Decide = echo, path: str = "row") -> Decide:
     return decide
 
 
-def ignore(_: int) -> None:
-    pass
-
-
 def test_each_text_is_asked_with_the_prompt_at_temperature_0_and_answers_keep_their_order(
     serve: Serve, tmp_path: Path
 ) -> None:
@@ -107,7 +103,7 @@ def test_each_text_is_asked_with_the_prompt_at_temperature_0_and_answers_keep_th
 ], ids=["429", "500", "503", "malformed", "no object"])  # fmt: skip
 def test_what_passes_by_is_asked_again_and_leaves_no_trace(fault: Answer, serve: Serve, tmp_path: Path) -> None:
     server = serve(once(fault, fault))
-    found = load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore)
+    found = load(kind_at(server.url), tmp_path).predict(["row"], advance=quietly)
     assert found.texts == ["ROW"] and len(server.asked) == 1 + 3
     assert found.numbers[0, 2] == 0
 
@@ -123,14 +119,14 @@ def test_whoever_is_told_to_wait_makes_all_wait_as_long(serve: Serve, tmp_path: 
     server = serve(decide)
     model = load(kind_at(server.url, at_once=1), tmp_path)
     times.clear()
-    model.predict(["first", "second"], advance=ignore)
+    model.predict(["first", "second"], advance=quietly)
     assert len(times) == 3 and times[1] - times[0] >= 0.6
 
 
 def test_who_asks_to_wait_for_an_hour_is_not_waited_for(serve: Serve, tmp_path: Path) -> None:
     server = serve(once(*[Answer(429, {}, {"Retry-After": "3600"})] * 9))
     began = time.monotonic()
-    assert load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore).texts == [""]
+    assert load(kind_at(server.url), tmp_path).predict(["row"], advance=quietly).texts == [""]
     assert time.monotonic() - began < 3
     with pytest.raises(ModelError, match=r"429 .*asks to wait 3600 s, of which at most 300 are waited"):
         load(kind_at(serve(lambda _: Answer(429, {}, {"Retry-After": "3600"})).url), tmp_path)
@@ -143,7 +139,7 @@ def test_a_server_that_is_too_slow_or_trickles_is_given_up_in_time(serve: Serve,
         return echo(asked)
 
     server = serve(decide)
-    found = load(kind_at(server.url, timeout=0.3, retries=1), tmp_path).predict(["slow", "quick"], advance=ignore)
+    found = load(kind_at(server.url, timeout=0.3, retries=1), tmp_path).predict(["slow", "quick"], advance=quietly)
     assert found.texts == ["", "QUICK"]
     assert found.numbers[:, 2].tolist() == [1, 0]
     assert 250 < found.numbers[0, 1] < 2000
@@ -188,7 +184,7 @@ def test_a_row_that_the_api_refuses_is_an_empty_answer_and_a_failure(serve: Serv
         return Answer(400, {"error": {"message": "too long"}}) if "row 7" in asked.text else echo(asked)
 
     server = serve(decide)
-    found = load(kind_at(server.url), tmp_path).predict([f"row {i}" for i in range(20)], advance=ignore)
+    found = load(kind_at(server.url), tmp_path).predict([f"row {i}" for i in range(20)], advance=quietly)
     assert found.texts is not None and found.texts[7] == "" and found.numbers[:, 2].sum() == 1
     assert len(server.asked) == 21  # it was not asked again
 
@@ -200,14 +196,14 @@ def test_a_row_that_the_api_refuses_is_an_empty_answer_and_a_failure(serve: Serv
     b'{"choices": [{"message": {"content": "x"}}], "usage": [1]}',
 ])  # fmt: skip
 def test_odd_numbers_in_an_answer_are_no_numbers(odd: bytes, serve: Serve, tmp_path: Path) -> None:
-    found = load(kind_at(serve(lambda _: Answer(body=odd)).url), tmp_path).predict(["row"], advance=ignore)
+    found = load(kind_at(serve(lambda _: Answer(body=odd)).url), tmp_path).predict(["row"], advance=quietly)
     assert found.texts == ["x"] and np.isfinite(found.numbers[0, 1:]).all() and not found.numbers[0, 0] > 1
 
 
 @pytest.mark.parametrize("odd", [b'{"choices": []}', b'{"choices": [{"message": "x"}]}', b"[" * 100_000, b"\xff"])
 def test_what_holds_no_answer_is_a_failure(odd: bytes, serve: Serve, tmp_path: Path) -> None:
     server = serve(once(*[Answer(body=odd)] * 9))
-    found = load(kind_at(server.url, retries=1), tmp_path).predict(["row"], advance=ignore)
+    found = load(kind_at(server.url, retries=1), tmp_path).predict(["row"], advance=quietly)
     assert found.texts == [""] and found.numbers[0, 2] == 1
 
 
@@ -231,19 +227,21 @@ def test_an_answer_that_a_content_filter_withheld_is_a_failure_that_is_paid_for(
             }
         return found
 
-    found = load(kind_at(serve(decide).url), tmp_path).predict([f"row {i}" for i in range(20)], advance=ignore)
+    found = load(kind_at(serve(decide).url), tmp_path).predict([f"row {i}" for i in range(20)], advance=quietly)
     number = dict(zip(columns_of(kind_at("http://x")), found.numbers[7].tolist(), strict=True))
     assert found.texts is not None and found.texts[7] == ""
     assert (number["failed"], number["sent tokens"], number["written tokens"]) == (1, 12, 3)
     assert math.isnan(number["confidence"]) and found.numbers[:, 2].sum() == 1
     texts = ["row 7"] * 9 + ["other"] * 91  # somebody is there all the same
-    assert load(kind_at(serve(decide).url, at_once=1), tmp_path).predict(texts, advance=ignore).numbers[:, 2].sum() == 9
+    assert (
+        load(kind_at(serve(decide).url, at_once=1), tmp_path).predict(texts, advance=quietly).numbers[:, 2].sum() == 9
+    )
 
 
 @pytest.mark.parametrize("said", ["", None])
 def test_an_empty_answer_is_an_answer(said: str | None, serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: completion(said))
-    found = load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore)
+    found = load(kind_at(server.url), tmp_path).predict(["row"], advance=quietly)
     assert found.texts == [""] and found.numbers[0, 2] == 0
 
 
@@ -256,7 +254,7 @@ def test_an_answer_that_is_no_text_is_a_failure_and_none_that_is_empty(said: Any
 
 def test_half_a_surrogate_pair_in_an_answer_can_be_stored(serve: Serve, tmp_path: Path) -> None:
     server = serve(lambda _: completion("caf\ud83d"))
-    assert load(kind_at(server.url), tmp_path).predict(["row"], advance=ignore).texts == ["caf?"]
+    assert load(kind_at(server.url), tmp_path).predict(["row"], advance=quietly).texts == ["caf?"]
 
 
 def test_too_many_failures_stop_the_run_with_the_last_reason(serve: Serve, tmp_path: Path) -> None:
@@ -269,22 +267,22 @@ def test_too_many_failures_stop_the_run_with_the_last_reason(serve: Serve, tmp_p
     with pytest.raises(
         ModelError, match=r"8 of 40 requests failed for good, the last with: 422.*bad row.*max_failed = 0.1"
     ):
-        model.predict(texts, advance=ignore)
+        model.predict(texts, advance=quietly)
 
 
 def test_where_the_spec_allows_no_failure_the_first_one_stops_the_run(serve: Serve, tmp_path: Path) -> None:
     refusing = serve(lambda asked: Answer(422, {}) if "row 7" in asked.text else echo(asked))
     texts = [f"row {i}" for i in range(30)]
-    assert load(kind_at(refusing.url, max_failed=0.01), tmp_path).predict(texts, advance=ignore).texts is not None
+    assert load(kind_at(refusing.url, max_failed=0.01), tmp_path).predict(texts, advance=quietly).texts is not None
     with pytest.raises(ModelError, match=r"1 of 30 requests failed for good.*max_failed = 0 may"):
-        load(kind_at(refusing.url, max_failed=0), tmp_path).predict(texts, advance=ignore)
+        load(kind_at(refusing.url, max_failed=0), tmp_path).predict(texts, advance=quietly)
 
 
 def test_a_server_that_dies_is_given_up_after_a_few_rows_and_not_after_all(serve: Serve, tmp_path: Path) -> None:
     server = serve(once(*[Answer(500, {})] * 10_000))
     model = load(kind_at(server.url, retries=1), tmp_path)
     with pytest.raises(ModelError, match="8 requests in a row failed, the last with: 500"):
-        model.predict([f"row {i}" for i in range(2000)], advance=ignore)
+        model.predict([f"row {i}" for i in range(2000)], advance=quietly)
     assert len(server.asked) < 60
 
 
@@ -350,13 +348,13 @@ def test_confidence_comes_from_logprobs_where_the_api_gives_them(serve: Serve, t
         body["choices"][0]["logprobs"] = {"content": [{"logprob": math.log(0.5)}, {"logprob": math.log(0.125)}]}
         return Answer(body=body)
 
-    found = load(kind_at(serve(decide).url, logprobs=True), tmp_path).predict(["row"], advance=ignore)
+    found = load(kind_at(serve(decide).url, logprobs=True), tmp_path).predict(["row"], advance=quietly)
     assert found.numbers[0, 0] == pytest.approx(0.25)
 
 
 def test_a_logprob_that_is_no_number_is_no_certainty(serve: Serve, tmp_path: Path) -> None:
     body = b'{"choices": [{"message": {"content": "x"}, "logprobs": {"content": [{"logprob": NaN}]}}]}'
-    found = load(kind_at(serve(lambda _: Answer(body=body)).url), tmp_path).predict(["row"], advance=ignore)
+    found = load(kind_at(serve(lambda _: Answer(body=body)).url), tmp_path).predict(["row"], advance=quietly)
     assert np.isnan(found.numbers[0, 0])
 
 
@@ -376,7 +374,7 @@ def test_embeddings_come_from_the_api_where_the_spec_names_a_model(serve: Serve,
         return Answer(body={"data": rows[::-1]})
 
     found = load(kind_at(serve(decide).url, embeddings="e"), tmp_path).predict(
-        ["a" * n for n in range(1, 131)], advance=ignore
+        ["a" * n for n in range(1, 131)], advance=quietly
     )
     assert found.embeddings[:, 0].tolist() == list(range(1, 131))
 
@@ -394,7 +392,7 @@ def test_embeddings_that_are_not_one_of_each_text_are_refused_and_not_cut_up_to_
 
     model = load(kind_at(serve(decide).url, embeddings="e"), tmp_path)
     with pytest.raises(ModelError, match=r"no embedding of each text.*Drop model\.hosted\.embeddings"):
-        model.predict(["a", "b", "c", "d"], advance=ignore)
+        model.predict(["a", "b", "c", "d"], advance=quietly)
 
 
 def test_hashed_words_are_the_same_for_the_same_words_and_near_for_like_ones() -> None:
@@ -412,7 +410,7 @@ def test_a_version_is_pinned_whatever_the_spec_says_later(serve: Serve, tmp_path
     later = kind_at(server.url, model="b").model_copy(
         update={"generation": Generation(prompt="Not: {text}", max_new_tokens=2)}
     )
-    HostedModel.load(folder, later, new_head=False).predict(["row"], advance=ignore)
+    HostedModel.load(folder, later, new_head=False).predict(["row"], advance=quietly)
     assert server.asked[-1].json["model"] == "a-2026" and server.asked[-1].text == "To German: row"
     assert [p.name for p in folder.iterdir()] == [HOSTED_FILE]
 
@@ -446,7 +444,7 @@ class Tuner:
 
 def tuned(model: HostedModel, work: Path, budget: Budget | None = None) -> str:
     model.fine_tune(
-        TRAIN, VALIDATION, training=Training(epochs=2), seed=3, work=work, advance=ignore, budget=budget or Budget()
+        TRAIN, VALIDATION, training=Training(epochs=2), seed=3, work=work, advance=quietly, budget=budget or Budget()
     )
     return model.pinned.model
 

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from errors import ModelError
 from infra.api_keys import ApiKeys
+from models.adapter import quietly
 from models.generation import Generation
 from models.judges import ApiJudge, Pair, RewardJudge
 from models.judging import JudgeApi
@@ -23,10 +24,6 @@ PAIRS = [Pair(f"text {i}", f"right {i}", f"right {i}" if i % 2 else "wrong", "ba
 def judge_at(url: str, **how: Any) -> ApiJudge:
     judge = JudgeApi(url=url, model="big", prompt=JUDGES_PROMPT, retries=1, timeout=5, **how)
     return ApiJudge(judge, "translation", keys=ApiKeys(SecretStr(KEY)), own_url=url)
-
-
-def ignore(_: int) -> None:
-    pass
 
 
 def saying(what: str) -> Decide:
@@ -48,7 +45,7 @@ def test_a_judge_that_knows_names_the_right_answer_whatever_its_place_and_sees_b
 
 @pytest.mark.parametrize(("said", "opinion"), [("[[A]]", "flipped"), ("[[B]]", "flipped"), ("[[C]]", "same")])
 def test_a_judge_that_names_a_place_has_no_opinion(said: str, opinion: str, serve: Serve) -> None:
-    found = judge_at(serve(saying(said)).url).compare(PAIRS, advance=ignore)
+    found = judge_at(serve(saying(said)).url).compare(PAIRS, advance=quietly)
     assert set(found.given) == {opinion}
 
 
@@ -56,12 +53,12 @@ def test_answers_that_are_no_verdict_are_counted_and_too_many_are_refused_with_a
     def mostly(asked: Asked) -> Answer:
         return completion("they differ") if '"text 3"' in asked.text else by_reference(asked)
 
-    found = judge_at(serve(mostly).url).compare(PAIRS, advance=ignore)
+    found = judge_at(serve(mostly).url).compare(PAIRS, advance=quietly)
     assert found.given.count("unread") == 1 and found.given[3] == "unread"
     with pytest.raises(ModelError, match=r"of 20 pairs, 1 got an answer that is no verdict.*max_unread = 0 may"):
-        judge_at(serve(mostly).url, max_unread=0).compare(PAIRS, advance=ignore)
+        judge_at(serve(mostly).url, max_unread=0).compare(PAIRS, advance=quietly)
     with pytest.raises(ModelError, match=r"of 20 pairs, 20 got an answer that is no verdict, such as 'they differ'"):
-        judge_at(serve(saying("they differ")).url).compare(PAIRS, advance=ignore)
+        judge_at(serve(saying("they differ")).url).compare(PAIRS, advance=quietly)
 
 
 def test_a_pair_whose_request_failed_is_left_out_and_too_many_end_the_run(serve: Serve) -> None:
@@ -69,10 +66,10 @@ def test_a_pair_whose_request_failed_is_left_out_and_too_many_end_the_run(serve:
         lost = tuple(f'"text {i}"' for i in texts)
         return lambda asked: Answer(422, {}) if any(t in asked.text for t in lost) else by_reference(asked)
 
-    found = judge_at(serve(failing(3)).url).compare(PAIRS, advance=ignore)
+    found = judge_at(serve(failing(3)).url).compare(PAIRS, advance=quietly)
     assert found.given.count("failed") == 1 and found.given[3] == "failed" and found.failed == 2
     with pytest.raises(ModelError, match=r"evaluation\.judge\.api\.max_failed = 0.1"):
-        judge_at(serve(failing(1, 7, 13)).url).compare(PAIRS, advance=ignore)
+        judge_at(serve(failing(1, 7, 13)).url).compare(PAIRS, advance=quietly)
 
 
 def test_a_judge_that_nobody_answers_for_is_told_before_anything_is_paid_for(serve: Serve) -> None:
@@ -101,7 +98,7 @@ def test_a_reward_model_names_the_answer_with_the_higher_score(tmp_path: Path) -
     judge = RewardJudge(praising_reader(tmp_path), Generation(prompt="the {text} was bad"))
     said = {"good": "the film was good", "bad": "the film was dull"}
     pairs = [Pair("film", "", said[a], said[b]) for a, b in (("good", "bad"), ("bad", "good"), ("good", "good"))]
-    found = judge.compare(pairs, advance=ignore)
+    found = judge.compare(pairs, advance=quietly)
     assert found.given == ("first", "second", "same")
     assert (found.requests, found.failed) == (0, 0)
 
@@ -111,4 +108,4 @@ def test_a_reward_model_whose_scores_are_no_numbers_speaks_for_nobody(tmp_path: 
     with torch.no_grad():
         next(judge.model.model.parameters()).fill_(float("nan"))
     with pytest.raises(ModelError, match=r"a reward model answers with what is no number.*name another one"):
-        judge.compare([Pair("film", "", "the film was good", "the film was dull")], advance=ignore)
+        judge.compare([Pair("film", "", "the film was good", "the film was dull")], advance=quietly)

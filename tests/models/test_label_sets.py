@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from errors import ModelError, SpecError
-from models.adapter import Examples
+from models.adapter import Examples, quietly
 from models.contracts import ModelKind
 from models.label_sets import UnknownLabel, membership, read_labels, written
 from models.recipe import Training
@@ -53,10 +53,6 @@ def test_what_does_not_go_with_several_labels_is_refused_with_the_way_out() -> N
             parse_spec({**least, **changes}, where="x")
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
 def examples(count: int, start: int = 0) -> Examples:
     rows = topics(count, start=start)
     return Examples(rows["text"].tolist(), rows["label"].tolist())
@@ -68,13 +64,13 @@ def test_several_labels_are_learned_saved_and_said(method: str, tmp_path: Path) 
     model = TextClassifier.load(tiny_model(tmp_path / "base"), KIND, new_head=True)
     settings = Training.model_validate({"epochs": 20, "learning_rate": 0.01, "threads": 1, "method": method})
     trained = model.fine_tune(
-        examples(240), examples(60, 300), training=settings, seed=1, work=tmp_path / "w", advance=ignore
+        examples(240), examples(60, 300), training=settings, seed=1, work=tmp_path / "w", advance=quietly
     )
     assert max(point.validation_accuracy or 0 for point in trained.curve) > 0.8
     model.save(tmp_path / "saved")
     again = TextClassifier.load(tmp_path / "saved", KIND, new_head=False)
     held_out = examples(100, 400)
-    found = again.predict(held_out.texts, advance=ignore).numbers
+    found = again.predict(held_out.texts, advance=quietly).numbers
     assert ((found >= 0.5) == membership(held_out.labels, LABELS)).mean() > 0.9
     assert (found.sum(1) > 1.2).any()  # no softmax
     with pytest.raises(ModelError, match="labels_per_row: one"):

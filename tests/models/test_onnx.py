@@ -13,7 +13,7 @@ import torch
 
 from errors import ModelError
 from models import onnx_classifier, onnx_export
-from models.adapter import Examples
+from models.adapter import Examples, quietly
 from models.contracts import ModelKind
 from models.onnx_classifier import OnnxClassifier
 from models.onnx_export import export_variants
@@ -26,17 +26,13 @@ BOTH = ("onnx", "onnx-int8")
 TEXTS = [*sentences(60, start=900)["text"], "good", "the film was very very very good and not dull at all was it"]
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
 def learned(folder: Path, kind: str = "bert", **changes: object) -> TextClassifier:
     model = TextClassifier.load(tiny_model(folder / "base", kind), KIND, new_head=True)
     train, validation = (
         Examples(r["text"].tolist(), r["label"].tolist()) for r in (sentences(160), sentences(40, start=160))
     )
     settings = Training.model_validate({"epochs": 6, "learning_rate": 0.005, "threads": 1, **changes})
-    model.fine_tune(train, validation, training=settings, seed=1, work=folder / "work", advance=ignore)
+    model.fine_tune(train, validation, training=settings, seed=1, work=folder / "work", advance=quietly)
     return model
 
 
@@ -47,7 +43,7 @@ class Exported:
 
     @property
     def probabilities(self) -> np.ndarray:
-        return self.model.predict(TEXTS, advance=ignore).numbers
+        return self.model.predict(TEXTS, advance=quietly).numbers
 
 
 pytestmark = pytest.mark.slow
@@ -170,14 +166,14 @@ def test_a_label_that_was_never_trained_is_never_answered(tmp_path: Path) -> Non
     export_variants(grown, ["onnx"], tmp_path / "onnx")
     found = OnnxClassifier.load(tmp_path / "onnx").predict(TEXTS)
     assert (found[:, 2] == 0).all()
-    assert np.allclose(found, grown.predict(TEXTS, advance=ignore).numbers, atol=1e-5)
+    assert np.allclose(found, grown.predict(TEXTS, advance=quietly).numbers, atol=1e-5)
 
 
 def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> None:
     kind = KIND.model_copy(update={"labels": ("film", "plot", "praise"), "truth": "labels"})
     model = TextClassifier.load(tiny_model(tmp_path / "base"), kind, new_head=True)
     export_variants(model, ["onnx"], tmp_path / "onnx")
-    reader, full = OnnxClassifier.load(tmp_path / "onnx"), model.predict(TEXTS, advance=ignore).numbers
+    reader, full = OnnxClassifier.load(tmp_path / "onnx"), model.predict(TEXTS, advance=quietly).numbers
     assert np.allclose(reader.predict(TEXTS), full, atol=1e-5)
     said = ["|".join(label for label, p in zip(kind.labels, row, strict=True) if p >= 0.5) or "[]" for row in full]
     assert reader.answer(TEXTS) == said
@@ -187,6 +183,6 @@ def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> Non
 def test_other_architectures_and_merged_adapters_can_be_exported_too(kind: str, tmp_path: Path) -> None:
     model = learned(tmp_path, method="lora", lora=Lora(rank=2)) if kind == "lora" else learned(tmp_path, kind)
     export_variants(model, BOTH, tmp_path / "onnx")
-    full = model.predict(TEXTS, advance=ignore).numbers
+    full = model.predict(TEXTS, advance=quietly).numbers
     assert np.allclose(OnnxClassifier.load(tmp_path / "onnx").predict(TEXTS), full, atol=1e-5)
     assert np.abs(OnnxClassifier.load(tmp_path / "onnx", "onnx-int8").predict(TEXTS) - full).max() < 0.1

@@ -13,20 +13,14 @@ import torch
 from pydantic import ValidationError
 
 from errors import ModelError, OverBudget
-from models.adapter import Examples
 from models.contracts import Budget, ModelKind
 from models.processes import Request, train_model
 from models.recipe import Training
 from models.text_classification import TextClassifier
-from tests.tiny import sentences, tiny_model
+from tests.tiny import examples, tiny_model
 
 ROOT = Path(__file__).resolve().parents[2]
 KIND = ModelKind(task="text-classification", labels=("negative", "positive"), max_tokens=16, seed=1)
-
-
-def examples(count: int, start: int = 0) -> Examples:
-    rows = sentences(count, start=start)
-    return Examples(rows["text"].tolist(), rows["label"].tolist())
 
 
 def request(folder: Path, *, budget: Budget | None = None, name: str = "a", **training: object) -> Request:

@@ -14,13 +14,14 @@ from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from errors import ModelError
-from models.adapter import Examples
+from models.adapter import Examples, quietly
 from models.checkpoints import last_valid_checkpoint
 from models.contracts import Cost, ModelKind
 from models.recipe import Lora, Training
 from models.text_classification import TextClassifier
 from models.training import _peak_memory_mb
-from tests.tiny import sentences, tiny_model
+from tests.killed import Killed
+from tests.tiny import examples, tiny_model
 
 LABELS = ("negative", "positive")
 KIND = ModelKind(task="text-classification", labels=LABELS, max_tokens=16, seed=1)
@@ -30,17 +31,8 @@ def load(folder: Path, *, new_head: bool = False) -> TextClassifier:
     return TextClassifier.load(folder, KIND, new_head=new_head)
 
 
-def ignore(rows: int) -> None:
-    pass
-
-
-def examples(count: int, start: int = 0) -> Examples:
-    rows = sentences(count, start=start)
-    return Examples(rows["text"].tolist(), rows["label"].tolist())
-
-
 def accuracy(model: TextClassifier, data: Examples) -> float:
-    found = model.predict(data.texts, advance=ignore).numbers.argmax(1)
+    found = model.predict(data.texts, advance=quietly).numbers.argmax(1)
     return float((np.array([*LABELS, "neutral"])[found] == np.array(data.labels)).mean())
 
 
@@ -51,7 +43,7 @@ def training(**changes: object) -> Training:
 @pytest.mark.parametrize("kind", ["bert", "distilbert", "gpt2"])
 def test_any_sequence_classifier_learns_and_survives_being_saved(kind: str, tmp_path: Path) -> None:
     model = load(tiny_model(tmp_path / "base", kind), new_head=True)
-    model.fine_tune(examples(200), examples(40, 200), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(examples(200), examples(40, 200), training=training(), seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "saved")
     again = load(tmp_path / "saved")
     assert accuracy(again, examples(100, 300)) > 0.9
@@ -63,19 +55,19 @@ def test_lora_and_head_leave_a_plain_model_behind(method: str, kind: str, tmp_pa
     model = load(tiny_model(tmp_path / "base", kind), new_head=True)
     recipe = training(method=method, epochs=2, **({"lora": Lora(rank=2)} if method == "lora" else {}))
     trained = model.fine_tune(
-        examples(64), examples(16, 64), training=recipe, seed=1, work=tmp_path / "w", advance=ignore
+        examples(64), examples(16, 64), training=recipe, seed=1, work=tmp_path / "w", advance=quietly
     )
     model.save(tmp_path / "saved")
     assert trained.recipe.startswith(method)
     assert not list((tmp_path / "saved").glob("adapter*"))
-    assert load(tmp_path / "saved").predict(["the film was good"], advance=ignore).numbers.shape == (1, 2)
+    assert load(tmp_path / "saved").predict(["the film was good"], advance=quietly).numbers.shape == (1, 2)
 
 
 def test_outputs_come_in_the_order_of_the_texts_whatever_their_lengths(tmp_path: Path) -> None:
     model = load(tiny_model(tmp_path / "base"))
     texts = ["good", "the film was very very good", "bad plot", "the a film plot actor scene was not very dull"]
-    together = model.predict(texts, advance=ignore)
-    alone = np.concatenate([model.predict([text], advance=ignore).numbers for text in texts])
+    together = model.predict(texts, advance=quietly)
+    alone = np.concatenate([model.predict([text], advance=quietly).numbers for text in texts])
     assert np.allclose(together.numbers, alone, atol=1e-5)
     assert together.embeddings.shape == (4, 16)
 
@@ -88,8 +80,8 @@ def test_no_answer_depends_on_its_neighbours_where_the_tokenizer_pads_at_the_beg
     folder = tiny_model(tmp_path, kind)
     AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)
     model, texts = load(folder), ["good", "the film was very very good and the plot was dull"]
-    alone = np.concatenate([model.predict([text], advance=ignore).numbers for text in texts])
-    assert np.allclose(model.predict(texts, advance=ignore).numbers, alone, atol=1e-6)
+    alone = np.concatenate([model.predict([text], advance=quietly).numbers for text in texts])
+    assert np.allclose(model.predict(texts, advance=quietly).numbers, alone, atol=1e-6)
 
 
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
@@ -98,9 +90,9 @@ def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
     for name in ("one", "two"):
         model = load(tmp_path / "base", new_head=True)
         model.fine_tune(
-            examples(64), examples(16, 64), training=training(epochs=1), seed=5, work=tmp_path / name, advance=ignore
+            examples(64), examples(16, 64), training=training(epochs=1), seed=5, work=tmp_path / name, advance=quietly
         )
-        outputs.append(model.predict(["the film was good"], advance=ignore).numbers)
+        outputs.append(model.predict(["the film was good"], advance=quietly).numbers)
     assert np.array_equal(*outputs)
 
 
@@ -111,7 +103,7 @@ def test_input_embeddings_learn_where_the_spec_says_so_and_stay_as_they_are_else
     model = load(tiny_model(tmp_path / "base"), new_head=True)
     before = model.model.get_input_embeddings().weight.detach().clone()
     found = model.fine_tune(examples(64), examples(16, 64), training=training(epochs=1, learn_embeddings=learn), seed=5,
-                            work=tmp_path / "w", advance=ignore)  # fmt: skip
+                            work=tmp_path / "w", advance=quietly)  # fmt: skip
     assert torch.equal(before, model.model.get_input_embeddings().weight.cpu()) is not learn
     assert ("embeddings learn" in found.recipe) is learn
 
@@ -143,7 +135,7 @@ def test_a_model_that_answers_with_no_number_is_not_measured_as_if_it_said_its_f
     model = load(tiny_model(tmp_path), new_head=True)
     torch.nn.init.constant_(model.model.classifier.bias, broken)
     with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
-        model.predict(["film"], advance=ignore)
+        model.predict(["film"], advance=quietly)
 
 
 def test_a_training_whose_loss_is_no_number_makes_no_candidate(tmp_path: Path) -> None:
@@ -153,7 +145,7 @@ def test_a_training_whose_loss_is_no_number_makes_no_candidate(tmp_path: Path) -
         torch.nn.init.constant_(model.model.classifier.weight, 3e38)
         with pytest.raises(ModelError, match=r"no validation loss was a number.*training\.learning_rate = 0\.9"):
             model.fine_tune(examples(64), examples(16, 64), training=training(learning_rate=0.9), seed=1,
-                            work=tmp_path / "work", advance=ignore)  # fmt: skip
+                            work=tmp_path / "work", advance=quietly)  # fmt: skip
 
 
 def test_a_head_that_transformers_would_make_up_is_adopted_by_nobody(tmp_path: Path) -> None:
@@ -163,7 +155,7 @@ def test_a_head_that_transformers_would_make_up_is_adopted_by_nobody(tmp_path: P
     AutoModel.from_pretrained(folder).save_pretrained(folder)
     with pytest.raises(ModelError, match=r"no weights for classifier\.bias, classifier\.weight.*drop `model.adopt`"):
         load(folder)
-    assert load(folder, new_head=True).predict(["good film"], advance=ignore).numbers.shape == (1, 2)
+    assert load(folder, new_head=True).predict(["good film"], advance=quietly).numbers.shape == (1, 2)
 
 
 def test_weights_whose_names_fit_no_part_of_the_model_are_refused_also_where_the_head_is_new(tmp_path: Path) -> None:
@@ -240,7 +232,7 @@ def test_a_source_that_was_made_for_another_problem_learns_this_one_by_a_new_hea
         load(tmp_path / "base")
     model = load(tmp_path / "base", new_head=True)
     model.fine_tune(
-        examples(64), examples(16, 64), training=training(epochs=1), seed=1, work=tmp_path / "w", advance=ignore
+        examples(64), examples(16, 64), training=training(epochs=1), seed=1, work=tmp_path / "w", advance=quietly
     )
     model.save(tmp_path / "saved")
     assert load(tmp_path / "saved").model.config.problem_type == "single_label_classification"
@@ -303,9 +295,6 @@ def test_an_adapter_is_refused_with_the_lines_that_merge_it(whole: bool, tmp_pat
 
 
 def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
-    class Killed(BaseException):
-        pass
-
     seen: list[int] = []
 
     def die_late(advanced: int) -> None:
@@ -324,7 +313,7 @@ def test_a_truncated_newest_checkpoint_is_passed_over(tmp_path: Path) -> None:
     (newest / "trainer_state.json").write_text("{")
     assert last_valid_checkpoint(work) == whole
     fresh = load(tmp_path / "base", new_head=True)
-    trained = fresh.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
+    trained = fresh.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=quietly)
     assert trained.cost.resumed_from_step == int(whole.name.split("-")[1])
 
 
@@ -360,7 +349,7 @@ def test_the_cpu_time_of_a_training_in_parts_is_not_told_since_the_last_part_kno
         (work / "seconds").write_text(earlier)
         model = load(tiny_model(tmp_path / "base"), new_head=True)
         trained = model.fine_tune(
-            examples(16), examples(16, 64), training=training(), seed=1, work=work, advance=ignore
+            examples(16), examples(16, 64), training=training(), seed=1, work=work, advance=quietly
         )
         return trained.cost
 
@@ -406,7 +395,7 @@ def test_a_text_is_cut_where_the_model_has_no_more_positions(
     config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, **sizes)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     model = TextClassifier.load(folder, KIND.model_copy(update={"max_tokens": 1024}), new_head=False)
-    whole, longer = (model.predict(["film " * words], advance=ignore).numbers for words in (tokens, 2000))
+    whole, longer = (model.predict(["film " * words], advance=quietly).numbers for words in (tokens, 2000))
     assert np.allclose(whole, longer, atol=1e-6)
     assert model.max_tokens == tokens
 
@@ -430,9 +419,9 @@ def test_a_classifier_that_answers_from_the_end_of_a_text_learns_on_any_threads_
     model, rows = load(tmp_path, new_head=True), examples(32)
     struck = Examples([f"the [EOS] {text}" if i % 3 else text for i, text in enumerate(rows.texts)], rows.labels)
     model.fine_tune(
-        struck, struck, training=training(epochs=1, threads=None), seed=1, work=tmp_path / "w", advance=ignore
+        struck, struck, training=training(epochs=1, threads=None), seed=1, work=tmp_path / "w", advance=quietly
     )
-    assert model.predict(struck.texts, advance=ignore).numbers.shape == (32, 2)
+    assert model.predict(struck.texts, advance=quietly).numbers.shape == (32, 2)
 
 
 def _end_with_a_tag(folder: Path) -> None:
@@ -468,9 +457,9 @@ def test_a_layer_that_the_model_has_not_is_told_with_those_that_it_has(
     with pytest.raises(
         ModelError, match=rf"'{wrong}' is no linear layer of a BertModel, which has dense, key, .*query, .*value"
     ):
-        model.fine_tune(examples(8), examples(8), training=recipe, seed=1, work=tmp_path / "w", advance=ignore)
+        model.fine_tune(examples(8), examples(8), training=recipe, seed=1, work=tmp_path / "w", advance=quietly)
     fitting = training(method="lora", epochs=1, lora=Lora(targets=("query", "attention.output.dense")))
-    model.fine_tune(examples(8), examples(8), training=fitting, seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(examples(8), examples(8), training=fitting, seed=1, work=tmp_path / "w", advance=quietly)
 
 
 @pytest.mark.parametrize("kind", SIZES)
@@ -495,21 +484,21 @@ def test_frozen_layers_are_the_lowest_and_all_below_them_whatever_the_architectu
 
 def test_a_class_that_is_added_grows_the_head_and_keeps_what_the_others_had_learned(tmp_path: Path) -> None:
     model = load(tiny_model(tmp_path / "base"), new_head=True)
-    model.fine_tune(examples(200), examples(40, 200), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(examples(200), examples(40, 200), training=training(), seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "two")
     grown_kind = KIND.model_copy(update={"labels": (*LABELS, "neutral")})
     grown = TextClassifier.load(tmp_path / "two", grown_kind, new_head=False)
     texts = examples(30, 300).texts
-    before, after = (m.predict(texts, advance=ignore).numbers for m in (load(tmp_path / "two"), grown))
+    before, after = (m.predict(texts, advance=quietly).numbers for m in (load(tmp_path / "two"), grown))
     assert np.allclose(after[:, :2], before, atol=1e-6)
     assert (after[:, 2] == 0).all()  # what was never learned is never answered
 
     more = examples(200)
     middling = [text.replace(text.split()[-1], "actor") for text in more.texts[:60]]
     taught = Examples([*more.texts, *middling], [*more.labels, *["neutral"] * 60])
-    grown.fine_tune(taught, examples(40, 200), training=training(), seed=1, work=tmp_path / "w2", advance=ignore)
+    grown.fine_tune(taught, examples(40, 200), training=training(), seed=1, work=tmp_path / "w2", advance=quietly)
     grown.save(tmp_path / "three")
     again = TextClassifier.load(tmp_path / "three", grown_kind, new_head=False)
     held_out = [text.replace(text.split()[-1], "actor") for text in examples(30, 400).texts]
-    assert (again.predict(held_out, advance=ignore).numbers.argmax(1) == 2).mean() > 0.9
+    assert (again.predict(held_out, advance=quietly).numbers.argmax(1) == 2).mean() > 0.9
     assert accuracy(again, examples(30, 500)) > 0.9

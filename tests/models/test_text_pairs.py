@@ -10,13 +10,10 @@ from tokenizers.pre_tokenizers import Whitespace
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BartConfig, BartForSequenceClassification
 
 from errors import ModelError
+from models.adapter import quietly
 from models.text_pairs import Entailment, Reward
 from tests.readers import NLI, entailing_reader, praising_reader, tiny_reader
 from tests.tiny import tiny_writer
-
-
-def ignore(_: int) -> None:
-    pass
 
 
 @pytest.mark.slow
@@ -24,7 +21,7 @@ def test_what_follows_is_told_from_what_contradicts_by_a_model_that_learned_it(t
     model = Entailment(entailing_reader(tmp_path))
     premises = ["the film was good", "the film was good", "the film was good"]
     found = model.probabilities(
-        premises, ["the film was good", "the film was bad", "the plot was good"], advance=ignore
+        premises, ["the film was good", "the film was bad", "the plot was good"], advance=quietly
     )
     assert found[0] > 0.9 and (found[1:] < 0.1).all()
 
@@ -55,15 +52,15 @@ def test_a_bart_that_learned_entailment_reads_a_text_with_the_mark_that_ends_its
     )  # fmt: skip
     BartForSequenceClassification(config).save_pretrained(tmp_path)
     model = Entailment(tmp_path)
-    alone = model.probabilities(["the film was good"], ["good"], advance=ignore)
-    found = model.probabilities(["the film was good", "the [SEP] plot"], ["good", "bad [SEP]"], advance=ignore)
+    alone = model.probabilities(["the film was good"], ["good"], advance=quietly)
+    found = model.probabilities(["the film was good", "the [SEP] plot"], ["good", "bad [SEP]"], advance=quietly)
     np.testing.assert_allclose(found[0], alone[0], atol=1e-6)
 
 
 def test_of_a_pair_that_is_too_long_the_longer_text_is_cut(tmp_path: Path) -> None:
     model = Entailment(tiny_reader(tmp_path))
     long = " ".join(["the film was good"] * 500)
-    found = model.probabilities([long, long], ["the plot was bad", "the plot was good"], advance=ignore)
+    found = model.probabilities([long, long], ["the plot was bad", "the plot was good"], advance=quietly)
     assert found[0] != found[1], "the short text was cut off"
 
 
@@ -91,7 +88,7 @@ def test_a_model_whose_head_transformers_would_make_up_is_refused(tmp_path: Path
 
 def test_a_reward_model_scores_the_answer_and_one_with_three_outputs_is_refused(tmp_path: Path) -> None:
     model = Reward(praising_reader(tmp_path / "reward"))
-    good, bad = model.scores(["the film was bad"] * 2, ["the film was good", "the film was awful"], advance=ignore)
+    good, bad = model.scores(["the film was bad"] * 2, ["the film was good", "the film was awful"], advance=quietly)
     assert good > 0.8 and bad < 0.2
     with pytest.raises(ModelError, match="it has 3 outputs, and a reward model has one"):
         Reward(tiny_reader(tmp_path / "nli"))
@@ -99,7 +96,7 @@ def test_a_reward_model_scores_the_answer_and_one_with_three_outputs_is_refused(
 
 def test_a_reward_model_with_a_chat_template_reads_a_chat(tmp_path: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(praising_reader(tmp_path))
-    plain = Reward(tmp_path).scores(["bad"], ["good"], advance=ignore)
+    plain = Reward(tmp_path).scores(["bad"], ["good"], advance=quietly)
     tokenizer.chat_template = (
         "{% for m in messages %}{{ m['role'] }} {{ m['content'] }} {% endfor %}"
         "{% if add_generation_prompt %}{{ raise_exception('nobody is to go on') }}{% endif %}"
@@ -108,7 +105,7 @@ def test_a_reward_model_with_a_chat_template_reads_a_chat(tmp_path: Path) -> Non
     chat = Reward(tmp_path)
     ids = chat._encode("the film was bad", "the film was good")["input_ids"]
     assert chat.tokenizer.decode(ids) == "[UNK] the film was bad [UNK] the film was good"
-    assert chat.scores(["bad"], ["good"], advance=ignore)[0] != plain[0]
+    assert chat.scores(["bad"], ["good"], advance=quietly)[0] != plain[0]
     assert len(chat._encode("film " * 500, "good")["input_ids"]) == chat.max_tokens
 
 

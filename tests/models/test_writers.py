@@ -34,7 +34,7 @@ from transformers import (
 )
 
 from errors import ModelError
-from models.adapter import Examples, adapter_for
+from models.adapter import Examples, adapter_for, quietly
 from models.causal_lm import CausalLM
 from models.contracts import ModelKind
 from models.generation import Generation
@@ -46,10 +46,6 @@ TEXTS = ModelKind(task="causal-lm", labels=(), max_tokens=32, seed=1, truth="tex
 ANSWERS = TEXTS.model_copy(update={"truth": "answer", "generation": Generation(max_new_tokens=6)})
 TRANSLATION = ModelKind(task="translation", labels=(), max_tokens=32, seed=1, truth="answer",
                         generation=Generation(max_new_tokens=6))  # fmt: skip
-
-
-def ignore(rows: int) -> None:
-    pass
 
 
 def examples(count: int, start: int = 0) -> Examples:
@@ -68,7 +64,7 @@ def number(kind: ModelKind, numbers: np.ndarray, name: str) -> np.ndarray:
 def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     texts = ["the film n1 was very good", "the plot"]
-    found = adapter_for("causal-lm").load(folder, TEXTS, new_head=False).predict(texts, advance=ignore)
+    found = adapter_for("causal-lm").load(folder, TEXTS, new_head=False).predict(texts, advance=quietly)
     model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     for i, text in enumerate(texts):
         ids = torch.tensor([[2, *tokenizer(text)["input_ids"], 2]])
@@ -83,7 +79,7 @@ def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first(tmp_path: Path
 def test_only_the_answer_counts_where_rows_have_answers_and_a_row_without_one_has_no_loss(tmp_path: Path) -> None:
     model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), ANSWERS, new_head=False)
     texts = ["the film n1 was very good"] * 3
-    found = model.predict(texts, labels=["Film n1 gut", "gut", None], advance=ignore)
+    found = model.predict(texts, labels=["Film n1 gut", "gut", None], advance=quietly)
     assert number(ANSWERS, found.numbers, TOKENS)[:2].tolist() == [4, 2]  # with the end of the sequence
     assert math.isnan(number(ANSWERS, found.numbers, LOSS)[2])
     given = number(ANSWERS, found.numbers, TEXT_LOSS)
@@ -97,8 +93,8 @@ def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
     rows = examples(20)
     labels = [*rows.labels[:19], "gut"]
     texts = [*rows.texts[:19], "good"]
-    together = model.predict(texts, labels=labels, advance=ignore)
-    alone = [model.predict([t], labels=[a], advance=ignore) for t, a in zip(texts, labels, strict=True)]
+    together = model.predict(texts, labels=labels, advance=quietly)
+    alone = [model.predict([t], labels=[a], advance=quietly) for t, a in zip(texts, labels, strict=True)]
     assert np.allclose(together.numbers, np.concatenate([one.numbers for one in alone]), rtol=1e-3, atol=1e-4)
     assert list(together.texts or ()) == [text for one in alone for text in one.texts or ()]
 
@@ -108,11 +104,11 @@ def test_going_on_with_pretraining_lowers_the_loss(packing: bool, tmp_path: Path
     kind = TEXTS.model_copy(update={"generation": Generation(max_new_tokens=0, packing=packing)})
     model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path / "base"), kind, new_head=False)
     held_out = examples(40, 400)
-    before = model.predict(held_out.texts, advance=ignore).numbers
+    before = model.predict(held_out.texts, advance=quietly).numbers
     model.fine_tune(
-        examples(200), examples(40, 200), training=training(epochs=6), seed=1, work=tmp_path / "w", advance=ignore
+        examples(200), examples(40, 200), training=training(epochs=6), seed=1, work=tmp_path / "w", advance=quietly
     )
-    after = model.predict(held_out.texts, advance=ignore).numbers
+    after = model.predict(held_out.texts, advance=quietly).numbers
     assert number(kind, after, LOSS).sum() < 0.7 * number(kind, before, LOSS).sum()
 
 
@@ -122,11 +118,11 @@ def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
     kind: ModelKind, made: str, tmp_path: Path
 ) -> None:
     model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
-    model.fine_tune(examples(300), examples(30, 300), training=training(), seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(examples(300), examples(30, 300), training=training(), seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "saved")
     again = adapter_for(kind.task).load(tmp_path / "saved", kind, new_head=False)
     asked = examples(20)
-    found = again.predict(asked.texts, labels=asked.labels, advance=ignore)
+    found = again.predict(asked.texts, labels=asked.labels, advance=quietly)
     moods = [label.split()[-1] for label in asked.labels]
     said = [text.split()[-1:] for text in found.texts or ()]
     assert sum([mood] == last for mood, last in zip(moods, said, strict=True)) >= 15
@@ -139,7 +135,7 @@ def test_a_model_learns_to_write_the_answer_and_survives_being_saved(
 def test_lora_leaves_a_plain_model_behind(kind: ModelKind, made: str, tmp_path: Path) -> None:
     model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path / "base", made), kind, new_head=False)
     recipe = training(method="lora", lora=Lora(rank=2), epochs=1)
-    model.fine_tune(examples(32), examples(8, 32), training=recipe, seed=1, work=tmp_path / "w", advance=ignore)
+    model.fine_tune(examples(32), examples(8, 32), training=recipe, seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "saved")
     assert not list((tmp_path / "saved").glob("adapter*"))
     adapter_for(kind.task).load(tmp_path / "saved", kind, new_head=False)
@@ -154,7 +150,7 @@ def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_pat
     words = model.tokenizer.decode(row.given).split()
     assert (words[1], words[-1], len(row.ids)) == ("bad", "good", 20)
     assert row.size == len("gut " * 10) - 1
-    assert len(model.predict(["film " * 500], labels=["gut"], advance=ignore).texts or ()) == 1
+    assert len(model.predict(["film " * 500], labels=["gut"], advance=quietly).texts or ()) == 1
 
 
 @pytest.mark.parametrize("prompt", ["bad {text} good", "{text} bad {text} good"])
@@ -191,7 +187,7 @@ def test_the_width_and_positions_of_a_language_model_are_those_of_its_language_p
     folder = tiny_writer(tmp_path)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     model: Any = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
-    found = model.predict(["film " * 100], labels=["gut"], advance=ignore)
+    found = model.predict(["film " * 100], labels=["gut"], advance=quietly)
     assert found.embeddings.any() and found.embeddings.shape[0] == 1
     assert model.max_tokens == 24
 
@@ -207,7 +203,7 @@ def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: P
     config.decoder_start_token_id, config.eos_token_id, config.pad_token_id = 0, 2, 0
     EncoderDecoderModel(config=config).save_pretrained(folder)
     model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
-    assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
+    assert len(model.predict(["film " * 500], advance=quietly).texts or ()) == 1
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
         adapter_for("translation").load(folder, longer, new_head=False)
@@ -244,7 +240,7 @@ def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_wh
     BartForConditionalGeneration(config).save_pretrained(folder)
     model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     texts = ["the film was good", "very bad plot"]
-    found = model.predict(texts, advance=ignore)
+    found = model.predict(texts, advance=quietly)
     for text, said in zip(texts, found.texts or (), strict=True):
         tokens = torch.tensor([model.tokenizer(text)["input_ids"]])
         whole = model.model.generate(input_ids=tokens, max_new_tokens=model.new_tokens)[0]
@@ -261,7 +257,7 @@ def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: P
     )  # fmt: skip
     LEDForConditionalGeneration(config).save_pretrained(folder)
     model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
-    assert len(model.predict(["film " * 500], advance=ignore).texts or ()) == 1
+    assert len(model.predict(["film " * 500], advance=quietly).texts or ()) == 1
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
         adapter_for("translation").load(folder, longer, new_head=False)
@@ -291,9 +287,11 @@ def test_how_a_source_would_have_its_answers_computed_changes_none(
     kind: ModelKind, made: str, odd: dict[str, object], tmp_path: Path
 ) -> None:
     folder, texts = tiny_writer(tmp_path, made), examples(5).texts
-    plain = adapter_for(kind.task).load(folder, kind, new_head=False).predict(texts, advance=ignore)
+    plain = adapter_for(kind.task).load(folder, kind, new_head=False).predict(texts, advance=quietly)
     _ask(folder, odd)
-    assert adapter_for(kind.task).load(folder, kind, new_head=False).predict(texts, advance=ignore).texts == plain.texts
+    assert (
+        adapter_for(kind.task).load(folder, kind, new_head=False).predict(texts, advance=quietly).texts == plain.texts
+    )
 
 
 @pytest.mark.parametrize("odd", [{"stop_strings": ["Film"]}, {"force_words_ids": [[5]]}, {"token_healing": True}],
@@ -331,7 +329,7 @@ def test_a_tokenizer_without_a_pad_token_pads_with_its_end(tmp_path: Path) -> No
     tokenizer.save_pretrained(folder)
     model: Any = adapter_for("causal-lm").load(folder, ANSWERS, new_head=False)
     rows = examples(3)
-    assert len(model.predict(rows.texts, labels=rows.labels, advance=ignore).texts or ()) == 3
+    assert len(model.predict(rows.texts, labels=rows.labels, advance=quietly).texts or ()) == 3
 
 
 def test_chat_without_a_template_and_a_text_without_room_are_refused(tmp_path: Path) -> None:
@@ -370,11 +368,11 @@ def test_where_an_encoder_decoder_begins_and_ends_may_stand_in_either_configurat
         kept = {field: v for field, v in written.items() if field not in {"eos_token_id", "decoder_start_token_id"}}
         (folder / name).write_text(json.dumps(kept | told))
     model, rows = adapter_for("translation").load(folder, TRANSLATION, new_head=False), examples(16)
-    model.fine_tune(rows, rows, training=training(epochs=1), seed=1, work=tmp_path / "w", advance=ignore)
-    said = model.predict(rows.texts, advance=ignore).texts
+    model.fine_tune(rows, rows, training=training(epochs=1), seed=1, work=tmp_path / "w", advance=quietly)
+    said = model.predict(rows.texts, advance=quietly).texts
     model.save(tmp_path / "saved")
     again = adapter_for("translation").load(tmp_path / "saved", TRANSLATION, new_head=False)
-    assert again.predict(rows.texts, advance=ignore).texts == said
+    assert again.predict(rows.texts, advance=quietly).texts == said
 
 
 @pytest.mark.parametrize(("kind", "number"), [("t5", "num_decoder_layers"), ("bart", "decoder_layers")])
@@ -430,7 +428,7 @@ def test_a_writer_that_answers_with_no_number_is_not_measured(kind: ModelKind, m
     model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path, made), kind, new_head=False)
     torch.nn.init.constant_(model.model.get_input_embeddings().weight, float("nan"))
     with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
-        model.predict(["the film n1 was very good"], labels=["Film n1 gut"], advance=ignore)
+        model.predict(["the film n1 was very good"], labels=["Film n1 gut"], advance=quietly)
 
 
 def test_an_empty_window_has_outputs_with_their_columns(tmp_path: Path) -> None:
@@ -438,6 +436,6 @@ def test_an_empty_window_has_outputs_with_their_columns(tmp_path: Path) -> None:
         found = (
             adapter_for(kind.task)
             .load(tiny_writer(tmp_path / made, made), kind, new_head=False)
-            .predict([], advance=ignore)
+            .predict([], advance=quietly)
         )
         assert (found.numbers.shape, list(found.texts or ())) == ((0, len(columns_of(kind))), [])

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from infra.local_store import local_store
 from infra.object_store import ObjectStore, connect
 from tests.flows.conftest import Home
 from tests.operations.database import postgres
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 480.0
@@ -31,12 +31,6 @@ PATIENCE = 480.0
 
 MANY = 650
 """So many rows are scored on the GPU pool; the other windows of these tests are smaller."""
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return int(found.getsockname()[1])
 
 
 class Operated:

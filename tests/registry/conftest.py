@@ -12,6 +12,7 @@ from infra.object_store import ObjectStore, connect
 from tests import servers
 from tests.registry.ceph import ceph as ceph_server
 from tests.registry.ceph import missing
+from tests.registry.nursery import Nursery, nursery
 from tests.servers import Server
 
 Address = dict[str, Any]
@@ -68,3 +69,9 @@ def address_on(server: Server, cache: Path) -> Address:
 
 def opened(address: Address, **changes: Any) -> ObjectStore:
     return connect(**{**address, "cache": Path(address["cache"]), **changes})
+
+
+@pytest.fixture(scope="module")
+def births() -> Iterator[Nursery]:
+    with nursery() as found:
+        yield found

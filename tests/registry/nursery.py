@@ -33,6 +33,8 @@ from tests.runs_with_blobs import gc
 ROOT = Path(__file__).resolve().parent.parent.parent
 BEFORE, AFTER = "before-send.s3", "response-received.s3"
 """A request is about to leave; its answer has come."""
+DIED, LIVED = -signal.SIGKILL, 0
+"""How a child ended."""
 LEAST_PART = 5 << 20
 """S3 takes no smaller ones, but for the last."""
 

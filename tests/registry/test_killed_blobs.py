@@ -2,30 +2,20 @@
 
 After each death a run comes that makes or finds every blob again, and names them; and gc comes, again and again."""
 
-import signal
-from collections.abc import Iterator
-
 import pytest
 
 from infra.object_store import ObjectStore
 from tests.registry.conftest import Address, NewAddress, opened
-from tests.registry.nursery import AFTER, Life, Nursery, nursery, unnamed_blobs
+from tests.registry.nursery import AFTER, DIED, LIVED, Life, Nursery, unnamed_blobs
 from tests.runs_with_blobs import Run, blob, made
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-DIED, LIVED = -signal.SIGKILL, 0
 NAMED, STAGED, UNNAMED, RIPE, GONE = "named", "staged", "unnamed", "given up", "deleted"
 TEXTS = [f"{text} {n}" for text in (NAMED, STAGED, UNNAMED, RIPE, GONE) for n in (1, 2)]
 LEAST, MOST, STATES = 15, 100, 10
 """Requests of one gc that has two of everything to do, and what they leave."""
 TO_THE_END = 3
 """So many gcs after a death leave nothing to be done."""
-
-
-@pytest.fixture(scope="module")
-def births() -> Iterator[Nursery]:
-    with nursery() as found:
-        yield found
 
 
 class Litter:

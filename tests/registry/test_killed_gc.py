@@ -2,8 +2,6 @@
 before one leaves is a death after the one before; of one that is on its way, the store does all or nothing. Most only
 read: where a death left what the death before left, the checks are not made again."""
 
-import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,20 +13,13 @@ from tasks.registry.audit import audit
 from tasks.registry.checks import verify_version
 from tests.infra.transfers import uploads_under_way
 from tests.registry.conftest import Address, NewAddress, opened
-from tests.registry.nursery import AFTER, Life, Nursery, garbage, nursery
+from tests.registry.nursery import AFTER, DIED, LIVED, Life, Nursery, garbage
 from tests.releases import KIND, moved, released, stored_candidate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-DIED, LIVED = -signal.SIGKILL, 0
 LONG_AGO = b'{"at": "2020-01-01T00:00:00+00:00"}'
 LEAST, MOST, STATES = 60, 200, 20
 """Requests of one gc that has something of every kind to delete, and what they leave."""
-
-
-@pytest.fixture(scope="module")
-def births() -> Iterator[Nursery]:
-    with nursery() as found:
-        yield found
 
 
 class Garbage:

@@ -1,8 +1,6 @@
 """SIGKILL at every request to S3 of a release and of a promotion, before it leaves and after its answer came."""
 
 import shutil
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,17 +12,10 @@ from tasks.registry.audit import audit
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions
 from tests.registry.conftest import Address, NewAddress, opened
-from tests.registry.nursery import AFTER, BEFORE, Life, Nursery, nursery
+from tests.registry.nursery import AFTER, BEFORE, DIED, LIVED, Life, Nursery
 from tests.releases import moved, released, stored_candidate
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-DIED, LIVED = -signal.SIGKILL, 0
-
-
-@pytest.fixture(scope="module")
-def births() -> Iterator[Nursery]:
-    with nursery() as found:
-        yield found
 
 
 def before(job: str, address: Address, folder: Path) -> Life:

@@ -2,8 +2,6 @@
 inside the store, described by a manifest, named by an alias. Those of the parts die before and after; of the others, which
 the sweep over small files has too (test_killed_release.py), after."""
 
-import signal
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -17,23 +15,16 @@ from tasks.registry.uploads import collect_uploads
 from tasks.registry.versions import list_versions
 from tests.infra.transfers import uploads_under_way
 from tests.registry.conftest import NewAddress, opened
-from tests.registry.nursery import AFTER, BEFORE, LEAST_PART, Life, Nursery, nursery
+from tests.registry.nursery import AFTER, BEFORE, DIED, LEAST_PART, LIVED, Life, Nursery
 from tests.registry.test_killed_release import champion_is_whole
 from tests.releases import moved, released, stored_candidate
 from tests.tiny import tiny_model
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-DIED, LIVED = -signal.SIGKILL, 0
 IN_PARTS = ("CreateMultipartUpload", "UploadPart", "UploadPartCopy", "CompleteMultipartUpload")
 AROUND = ("PutObject", "CopyObject")
 PARTS, REQUESTS, MOST = 3, 10, 50
 """Two uploads of three parts, each with its beginning and its end."""
-
-
-@pytest.fixture(scope="module")
-def births() -> Iterator[Nursery]:
-    with nursery() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
