@@ -322,7 +322,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     model = load(tiny_model(folder / "base"), new_head=True)
     work = folder / "work"
-    model.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=ignore)
+    model.fine_tune(examples(64), examples(16, 64), training=training(), seed=1, work=work, advance=quietly)
     whole = last_valid_checkpoint(work)
     assert whole is not None
     return whole
