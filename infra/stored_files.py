@@ -1,6 +1,7 @@
 """The files of an object store: sent, fetched and copied in parallel, verified, and gone on with after an interruption."""
 
 import itertools
+import logging
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,9 @@ from infra.hashing import Hashes
 from infra.keys import NAMED, Keys
 from infra.s3 import read_object, split_uri, translated
 from infra.sending import Outgoing, send_files
-from infra.tidying import draft, touch_copy
+from infra.tidying import draft, make_room, touch_copy
+
+LOG = logging.getLogger(__name__)
 
 
 class StoredFiles(ABC):
@@ -84,7 +87,7 @@ class StoredFiles(ABC):
     def get_file(self, located: Located) -> Path:
         """A verified local copy. It belongs to the cache: read it, never write to it."""
         copy = self.cache / located.sha256
-        if not touch_copy(copy):
+        if not (touch_copy(copy) and _as_fetched(copy, self.hashes.of(copy) == located.sha256)):
             fetch_files(self.client, [Incoming(located.uri, copy, located.sha256)], lasting=True)
         return copy
 
@@ -92,12 +95,20 @@ class StoredFiles(ABC):
         """A verified local copy of the files below a key, in the cache under the digest of them all: two records that
         name the same content and list different files never share a copy."""
         folder, digest = self._cached(files)
-        if not touch_copy(folder):
+        if not (touch_copy(folder) and _as_fetched(folder, self._is_copy(folder, files))):
             with draft_of(folder, digest) as part:
-                if not folder.exists():  # made by another process while this one waited
+                if not self._is_copy(folder, files):  # made by another process while this one waited
                     self._fetch_folder(prefix, files, part, lasting=True)
+                    make_room(folder)
                     part.replace(folder)
         return folder
+
+    def _is_copy(self, folder: Path, files: Sequence[Entry]) -> bool:
+        """Whether these files are there and no others. Each process hashes them once."""
+        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
+        return there == {f.path for f in files} and self.hashes.of_all([folder / f.path for f in files]) == [
+            f.sha256 for f in files
+        ]
 
     def keep_folder(self, made: Path, files: Sequence[Entry]) -> None:
         """Takes files that were just stored into the cache, from a folder of one's own, so that nobody fetches them back."""
@@ -139,3 +150,9 @@ class StoredFiles(ABC):
         except CorruptObject:  # not even what the store itself wrote down
             return False
         return found == located.sha256
+
+
+def _as_fetched(copy: Path, whole: bool) -> bool:
+    if not whole:
+        LOG.warning("%s was changed on this machine since it was fetched, and is fetched anew", copy)
+    return whole

@@ -13,9 +13,13 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import mkdtemp
 
+from errors import StoreError
+
 LOG = logging.getLogger(__name__)
 TRAININGS = timedelta(days=90)
 """Checkpoints that nobody went on from for so long; a training that waits at its cap is one of them."""
+USED_SECONDS = 3600.0
+"""A copy's last use is noted no more often."""
 NEW_SECONDS = 60.0
 """A draft may be so young that it is not locked yet."""
 KEPT = {"folders", "stores"}
@@ -41,12 +45,24 @@ def tidy(home: Path, *, copies: timedelta) -> None:
 def touch_copy(path: Path) -> bool:
     """Counts a copy in the cache as used, so that it stays; whether it is there."""
     try:
-        os.utime(path)
+        if path.stat().st_mtime < time.time() - USED_SECONDS:  # a file whose times change has to be hashed again
+            os.utime(path)
     except FileNotFoundError:
         return False
     except PermissionError:  # another user's
         return path.exists()
     return True
+
+
+def make_room(path: Path) -> None:
+    """Takes a copy away that another is to replace."""
+    try:
+        _take_away(path)
+    except FileNotFoundError:
+        return
+    except OSError as problem:
+        raise StoreError(f"{path} is not what was fetched any more, and cannot be replaced: {problem}. Nothing was loaded. Remove it, "
+                         "or let UPKEEP_HOME name a folder that is yours") from problem  # fmt: skip
 
 
 @contextmanager
@@ -92,17 +108,21 @@ def _is_left(folder: Path) -> bool:
 
 
 def _remove(path: Path) -> bool:
-    """Whether it is gone. A folder first loses its name, so that nobody takes half of it for the whole. What cannot be removed,
-    another user's for one, is no reason for a run to fail."""
+    """Whether it is gone. What cannot be removed, another user's for one, is no reason for a run to fail."""
     try:
-        if path.is_dir():
-            path = path.rename(path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.gone"))
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
+        _take_away(path)
     except FileNotFoundError:  # another process was faster
         return False
     except OSError as problem:
         LOG.warning("%s is used by nobody any more, and stays: %s", path, problem)
         return False
     return True
+
+
+def _take_away(path: Path) -> None:
+    """A folder first loses its name, so that nobody takes half of it for the whole."""
+    if path.is_dir():
+        path = path.rename(path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.gone"))
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

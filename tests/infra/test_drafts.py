@@ -96,7 +96,6 @@ def test_what_was_just_made_is_not_put_among_what_another_had_half_fetched(store
 def test_what_the_cache_keeps_is_forced_to_the_disk_before_it_takes_its_name_and_a_copy_of_one_s_own_is_not(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody verifies the cache's copies again (tests/registry/test_power_cut.py)."""
     forced: list[str] = []
     monkeypatch.setattr(os, "fsync", lambda file: forced.append(Path(os.readlink(f"/proc/self/fd/{file}")).name))
     (tmp_path / "b").write_bytes(b"b")

@@ -1,4 +1,5 @@
 import hashlib
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from errors import CorruptObject, KeyTaken, MissingObject, StoreError
-from infra import object_store, s3
+from infra import hashing, object_store, s3
+from infra.files import Stored, sha256_of
 from infra.keys import RECORD, Keys
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
@@ -130,6 +132,59 @@ def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_
         store.put_bytes(f"{prefix}config.json", data)
         file = FileEntry(path="config.json", sha256=hashlib.sha256(data).hexdigest(), bytes=4)
         assert (store.get_folder(prefix, [file]) / "config.json").read_bytes() == data
+
+
+@pytest.mark.parametrize("changed", ["another byte", "a file more", "a file less"])
+def test_a_copy_in_the_cache_that_was_changed_is_told_and_fetched_anew(
+    store: ObjectStore, caplog: pytest.LogCaptureFixture, changed: str
+) -> None:
+    store.put_bytes("v/config.json", b"good")
+    file = FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
+    stored = Stored(store.uri("v/config.json"), file.sha256, 4)
+    folder, copy = store.get_folder("v/", [file]), store.get_file(stored)
+    assert (store.get_folder("v/", [file]), store.get_file(stored), caplog.messages) == (folder, copy, [])
+    if changed == "another byte":
+        (folder / "config.json").write_bytes(b"evil")
+        copy.write_bytes(b"evil")
+        assert store.get_file(stored).read_bytes() == b"good"
+    elif changed == "a file more":
+        (folder / "adapter_config.json").write_bytes(b"{}")
+    else:
+        (folder / "config.json").unlink()
+    assert [path.read_bytes() for path in store.get_folder("v/", [file]).iterdir()] == [b"good"]
+    assert any(f"{folder} was changed on this machine" in said for said in caplog.messages)
+
+
+def test_a_changed_copy_that_cannot_be_replaced_is_named(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.put_bytes("v/config.json", b"good")
+    file = FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
+    folder = store.get_folder("v/", [file])
+    (folder / "config.json").write_bytes(b"evil")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError("Operation not permitted")
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(
+        StoreError, match=f"{folder.name} is not what was fetched any more, and cannot be replaced: Operation not"
+    ):
+        store.get_folder("v/", [file])
+
+
+def test_a_copy_is_hashed_once_by_a_process_however_often_it_is_used(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_bytes("rows", b"good")
+    stored = Stored(store.uri("rows"), hashlib.sha256(b"good").hexdigest(), 4)
+    copy = store.get_file(stored)
+    os.utime(copy, (1, 1))
+    monkeypatch.setattr(hashing, "SETTLED_NS", -(10**9))  # not to wait for it
+    hashed: list[Path] = []
+    monkeypatch.setattr(hashing, "sha256_of", lambda path: hashed.append(path) or sha256_of(path))
+    for _ in range(3):
+        store.get_file(stored)
+    assert hashed == [copy]
+    assert copy.stat().st_mtime > 1
 
 
 def test_folders_of_the_same_content_under_other_names_share_no_copy(store: ObjectStore) -> None:

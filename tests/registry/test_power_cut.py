@@ -19,6 +19,7 @@ from tasks.registry.aliases import read_alias, read_log
 from tasks.registry.audit import audit
 from tasks.registry.checks import pull
 from tasks.registry.versions import list_versions
+from tests.infra.transfers import Requests
 from tests.registry.composed import composed_store
 from tests.registry.conftest import Address, NewAddress, address_on, opened
 from tests.registry.disks import Disk, new_disk
@@ -143,7 +144,7 @@ def test_the_server_alone_loses_to_a_power_cut_what_it_has_answered_for(tmp_path
 
 
 def test_what_was_fetched_into_the_cache_is_whole_after_a_power_cut(address: NewAddress, tmp_path: Path) -> None:
-    """It is not looked at again; its room on the disk is taken before its bytes come."""
+    """Its room on the disk is taken before its bytes come; what was lost would be fetched anew."""
     store, disk = opened(address()), new_disk(tmp_path)
     candidate = stored_candidate(store, tmp_path / "model")
     with disk.mounted() as folder:
@@ -154,11 +155,13 @@ def test_what_was_fetched_into_the_cache_is_whole_after_a_power_cut(address: New
         cut = disk.cut(0)
     with cut.mounted() as folder:
         reader = connect_again(store, folder / "cache")
+        asked = Requests(reader)
         copies = reader.get_folder(candidate.prefix, candidate.files)
         assert {file.path: sha256_of(copies / file.path) for file in candidate.files} == {
             file.path: file.sha256 for file in candidate.files
         }
         assert sha256_of(reader.get_file(one_of(candidate, store))) == candidate.files[0].sha256
+        assert not asked.count["GetObject"]
 
 
 def connect_again(store: ObjectStore, cache: Path) -> ObjectStore:
