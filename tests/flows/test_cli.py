@@ -87,11 +87,19 @@ def test_a_deployment_without_a_server_is_refused_and_not_put_on_one_that_ends_w
     assert "PREFECT_API_URL is not set" in done.stderr and "prefect server start" in done.stderr
 
 
+INTERRUPTS = """
+import signal, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who was started in the background ignores it
+signal.raise_signal(signal.SIGINT)
+time.sleep(9)
+"""
+
+
 @pytest.mark.parametrize("imported", ["typer", "cryptography"])
 def test_ctrl_c_ends_a_command_in_one_line_and_with_exit_code_130_also_while_it_imports(
     imported: str, tmp_path: Path
 ) -> None:
-    (tmp_path / f"{imported}.py").write_text("import signal, time; signal.raise_signal(signal.SIGINT); time.sleep(9)\n")
+    (tmp_path / f"{imported}.py").write_text(INTERRUPTS)
     module, function = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]["upkeep"].split(":")
     done = subprocess.run(
         [sys.executable, "-c", f"from {module} import {function} as main; main()", "keygen", tmp_path / "keys"],

@@ -121,7 +121,7 @@ def test_in_the_tables_each_model_has_its_own_numbers_and_each_gate_and_signal_i
     assert (first["champion"], first["candidate"]) == ("70.0% [66.0%, 74.0%]", "82.0% [78.0%, 86.0%]")
     signals = {row["signal"]: (row["drifted"], row["p"], row["threshold"]) for row in tables["drift"][0]}
     assert signals == {
-        "words": ("yes", "< 1e-16", "0.00100"), "embeddings": ("yes", "0.00100", "0.00100"), "confidence": ("no", "0.30", "0.00100")
+        "words": ("yes", "< 1e-16", "0.0010"), "embeddings": ("yes", "0.0010", "0.0010"), "confidence": ("no", "0.30", "0.0010")
     }  # fmt: skip
     assert tables["drift"][1] == "Drift: found, at alpha 0.01"
 
