@@ -3,23 +3,27 @@
 import hashlib
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from errors import CorruptObject, UnsignedRelease
+from errors import CorruptObject, ModelError, UnsignedRelease
+from flows.retrain import improve
 from infra.object_store import ObjectStore
-from models.contracts import Candidate, FileEntry
+from models.contracts import Budget, Candidate, FileEntry, Instruments
 from models.text_classification import TextClassifier
+from tasks.finetuning import store_folder
 from tasks.optimization.onnx import make_variants
 from tasks.registry.audit import audit
 from tasks.registry.checks import pull
 from tasks.registry.versions import weights_of
 from tasks.security.signing import verify_folder
 from tasks.variants import Full, check_variants, largest_gap, same_answers
-from tests.releases import KIND, flip, released, stored_candidate
+from tests.infra.specs import spec_with
+from tests.releases import KIND, candidate_of, flip, moved, released, stored_candidate
 from tests.tasks.security.conftest import new_keys
-from tests.tiny import sentences
+from tests.tiny import sentences, tiny_writer
 
 TEXTS = sentences(50)["text"].tolist()
 
@@ -106,6 +110,19 @@ def test_a_graph_that_answers_otherwise_is_found_out(base: Candidate, store: Obj
     check = check_variants(made.variants, turned, TEXTS, kind=KIND, store=store)[0]
     assert check.agreement.value == 0
     assert check.largest_gap > 0.01
+
+
+def test_a_retrain_whose_kind_of_model_torch_cannot_export_is_refused_before_it_is_trained(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(*_: object, **__: object) -> None:
+        raise AssertionError("it was trained first")
+
+    monkeypatch.setattr("flows.retrain.fine_tune", train)
+    champion = moved(released(candidate_of(store_folder(tiny_writer(tmp_path / "m", "t5"), store)), store), None, store)
+    nothing: Any = None
+    with pytest.raises(ModelError, match=r"variants: a t5 cannot be exported to ONNX"):
+        improve(spec_with(variants=["onnx"]), champion, nothing, Instruments(), budget=Budget(), store=store)
 
 
 def test_where_no_variant_is_asked_for_nothing_is_loaded(base: Candidate, store: ObjectStore) -> None:
