@@ -125,6 +125,8 @@ def read_spec(path: Path) -> ModelSpec:
         )
     try:
         document = load_yaml(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as problem:
+        raise SpecError(f"{path} is not UTF-8 ({problem}); save it as UTF-8") from problem
     except (yaml.YAMLError, ValueError, RecursionError) as problem:
         raise SpecError(f"{path} is not valid YAML: {problem}") from problem
     return parse_spec(document, where=str(path))
@@ -132,7 +134,8 @@ def read_spec(path: Path) -> ModelSpec:
 
 def parse_spec(document: Any, *, where: str) -> ModelSpec:
     if not isinstance(document, dict):
-        raise SpecError(f"{where} holds a {type(document).__name__}; a spec is a mapping that begins with `name:`")
+        held = {type(None): "nothing", list: "a list"}.get(type(document), "a single value")
+        raise SpecError(f"{where} holds {held}; a spec is a mapping that begins with `name:`")
     try:
         return ModelSpec.model_validate(document)
     except ValidationError as problem:

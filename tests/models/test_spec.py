@@ -142,7 +142,7 @@ def test_no_field_takes_a_number_without_end_a_truth_for_a_number_or_a_text_that
         assert name in {error["loc"][0] for error in refused.value.errors() if error["type"] != "missing"}, value
 
 
-@pytest.mark.parametrize("content", [b"a: [", b"\xff\xfe", b"a: b: c", b"a: !!python/object:os.x {}", b"? [a]\n: 1\n"])
+@pytest.mark.parametrize("content", [b"a: [", b"a: b: c", b"a: !!python/object:os.x {}", b"? [a]\n: 1\n"])
 def test_what_is_not_yaml_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "spec.yaml").write_bytes(content)
     with pytest.raises(SpecError, match="not valid YAML"):
@@ -161,10 +161,19 @@ def test_half_a_character_is_refused_with_its_line_since_it_can_be_neither_store
     assert str(refused.value).encode("utf-8")
 
 
-@pytest.mark.parametrize("content", ["", "- a\n", "just words"])
-def test_what_is_not_a_mapping_is_refused(tmp_path: Path, content: str) -> None:
+def test_a_spec_in_utf_16_is_told_to_be_saved_as_utf_8(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_bytes("name: m\n".encode("utf-16"))
+    with pytest.raises(SpecError, match=r"spec.yaml is not UTF-8.* save it as UTF-8"):
+        read_spec(tmp_path / "spec.yaml")
+
+
+@pytest.mark.parametrize(
+    ("content", "held"),
+    [("", "nothing"), ("# name: m\n", "nothing"), ("- a\n", "a list"), ("just words", "a single value")],
+)
+def test_what_is_not_a_mapping_is_refused_in_words(tmp_path: Path, content: str, held: str) -> None:
     (tmp_path / "spec.yaml").write_text(content)
-    with pytest.raises(SpecError, match="a spec is a mapping"):
+    with pytest.raises(SpecError, match=rf"holds {held}; a spec is a mapping"):
         read_spec(tmp_path / "spec.yaml")
 
 
