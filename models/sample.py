@@ -22,7 +22,8 @@ CSV_LINES = (
     "its first line must name the columns, and lines end with \\n or \\r\\n: a spreadsheet's CSV for the Macintosh, "
     "which has \\r alone, is to be saved as a plain one"
 )
-UTF_16 = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+_UTF_16 = {codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE}
+_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _READABLE = ".csv, .jsonl, .ndjson, .parquet or .pq, each also with .gz"
 
 Row = dict[str, Any]
@@ -108,9 +109,9 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path}: {suffix or 'no suffix'!r} does not say the format; rename it to {_READABLE}")
     try:
         with _opened(path) as file:
-            if file.read(2) in UTF_16:
-                raise DataError(f"{path} is UTF-16, as spreadsheets save Unicode text; save it as UTF-8")
-            file.seek(0)
+            refuse_utf_16(file, str(path))
+            if reader is _read_csv:
+                refuse_separator(file, str(path))
             yield from reader(file)
     except csv.Error as problem:
         raise DataError(f"{path}: the header is no valid CSV ({problem}); {CSV_LINES}") from problem
@@ -118,6 +119,23 @@ def read_rows(path: Path) -> Iterator[Row]:
         raise DataError(f"{path} is no complete gzip file ({problem}); write it anew") from problem
     except _arrow_error() as problem:
         raise DataError(f"{path} is no Parquet file ({problem}); write it anew") from problem
+
+
+def refuse_utf_16(file: IO[bytes], name: str) -> None:
+    """DataError where the file begins with the mark of UTF-16; else it stands at its beginning again."""
+    if file.read(2) in _UTF_16:
+        raise DataError(f"{name} is UTF-16, as spreadsheets save Unicode text; save it as UTF-8")
+    file.seek(0)
+
+
+def refuse_separator(file: IO[bytes], name: str) -> None:
+    """DataError where a CSV's header has no comma and another separator; else it stands at its beginning again."""
+    header = file.readline(_LONGEST_FIELD).decode("utf-8-sig", "replace").strip()
+    for separator, said in _SEPARATORS.items():
+        if separator in header and "," not in header:
+            raise DataError(f"{name} separates its columns by {said} (first line: {header[:60]!r}), and a CSV's are separated by "
+                            "commas; save it with commas")  # fmt: skip
+    file.seek(0)
 
 
 def named_twice(path: Path) -> set[str]:

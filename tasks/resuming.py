@@ -13,6 +13,7 @@ from errors import DataError, FullDisk
 from infra.files import NO_ROOM
 from infra.object_store import ObjectStore
 from models.contracts import SourcePosition
+from models.sample import refuse_separator, refuse_utf_16
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
 from tasks.records import Growing, RawRow, Roles, Start, first_bytes, open_bytes, survey
@@ -95,6 +96,9 @@ def read_rows(
     if source.format == "parquet":
         yield from read_parquet(path, roles, start, source.uri)
         return False
-    read = read_csv if source.format == "csv" else read_jsonl
     with open_bytes(path) as file:
-        return (yield from read(file, roles, start, source.uri, growing=growing))
+        refuse_utf_16(file, source.uri)
+        if source.format == "jsonl":
+            return (yield from read_jsonl(file, roles, start, source.uri, growing=growing))
+        refuse_separator(file, source.uri)
+        return (yield from read_csv(file, roles, start, source.uri, growing=growing))

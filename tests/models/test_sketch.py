@@ -213,6 +213,17 @@ def test_a_name_that_no_spec_may_have_is_refused(tmp_path: Path) -> None:
         _sketch(_csv(tmp_path / "d.csv", _rows()), name="Not A Name")
 
 
+@pytest.mark.parametrize(
+    ("header", "named"), [("text;label", "semicolons"), ('"text";"label"', "semicolons"), ("text\tlabel", "tabs")]
+)
+def test_a_csv_with_another_separator_is_refused_by_the_separator_and_not_by_its_columns(
+    tmp_path: Path, header: str, named: str
+) -> None:
+    (tmp_path / "rows.csv").write_text(header + "\n" + "one;good\n" * 9)
+    with pytest.raises(DataError, match=rf"rows.csv separates .* by {named}.* by commas; save it"):
+        sketch_spec(tmp_path / "rows.csv", name=None, model="m", relative_to=tmp_path)
+
+
 def test_a_file_in_utf_16_is_refused_rather_than_read_as_letters_with_nothing_between(tmp_path: Path) -> None:
     rows = "text,label\n" + "".join(f"{WORDS[i % 2]} {i},{'good' if i % 2 else 'bad'}\n" for i in range(60))
     (tmp_path / "rows.csv").write_text(rows, encoding="utf-16")
