@@ -6,6 +6,7 @@ from infra.workspace import open_workspace
 from models.contracts import Cursor, LabelsTaken
 from models.sections import Policy
 from models.spec import ModelSpec, read_spec
+from tasks.formats import amount
 from tasks.history import read_history
 from tasks.returned_labels import take_labels
 
@@ -25,12 +26,17 @@ def describe_labels(taken: LabelsTaken, spec: ModelSpec, *, spec_path: Path) -> 
     """Lines: what came, what is open, what the next run will do."""
     counts = ", ".join(f"{found.rows} {found.label}" for found in taken.by_label)
     lines = [
-        f"{sum(found.rows for found in taken.by_label)} labels: {counts}",
+        f"{amount(sum(found.rows for found in taken.by_label), 'label')}: {counts}",
         f"  {taken.new} new, {taken.corrected} corrected, {taken.unchanged} known already",
-        *(f"  batch {b.run_id}: {b.labelled} of {b.rows} rows are labelled, {b.open} are open" for b in taken.batches),
+        *(
+            f"  batch {b.run_id}: {amount(b.rows, 'row')}, {b.labelled:,} labelled, {b.open:,} open"
+            for b in taken.batches
+        ),
     ]
     if taken.edited:
-        lines.append(f"  the text of {taken.edited} rows was edited in the file; the text that was sent out holds")
+        lines.append(
+            f"  the text of {amount(taken.edited, 'row')} was edited in the file; the text that was sent out holds"
+        )
     return [*lines, f"next: {_next(taken.waiting, spec.policy, spec_path)}"]
 
 
@@ -38,7 +44,7 @@ def _next(waiting: int, policy: Policy, spec_path: Path) -> str:
     if not waiting:
         return "nothing new to measure by is waiting; what teaches goes with the next labels that measure"
     if waiting < policy.min_labels:
-        return (f"{waiting} labels that measure are waiting; with {policy.min_labels - waiting} more "
+        return (f"{amount(waiting, 'label')} to measure by; with {policy.min_labels - waiting} more "
                 f"(policy.min_labels = {policy.min_labels}) `upkeep run {spec_path}` tests whether quality fell")  # fmt: skip
     act = {"quality": "and retrains on them if it did", "drift": "", "either": "and retrains on them if it did"}
-    return f"`upkeep run {spec_path}` tests by {waiting} labels whether quality fell {act[policy.act_on]}".rstrip()
+    return f"`upkeep run {spec_path}` tests by {amount(waiting, 'label')} whether quality fell {act[policy.act_on]}".rstrip()

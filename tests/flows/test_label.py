@@ -73,7 +73,7 @@ def test_a_drift_without_labels_asks_for_them_and_the_run_after_they_came_retrai
     taken = label(drifted.spec, fill(asked))
     assert (taken.new, taken.waiting) == (WANTED, 320)
     told = "\n".join(describe_labels(taken, read_spec(drifted.spec), spec_path=drifted.spec))
-    assert "400 of 400 rows are labelled, 0 are open" in told
+    assert "400 rows, 400 labelled, 0 open" in told
     assert "by 320 labels whether quality fell and retrains on them if it did" in told
 
     drifted.receive("day-2", sentences(150, start=9000).assign(label=None))

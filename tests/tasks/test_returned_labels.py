@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from errors import DataError, SpecError, StoreError
+from flows.label import describe_labels
 from infra.object_store import ObjectStore
 from models.contracts import (
+    BatchProgress,
     Cursor,
+    LabelCount,
     LabelRequest,
     LabelsTaken,
     MonitoringReport,
@@ -37,6 +40,7 @@ from tasks.parting import part_rows
 from tasks.returned_labels import take_labels
 from tasks.tables import TableWriter, compares
 from tasks.validation import validate_rows
+from tests.infra.specs import spec_with
 from tests.tasks.test_monitoring import KIND, LABELS, released, scores
 from tests.tiny import kept_table, sentences, stored_scores
 
@@ -527,3 +531,17 @@ def test_what_people_wrote_is_not_guessed_from_an_old_code_page(batch: Batch) ->
     batch.fill({1: answers[1]}, text=["Größe", *(row["text"] for row in batch.rows[1:])])
     batch.sheet.write_bytes(batch.sheet.read_text("utf-8-sig").encode("cp1252"))
     assert take_labels(batch.sheet, labels=(), cursor=batch.cursor, store=batch.store).new == 1
+
+
+def test_what_was_taken_of_one_row_is_told_of_one_row() -> None:
+    one = LabelsTaken(uri="s3://b/k", new=1, corrected=0, unchanged=0, edited=1, by_label=(LabelCount(label="positive", rows=1),),
+                      batches=(BatchProgress(run_id="r", rows=1, labelled=1),), waiting=1)  # fmt: skip
+    told = describe_labels(one, spec_with(), spec_path=Path("spec.yaml"))
+    assert told[0] == "1 label: 1 positive"
+    assert told[2:4] == [
+        "  batch r: 1 row, 1 labelled, 0 open",
+        "  the text of 1 row was edited in the file; the text that was sent out holds",
+    ]
+    assert told[4].startswith(
+        "next: 1 label to measure by; with 49 more (policy.min_labels = 50) `upkeep run spec.yaml` tests"
+    )
