@@ -132,7 +132,9 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
         verdict, because = Verdict.INSUFFICIENT, f"no slice has {amount(gate.min_rows, 'row')}; worst is {name}"
     else:
         enough = "" if len(judged) == len(slices) else f" of at least {amount(gate.min_rows, 'row')}"
-        verdict, because = Verdict.BLESSED, f"none of {len(judged)} slices{enough} collapsed; worst is {name}"
+        none = f"none of {len(judged)} slices{enough} collapsed; worst is {name}"
+        because = none if len(judged) > 1 else f"the only slice{enough} did not collapse: {name}"
+        verdict = Verdict.BLESSED
     return GateResult(gate=gate.name, verdict=verdict, metric=worst.metric, on=worst.on,
                       measured=worst.difference, limit=-gate.tolerance, because=because)  # fmt: skip
 

@@ -171,7 +171,7 @@ def test_the_worst_slice_that_is_told_is_one_that_was_judged() -> None:
     few = comparison("slice:label=negative", estimate(-0.3, -0.9, 0.3, n=5))
     (gate,) = judge.fn(scorecard(*GOOD, few), gates=[NoCollapse()]).gates
     assert (gate.on, gate.limit) == ("slice:label=positive", -0.05)
-    assert "none of 1 slices of at least 30 rows collapsed; worst is slice:label=positive" in gate.because
+    assert "the only slice of at least 30 rows did not collapse: slice:label=positive" in gate.because
 
 
 def test_a_gate_that_names_no_metric_judges_the_first_and_tells_it_and_its_rows() -> None:
@@ -229,7 +229,7 @@ def test_a_ceiling_is_kept_exactly_when_the_whole_interval_of_the_candidate_keep
 def test_one_row_is_told_as_one() -> None:
     slim = comparison("slice:shop=north", estimate(-0.1, -1.0, 0.9, n=1))
     told = judge.fn(scorecard(slim), gates=[NoCollapse(min_rows=1, tolerance=0.5)]).gates[0].because
-    assert told.endswith("worst is slice:shop=north -10.0 points (1 row)")
+    assert told.endswith("did not collapse: slice:shop=north -10.0 points (1 row)")
     few = comparison("current", estimate(0.0, -1.0, 1.0, n=1))
     assert "1 row is too few to tell" in judge.fn(scorecard(few), gates=[Better()]).gates[0].because
 
