@@ -61,7 +61,9 @@ def _looked(seen: Observation) -> tuple[Tile, ...]:
 def _tried(attempt: Attempt) -> tuple[Tile, ...]:
     gates, compared = attempt.blessing.gates, attempt.scorecard.deciding("current")
     passed = sum(g.verdict is Verdict.BLESSED for g in gates)
-    judged = Tile("gates passed", f"{passed} of {len(gates)}", "all must pass for a release")
+    warns = any(g.mode == "warn" for g in gates)
+    needed = "one that only warns stops no release" if warns else "all must pass for a release"
+    judged = Tile("gates passed", f"{passed} of {len(gates)}", needed)
     if compared is None:
         return (judged,)
     champion = value(compared.metric, compared.champion.value)

@@ -21,7 +21,7 @@ from models.contracts import (
     RunReport,
     Stopped,
 )
-from models.gate_kinds import AtLeast, AtMost, NotWorse
+from models.gate_kinds import AtLeast, AtMost, Better, NotWorse
 from models.sections import Policy
 from tasks.artifacts import list_tables
 from tasks.formats import p_value, size
@@ -647,3 +647,11 @@ def test_a_size_that_rounds_to_a_thousand_is_one_of_the_next_unit() -> None:
         "1.0 GB",
         "5000 GB",
     ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"), [("enforce", "all must pass for a release"), ("warn", "one that only warns stops no release")]
+)
+def test_what_the_tile_of_the_gates_demands_of_them_is_what_a_release_does(mode: str, said: str) -> None:
+    gates = [NotWorse(tolerance=0.05), Better.model_validate({"mode": mode})]
+    assert said in render_html(run(observation(), attempt(gates=gates)))
