@@ -24,9 +24,11 @@ def label(spec_path: Path, file: Path) -> LabelsTaken:
 
 def describe_labels(taken: LabelsTaken, spec: ModelSpec, *, spec_path: Path) -> list[str]:
     """Lines: what came, what is open, what the next run will do."""
-    counts = ", ".join(f"{found.rows} {found.label}" for found in taken.by_label)
+    filled = sum(found.rows for found in taken.by_label)
+    if not taken.new + taken.corrected + taken.unchanged:
+        return ["no row of the file has a label; fill `label`, in one row or more, and give it again"]
     lines = [
-        f"{amount(sum(found.rows for found in taken.by_label), 'label')}: {counts}",
+        f"{amount(filled, 'label')}: {', '.join(f'{found.rows} {found.label}' for found in taken.by_label)}",
         f"  {taken.new} new, {taken.corrected} corrected, {taken.unchanged} known already",
         *(
             f"  batch {b.run_id}: {amount(b.rows, 'row')}, {b.labelled:,} labelled, {b.open:,} open"

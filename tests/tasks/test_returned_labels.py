@@ -545,3 +545,10 @@ def test_what_was_taken_of_one_row_is_told_of_one_row() -> None:
     assert told[4].startswith(
         "next: 1 label to measure by; with 49 more (policy.min_labels = 50) `upkeep run spec.yaml` tests"
     )
+
+
+def test_a_sheet_that_nobody_has_filled_in_is_told_to_be_filled_in() -> None:
+    counts = tuple(LabelCount(label=label, rows=0) for label in LABELS)
+    empty = LabelsTaken(uri=None, new=0, corrected=0, unchanged=0, edited=0, by_label=counts, batches=(), waiting=0)
+    told = describe_labels(empty, spec_with(), spec_path=Path("spec.yaml"))
+    assert told == ["no row of the file has a label; fill `label`, in one row or more, and give it again"]
