@@ -12,6 +12,7 @@ from models.contracts import (
     LabelRequest,
     MonitoringReport,
     Observation,
+    Outcome,
     QualityCheck,
     RunReport,
     VariantCheck,
@@ -53,6 +54,8 @@ def _run(report: RunReport) -> list[str]:
         lines.append(f"   decision  {report.decision.action.upper()}: {'; '.join(report.decision.reasons)}")
     lines += _labels(report.label_request) if report.label_request else []
     lines += _attempt(report.attempt) if report.attempt else []
+    if report.outcome is Outcome.PUBLISHED and not report.asked:
+        lines.append("   waits     upkeep promote SPEC makes it champion")
     return lines + (_asked(report.asked.request) if report.asked else [])
 
 

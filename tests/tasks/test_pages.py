@@ -655,3 +655,9 @@ def test_a_size_that_rounds_to_a_thousand_is_one_of_the_next_unit() -> None:
 def test_what_the_tile_of_the_gates_demands_of_them_is_what_a_release_does(mode: str, said: str) -> None:
     gates = [NotWorse(tolerance=0.05), Better.model_validate({"mode": mode})]
     assert said in render_html(run(observation(), attempt(gates=gates)))
+
+
+def test_a_version_that_waits_is_told_with_the_command_that_makes_it_champion() -> None:
+    told = "\n".join(tell(Ended(report=run(observation(accuracy=0.7), attempt(), promote=False), pages=None)))
+    assert "waits     upkeep promote SPEC makes it champion" in told
+    assert "upkeep promote" not in "\n".join(tell(Ended(report=run(observation(accuracy=0.7), attempt()), pages=None)))
