@@ -14,9 +14,17 @@ LOG = logging.getLogger(__name__)
 
 
 def require_right_to_publish(store: ObjectStore) -> None:
-    """StoreError where the store denies it. Nothing is written: the right to begin an upload in parts is the one to put the
-    object, and an upload that is ended at once makes none."""
-    key = store.keys.version(0) + "README.md"  # there is never a version 0
+    """StoreError where the store denies what is trained its place, as a candidate or as a version. Nothing is written: the right
+    to begin an upload in parts is the one to put the object, and an upload that is ended at once makes none."""
+    # There is never a version 0, and candidates are named by digests.
+    for below, folder in (
+        (store.keys.versions, store.keys.version(0)),
+        (store.keys.candidates, store.keys.candidate("0")),
+    ):
+        _require_right_to_put(store, below, folder + "README.md")
+
+
+def _require_right_to_put(store: ObjectStore, below: str, key: str) -> None:
     names = {"Bucket": store.bucket, "Key": store.prefix + key}
     try:
         with translated(store.uri(key)):
@@ -25,8 +33,8 @@ def require_right_to_publish(store: ObjectStore) -> None:
         if not (isinstance(problem.__cause__, ClientError) and is_denied(problem.__cause__)):
             raise
         raise StoreError(
-            f"{store.uri(store.keys.versions)}: access denied to write there: what would be trained could not be published, so "
-            "nothing was trained. Who trains for a release needs both policies, trainer and releaser (docs/access.md); check "
+            f"{store.uri(below)}: access denied to write there: what would be trained could not be released, so nothing was "
+            "trained. Who trains for a release needs both policies, trainer and releaser (docs/access.md); check "
             "UPKEEP_S3_ACCESS_KEY and the bucket's policy"
         ) from problem
     try:

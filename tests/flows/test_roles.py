@@ -70,12 +70,13 @@ def deny_all_but(roles: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BaseClient, "_make_api_call", kept)
 
 
+@pytest.mark.parametrize(("roles", "below"), [(TRAINER, "versions"), (RELEASER, "candidates")])
 def test_a_first_model_by_who_may_not_publish_is_refused_before_anything_is_trained_or_written(
-    home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+    home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch, roles: list[str], below: str
 ) -> None:
     home.receive("day-0", sentences(600))
-    deny_all_but(TRAINER, monkeypatch)
-    with pytest.raises(StoreError, match=r"versions/: access denied .* nothing was trained.* trainer and releaser"):
+    deny_all_but(roles, monkeypatch)
+    with pytest.raises(StoreError, match=rf"{below}/: access denied .* nothing was trained.* trainer and releaser"):
         bootstrap(home.spec)
     assert store.list_keys("") == []
 

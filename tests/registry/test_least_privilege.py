@@ -190,8 +190,8 @@ def test_what_is_absent_is_told_from_what_is_denied(server: str, tmp_path: Path)
         another.get_bytes("versions/000001/manifest.json")
 
 
-def test_who_may_publish_is_known_before_anything_is_trained(server: str, tmp_path: Path) -> None:
-    for role in ("reader", "trainer", "collector"):
-        with pytest.raises(StoreError, match=r"access denied .* nothing was trained"):
+def test_who_may_not_store_what_would_be_trained_is_told_before_anything_is(server: str, tmp_path: Path) -> None:
+    denied = {"reader": "versions", "trainer": "versions", "collector": "versions", "releaser": "candidates"}
+    for role, below in denied.items():
+        with pytest.raises(StoreError, match=rf"/{below}/: access denied .* nothing was trained"):
             require_right_to_publish(opened(role, server, tmp_path))
-    require_right_to_publish(opened("releaser", server, tmp_path))
