@@ -19,7 +19,7 @@ def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[Histo
     """Finished runs, newest first."""
     keys = store.list_keys(store.keys.history, limit=limit, named=RECORD)
     found = zip(keys, store.get_each(keys), strict=True)
-    return tuple(entry_of(data, uri=store.uri(key)) for key, data in found)
+    return tuple(entry_at(key, data, store=store) for key, data in found)
 
 
 def last_run(*, store: ObjectStore) -> HistoryEntry:
@@ -29,6 +29,15 @@ def last_run(*, store: ObjectStore) -> HistoryEntry:
     raise StoreError(f"{store.uri(store.keys.history)} holds no run, although an alias names a version: the history was deleted. "
                      "Restore it from a copy or older object versions; until then no alias is moved, since the next run would "
                      "read all rows again.")  # fmt: skip
+
+
+def entry_at(key: str, data: bytes, *, store: ObjectStore) -> HistoryEntry:
+    """What lies under a key, if it is the entry that belongs there."""
+    entry = entry_of(data, uri=store.uri(key))
+    if key != store.keys.finished(entry.sequence):
+        raise CorruptObject(f"{store.uri(key)} is the entry of run number {entry.sequence}: it was copied there. Nothing was done. "
+                            "Restore the object from an older object version or, if there was none before, delete it.")  # fmt: skip
+    return entry
 
 
 def entry_of(data: bytes, *, uri: str) -> HistoryEntry:
@@ -96,7 +105,7 @@ def is_finished(run_id: str, number: int, *, store: ObjectStore) -> bool:
     """Whether the history has the run: under its number, or behind others that ended before it."""
     with contextlib.suppress(MissingObject):
         key = store.keys.finished(number)
-        if entry_of(store.get_bytes(key), uri=store.uri(key)).run_id == run_id:
+        if entry_at(key, store.get_bytes(key), store=store).run_id == run_id:
             return True
     return any(entry.run_id == run_id for entry in read_history(store=store))
 

@@ -20,7 +20,7 @@ from infra.object_store import ObjectStore
 from infra.sealed import sealed
 from models.contracts import AliasEntry, Cursor, Handled, HistoryEntry, Release, RunStart
 from models.spec import ModelSpec
-from tasks.history import chained, entry_of, is_finished, last_run, read_history
+from tasks.history import chained, entry_at, is_finished, last_run, read_history
 from tasks.opened import MOVES, begun_as_first, drop_opened, left_unread, mover_of, owed_by, read_opened, store_opened
 from tasks.written_specs import written
 
@@ -100,7 +100,7 @@ def close_run(entry: HistoryEntry, *, own: bool = True, store: ObjectStore) -> H
     try:
         store.put_bytes(key, sealed(entry), if_absent=True)
     except KeyTaken as problem:
-        written = entry_of(store.get_bytes(key), uri=store.uri(key))
+        written = entry_at(key, store.get_bytes(key), store=store)
         if written.run_id == entry.run_id:  # by a try whose answer was lost, or by the run that took this one up
             return written
         raise _overtaken(written, store) from problem
@@ -113,7 +113,7 @@ def require_open(start: RunStart, *, releasing: int | None = None, store: Object
     A run that another process has finished may go on to the version that it released."""
     key = store.keys.finished(start.sequence)
     try:
-        done = entry_of(store.get_bytes(key), uri=store.uri(key))
+        done = entry_at(key, store.get_bytes(key), store=store)
     except MissingObject:
         return
     if done.run_id != start.run_id or releasing not in {None, done.champion_version}:

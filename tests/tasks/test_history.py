@@ -6,7 +6,7 @@ from errors import CorruptObject
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
 from models.contracts import HistoryEntry
-from tasks.history import check_history, entry_of, read_history
+from tasks.history import check_history, entry_of, is_finished, read_history
 from tasks.runs import close_run
 from tests.judged import entry
 from tests.releases import flip
@@ -79,6 +79,23 @@ def test_a_deleted_entry_is_told_by_the_one_behind_it(gone: int, told: str, runs
 def test_an_entry_that_was_copied_elsewhere_is_pointed_at(runs: ObjectStore) -> None:
     runs.put_bytes(runs.keys.finished(4), runs.get_bytes(runs.keys.finished(3)))
     assert misfits(runs) == [(runs.keys.finished(4), "the entry is of run number 3: it was written elsewhere")]
+
+
+def test_an_older_entry_that_was_copied_behind_the_newest_is_not_taken_for_it(runs: ObjectStore) -> None:
+    """Or the next run would begin to read, and count what it may spend, where run 1 ended."""
+    copied = runs.keys.finished(4)
+    runs.put_bytes(copied, runs.get_bytes(runs.keys.finished(1)))
+    for read in (
+        lambda: read_history(store=runs, limit=1),
+        lambda: is_finished("run-4", 4, store=runs),
+        lambda: close_run.fn(run(4), store=runs),
+    ):
+        with pytest.raises(
+            CorruptObject, match=rf"{runs.uri(copied)} is the entry of run number 1: it was copied there"
+        ):
+            read()
+    runs.delete(copied)
+    assert read_history(store=runs, limit=1)[0].run_id == "run-3"
 
 
 def test_entries_of_before_there_were_seals_are_read_and_the_chain_goes_on_from_them(store: ObjectStore) -> None:
