@@ -11,6 +11,7 @@ from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
 from tasks.formats import measured, moment
 from tasks.history import read_history
+from tasks.opened import MOVES
 from tasks.registry.aliases import read_alias, read_log, require_alias
 from tasks.registry.checks import pull
 from tasks.registry.versions import ELSEWHERE, list_versions, read_version
@@ -89,9 +90,15 @@ def describe(status: Status) -> list[str]:
         lines.append(f"  versions  {', '.join(map(str, status.versions))}")
         lines.append(f"  {_budget(status)}")
     if status.unfinished:
-        by = "bootstrap" if status.unfinished.kind == "bootstrap" else "run"
-        lines.append(f"  under way or interrupted: run {status.unfinished.run_id}; the next `upkeep {by}` takes it up")
+        lines.append(f"  under way or interrupted: {_what_becomes_of(status.unfinished)}")
     return [*lines, *(f"  {line}" for line in history_lines(status.recent))]
+
+
+def _what_becomes_of(start: RunStart) -> str:
+    if start.kind in MOVES:
+        return f"{start.kind} {start.run_id}; the next run, promotion or rollback ends it where it moved the alias, or else takes its place"
+    by = "bootstrap" if start.kind == "bootstrap" else "run"
+    return f"run {start.run_id}; the next `upkeep {by}` takes it up"
 
 
 def _budget(status: Status) -> str:

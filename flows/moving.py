@@ -6,6 +6,7 @@ from typing import Literal
 
 from errors import SpecError, StoreError
 from infra.object_store import ObjectStore
+from infra.rights import require_right_to_move
 from models.contracts import AliasEntry, Release
 from models.spec import ModelSpec
 from tasks.entries import move_entry, release_entry
@@ -27,6 +28,7 @@ def move_champion(
     """Verifies and loads the target, then moves the pointer; the champion is never absent."""
     if target == current.version:
         raise SpecError(f"version {target} is the champion already")
+    require_right_to_move(store)
     manifest = verify_version(read_version(target, store=store), kind=spec.kind, store=store)
     finish_release(current, store=store)
     start = open_run(spec, kind, None, force=False, mover=current.run_id, store=store)

@@ -8,19 +8,20 @@ from typing import Any
 import pytest
 
 from errors import StoreError
-from flows.inspect import pull_version, read_all_history, read_status
+from flows.inspect import describe, pull_version, read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import Ended, Manifest, Measured, Outcome, Release
 from models.spec import read_spec
-from tasks.opened import owe
+from tasks.opened import owe, read_opened
 from tasks.registry.aliases import move_alias
 from tasks.registry.versions import publish
 from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
+from tests.flows.test_roles import TRAINER, deny_all_but
 from tests.killed import Killed
 from tests.releases import flip
 
@@ -224,3 +225,22 @@ def test_where_the_history_was_deleted_a_rollback_moves_nothing_and_says_what_to
     with pytest.raises(StoreError, match=rf"{store.uri(store.keys.history)} holds no run.*[Rr]estore"):
         rollback.fn(second.spec)
     assert [entry.version for entry in read_status(second.spec).log] == [2, 1]
+
+
+def test_who_may_not_move_an_alias_is_told_before_his_rollback_takes_the_place_of_a_run_that_is_open(
+    second: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = open_run.fn(read_spec(second.spec), "maintain", None, force=False, store=store)
+    with monkeypatch.context() as restricted:
+        deny_all_but(TRAINER, restricted)
+        with pytest.raises(StoreError, match=r"moves/: access denied .* nothing was changed.* releaser"):
+            rollback(second.spec)
+    assert read_opened(store) == left
+    assert rollback(second.spec).version == 1
+
+
+def test_of_a_rollback_that_is_open_status_says_what_becomes_of_it(second: Home, store: ObjectStore) -> None:
+    opened = open_run.fn(read_spec(second.spec), "rollback", None, force=False, store=store)
+    told = "\n".join(describe(read_status(second.spec)))
+    assert f"rollback {opened.run_id}; " in told and "takes its place" in told
+    assert "the next `upkeep run` takes it up" not in told
