@@ -79,7 +79,8 @@ def find_version(spec: ModelSpec, which: str, *, store: ObjectStore) -> Manifest
 def describe(status: Status) -> list[str]:
     lines = [f"{status.model}"]
     if status.champion is None:
-        lines.append(f"  no champion yet: run `upkeep bootstrap SPEC`. {ELSEWHERE}")
+        gone = "no champion, although runs have finished: its log was deleted, or the spec's alias is another now (`upkeep audit SPEC`)"
+        lines.append(f"  {gone if status.recent else f'no champion yet: run `upkeep bootstrap SPEC`. {ELSEWHERE}'}")
     else:
         entry = status.champion.entry
         lines.append(f"  champion  version {entry.version} since {moment(entry.at)}, by {entry.who}: {entry.why}")

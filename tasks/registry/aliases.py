@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import CorruptObject, KeyTaken, MissingObject, NoChampion, StoreError
+from errors import CorruptObject, KeyTaken, MissingObject, NoChampion, StoreError, UpkeepError
 from infra.files import sha256_of_bytes
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
@@ -100,8 +100,12 @@ def newest_entry(alias: str, *, store: ObjectStore) -> AliasEntry:
     raise _no_champion(alias, store)
 
 
-def _no_champion(alias: str, store: ObjectStore) -> NoChampion:
+def _no_champion(alias: str, store: ObjectStore) -> UpkeepError:
     others = ", ".join(list_aliases(store=store))
+    if not others and store.list_keys(store.keys.history, limit=1, named=RECORD):
+        return CorruptObject(f"alias {alias!r} names no version, although runs have finished here: its log was deleted. Restore what was "
+                             f"below {store.uri(store.keys.alias(alias))} from a copy or older object versions; `upkeep audit SPEC` names "
+                             "the runs that moved it.")  # fmt: skip
     way_out = (f"This model's versions are named by {others}: write that as release.alias, or give the spec another name to begin "
                "anew." if others else f"Run `upkeep bootstrap SPEC`. {ELSEWHERE}")  # fmt: skip
     return NoChampion(f"alias {alias!r} names no version yet: nothing was released below {store.uri('')}. {way_out}")

@@ -104,7 +104,7 @@ def _against_history(
             yield Misfit(
                 uri=store.uri(store.keys.finished(run.sequence)),
                 problem=f"run {run.run_id} made version {run.champion_version} champion, and no entry of the alias' log "
-                        f"says so: one of {alias!r} was deleted",
+                        f"says so: one of {alias!r} was deleted, or is not what was written",
             )  # fmt: skip
 
 

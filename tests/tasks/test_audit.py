@@ -51,6 +51,15 @@ def test_a_changed_entry_is_pointed_at(registry: ObjectStore) -> None:
     assert "seal" in problem
 
 
+def test_of_a_run_whose_entry_in_a_log_cannot_be_read_it_is_not_said_that_the_entry_was_deleted_for_sure(
+    registry: ObjectStore,
+) -> None:
+    flip(registry, registry.keys.generation("champion", 3), byte=40)
+    run = entry(1, sequence=1, run_id="run-3", outcome="promoted", champion_version=3)
+    _, told = audited(registry, history=(run,)).misfits
+    assert told.problem.endswith("was deleted, or is not what was written")
+
+
 def test_behind_a_changed_entry_the_next_is_held_against_its_bytes_and_not_against_the_one_before(
     registry: ObjectStore,
 ) -> None:

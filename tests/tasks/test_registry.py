@@ -226,6 +226,17 @@ def test_before_the_first_release_the_error_names_the_command(store: ObjectStore
         read_version(7, store=store)
 
 
+def test_where_the_log_was_deleted_behind_finished_runs_nobody_is_sent_to_a_bootstrap_which_would_refuse(
+    store: ObjectStore,
+) -> None:
+    store.put_bytes(store.keys.finished(1), b"{}")
+    for find in (require_alias, newest_entry):
+        with pytest.raises(
+            CorruptObject, match=r"runs have finished.* its log was deleted\. Restore .*aliases/champion/"
+        ):
+            find("champion", store=store)
+
+
 def test_an_unknown_version_is_refused_with_the_ones_that_exist(candidate: Candidate, store: ObjectStore) -> None:
     released(candidate, store)
     with pytest.raises(SpecError, match=r"version 7 does not exist; there are: \[1\]"):
