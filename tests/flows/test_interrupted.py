@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from errors import ModelError, SpecError
+from errors import ModelError, SpecError, StoreError
 from flows.bootstrap import bootstrap
 from flows.inspect import describe, read_all_history, read_status
 from flows.maintain import maintain
@@ -12,10 +12,12 @@ from flows.monitor import monitor
 from flows.registry import audit_registry
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import BootstrapReport, Outcome, RunReport
+from models.contracts import BootstrapReport, Manifest, Outcome, RunReport
 from models.spec import read_spec
+from tasks.registry.aliases import require_alias
+from tasks.registry.checks import verify_version
 from tasks.runs import open_run
-from tests.flows.champions import adopted, trained
+from tests.flows.champions import adopted, run, trained
 from tests.flows.conftest import SPEC, Home, moved
 from tests.killed import Killed
 from tests.tiny import sentences
@@ -163,3 +165,23 @@ def test_a_release_whose_opening_record_holds_no_spec_is_not_ended_by_another_on
     store.put_bytes(store.keys.open_run, died.model_dump_json().encode())
     report = maintain(home.spec).report
     assert isinstance(report, RunReport) and report.start.run_id != died.run_id
+
+
+@pytest.mark.slow
+def test_a_slow_twin_of_a_run_that_released_does_not_undo_the_rollback_that_came_meanwhile(
+    home: Home, store: ObjectStore
+) -> None:
+    trained(home, store)
+    home.receive("day-1", moved(600, start=2000))
+    slow = pytest.MonkeyPatch()
+
+    def overtaken(manifest: Manifest, **given: Any) -> Manifest:
+        slow.undo()
+        assert run(home).outcome is Outcome.RELEASED  # the same run, taken up on another machine
+        assert rollback(home.spec).version == 1
+        return verify_version(manifest, **given)
+
+    slow.setattr("flows.promote.verify_version", overtaken)
+    with pytest.raises(StoreError, match="somebody else moved it"):
+        maintain(home.spec)
+    assert require_alias("champion", store=store).version == 1
