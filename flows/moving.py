@@ -34,7 +34,7 @@ def move_champion(
     start = open_run(spec, kind, None, force=False, mover=current.run_id, store=store)
     last_run(store=store)  # behind which the entry of this move will come
     release = move_alias(
-        manifest, alias=spec.release.alias, expected=current.version, run_id=start.run_id, why=why, store=store
+        manifest, alias=spec.release.alias, expected=current, run_id=start.run_id, why=why, store=store
     )
     finish_move(release.entry, own=True, store=store)
     return release

@@ -26,7 +26,6 @@ from models.spec import ModelSpec, read_spec
 from tasks.conclusion import measured_for_release
 from tasks.dataset import freeze_reference
 from tasks.events import emit_publication
-from tasks.history import is_finished
 from tasks.lineage import trace_lineage
 from tasks.opened import owe
 from tasks.registry.aliases import move_alias, newest_entry, read_log, require_alias
@@ -66,12 +65,9 @@ def release_challenger(
     why = "all gates passed: " + ", ".join(gate.gate for gate in attempt.blessing.gates)
     verify_version(challenger, kind=spec.kind, store=store)
     require_open(start, releasing=challenger.version, store=store)
-    # Where another process has finished this run, the alias was moved; whoever moved on from there, a rollback say, is right.
-    moved = is_finished(start.run_id, start.sequence, store=store)
-    expected = challenger.version if moved else champion.version
     owe(owed, store)
     return move_alias(
-        challenger, alias=spec.release.alias, expected=expected, run_id=start.run_id, why=why, store=store
+        challenger, alias=spec.release.alias, expected=champion.entry, run_id=start.run_id, why=why, store=store
     )
 
 

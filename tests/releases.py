@@ -19,7 +19,7 @@ from models.contracts import (
     Weights,
 )
 from tasks.finetuning import store_folder
-from tasks.registry.aliases import move_alias
+from tasks.registry.aliases import move_alias, read_log
 from tasks.registry.versions import publish
 from tests.tiny import tiny_model
 
@@ -57,7 +57,9 @@ def released(
 def moved(
     manifest: Manifest, expected: int | None, store: ObjectStore, run_id: str = "run-1", *, alias: str = "champion"
 ) -> Release:
-    return move_alias.fn(manifest, alias=alias, expected=expected, run_id=run_id, why="test", store=store)
+    """From the newest entry that names version `expected`."""
+    begun = next((entry for entry in read_log(alias, store=store) if entry.version == expected), None)
+    return move_alias.fn(manifest, alias=alias, expected=begun, run_id=run_id, why="test", store=store)
 
 
 def flip(store: ObjectStore, key: str, byte: int = -2) -> None:

@@ -27,19 +27,20 @@ LOOK_FIRST = "Nothing was changed; look at `upkeep versions SPEC` before you run
 
 @task(name="move alias", cache_policy=NO_CACHE)
 def move_alias(
-    manifest: Manifest, *, alias: str, expected: int | None, run_id: str, why: str, store: ObjectStore
+    manifest: Manifest, *, alias: str, expected: AliasEntry | None, run_id: str, why: str, store: ObjectStore
 ) -> Release:
-    """The next generation of an alias. `expected` is the version it must point to now (None: to none), unless this run has
+    """The next generation of an alias. `expected` is the entry that must be its newest (None: it has none), unless this run has
     moved it already: to the same version, then that is the answer; to another, as a run may that was killed behind its
-    release and trained anew (on a GPU, or by a newer Upkeep), then it moves on from its own."""
+    release and trained anew (on a GPU, or by a newer Upkeep), then it moves on from its own. An entry and not a version: somebody may
+    have moved it on and back to the same version meanwhile."""
     require_signature(manifest, store=store)
     newest = next(iter(read_log(alias, store=store, limit=1)), None)
     own = newest is not None and newest.run_id == run_id
     if newest and own and newest.version == manifest.version:
         return Release(manifest=manifest, entry=newest)
-    if not own and (newest.version if newest else None) != expected:
-        raise StoreError(f"alias {alias!r} points to version {newest.version if newest else None}, this run started "
-                         f"from {expected}: somebody else moved it. {LOOK_FIRST}")  # fmt: skip
+    if not own and (newest and newest.generation) != (expected and expected.generation):
+        raise StoreError(f"alias {alias!r} points to {_named(newest)}, this run started from {_named(expected)}: somebody else moved "
+                         f"it. {LOOK_FIRST}")  # fmt: skip
     token = secrets.token_hex(16)
     with announced(manifest.version, token, store=store) as look:
         entry = _next_entry(manifest, newest, alias=alias, token=token, run_id=run_id, why=why, store=store)
@@ -52,6 +53,10 @@ def move_alias(
             raise StoreError(f"alias {alias!r} was moved to version {written.version} by run {written.run_id} at the "
                              f"same moment. {LOOK_FIRST}") from problem  # fmt: skip
     return Release(manifest=manifest, entry=entry)
+
+
+def _named(entry: AliasEntry | None) -> str:
+    return f"version {entry.version} (generation {entry.generation})" if entry else "no version"
 
 
 def _next_entry(

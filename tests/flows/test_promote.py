@@ -103,7 +103,9 @@ def test_of_two_that_promote_at_the_same_moment_one_is_told_who_was_first(
         return move_alias.fn(manifest, **moves)
 
     monkeypatch.setattr("flows.moving.move_alias", move_behind_another)
-    with pytest.raises(StoreError, match="alias 'champion' points to version 3, this run started from 1"):
+    with pytest.raises(
+        StoreError, match=r"alias 'champion' points to version 3 \(generation 2\), this run started from version 1 "
+    ):
         promote.fn(registry.spec, version=2)
     assert [entry.version for entry in read_log("champion", store=registry.store)] == [3, 1]
     assert [entry.champion_version for entry in read_all_history(registry.spec)] == [3, 1]

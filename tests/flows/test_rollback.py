@@ -38,7 +38,7 @@ def second(home: Home, store: ObjectStore) -> Home:
         evidence=Measured(measurements=was.measured, to_beat=0.5),
         lineage=was.lineage.model_copy(update={"run_id": "r2"}), created_at=was.created_at, store=store,
     )  # fmt: skip
-    move_alias.fn(manifest, alias="champion", expected=1, run_id="r2", why="test", store=store)
+    move_alias.fn(manifest, alias="champion", expected=first.release.entry, run_id="r2", why="test", store=store)
     return home
 
 

@@ -17,13 +17,13 @@ from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, Ended, Handled, Release
 from models.spec import read_spec
 from tasks.opened import owe
-from tasks.registry.aliases import move_alias
 from tasks.registry.versions import read_version
 from tasks.runs import open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_approval import Asking
 from tests.judged import entry
+from tests.releases import moved
 from tests.tiny import sentences
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
@@ -75,7 +75,7 @@ def test_a_rollback_that_wrote_what_another_owed_and_died_before_its_own_move_is
         store.delete(store.keys.opened(start.run_id))
         store.delete(store.keys.open_run)
         owe(entry(0, sequence=2, run_id=start.run_id), store)
-    move_alias.fn(read_version(2, store=store), alias="champion", expected=1, run_id=start.run_id, why="", store=store)
+    moved(read_version(2, store=store), 1, store, start.run_id)
 
     def die(*_: Any, **__: Any) -> None:
         raise Died

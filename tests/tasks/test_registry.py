@@ -13,7 +13,7 @@ from infra.files import sha256_of_bytes
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
 from models.contracts import EVIDENCE, Candidate, Manifest
-from tasks.registry.aliases import newest_entry, read_alias, read_log, require_alias, walk_log, whoami
+from tasks.registry.aliases import move_alias, newest_entry, read_alias, read_log, require_alias, walk_log, whoami
 from tasks.registry.checks import pull, verify_version
 from tasks.registry.versions import list_versions, read_version
 from tests.releases import KIND, moved, released, stored_candidate
@@ -217,6 +217,20 @@ def test_a_run_that_had_released_and_was_trained_anew_moves_on_from_its_own_vers
         StoreError, match=r"somebody else moved it.*look at `upkeep versions SPEC` before you run again"
     ):
         moved(anew, 1, store, "run-1")
+
+
+def test_who_began_before_an_alias_was_moved_on_and_back_does_not_move_it_though_it_names_the_same_version_again(
+    candidate: Candidate, store: ObjectStore
+) -> None:
+    """A slow twin of a run that released, behind whose back a person rolled back."""
+    first = moved(released(candidate, store, "run-0"), None, store, "run-0")
+    second = moved(released(candidate, store, "run-1"), 1, store, "run-1")
+    moved(first.manifest, 2, store, "rollback")
+    with pytest.raises(
+        StoreError, match=r"version 1 \(generation 3\), this run started from version 1 \(generation 1\)"
+    ):
+        move_alias.fn(second.manifest, alias="champion", expected=first.entry, run_id="run-1", why="late", store=store)
+    assert read_log("champion", store=store)[0].version == 1
 
 
 def test_before_the_first_release_the_error_names_the_command(store: ObjectStore) -> None:
