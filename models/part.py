@@ -8,6 +8,8 @@ from typing import Annotated, Any, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from errors import redacted
+
 Share = Annotated[float, Field(ge=0, le=1)]
 _PERIOD = re.compile(r"^(\d+(?:\.\d+)?)\s*(m|h|d|w)$")
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -20,6 +22,10 @@ def _without_credentials(place: str) -> str:
     if is_address and (scheme != "s3" or "@" in rest.partition("/")[0]):
         raise ValueError("is an address that nothing is read from: write s3://BUCKET/PREFIX, without a user or password (a spec is "
                          "stored with each run and release; credentials are settings, UPKEEP_S3_*), or put the files beside the spec")  # fmt: skip
+    query = place[len(place.partition("?")[0]) :]
+    if redacted(query) != query:
+        raise ValueError("carries a credential behind its ?, and a spec is stored with each run and release: write the place alone; "
+                         "credentials are settings (UPKEEP_S3_*, HF_TOKEN)")  # fmt: skip
     return place
 
 

@@ -201,13 +201,21 @@ def test_a_password_in_the_address_of_the_store_is_refused_and_not_repeated(
     {"evaluation": {"judge": {"reward_model": f"s3://key:{TOKEN}@bucket/model"}}},
     {"evaluation": {"judge": {"api": {"url": f"https://api/v1?api-key={TOKEN}", "model": "m"}}}},
     {"model": {"hosted": {"url": "https://api/v1", "model": "m", "api_key": TOKEN}}}, {"storage": {"secret_key": TOKEN}},
-    {"storage": {"credentials": {"secret": TOKEN}}}, {"passwords": [TOKEN]},
+    {"storage": {"credentials": {"secret": TOKEN}}}, {"passwords": [TOKEN]}, {"model": {"source": f"org/model?token={TOKEN}"}},
+    {"data": {"sources": [f"s3://bucket/rows.csv?{PRESIGNED}"]}}, {"data": {"sources": [f"rows.csv?sv=2026&sig={TOKEN}"]}},
+    {"model": {"source": f"s3://bucket/model?AWSAccessKeyId={ACCESS}&Signature={TOKEN}&Expires=1"}},
 ])  # fmt: skip
 def test_a_credential_in_a_spec_is_refused_before_the_spec_is_stored_and_not_repeated(changes: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match="is refused") as caught:
         spec_with(**changes)
     shown = "".join(traceback.format_exception(caught.value))
     assert [word for word in (TOKEN, ACCESS, "5eed") if word in shown] == []
+
+
+def test_a_question_mark_that_stands_for_a_letter_and_names_that_say_a_column_s_value_are_no_credentials() -> None:
+    sources = ("s3://bucket/day=2026-11-24/key=3/rows.csv", "day=2026-??/rows-?.csv", "s3://bucket/what?/rows.csv")
+    found = spec_with(data={"sources": list(sources)}, model={"source": "org/sk-a-long-name-of-one"})
+    assert found.data.sources == sources
 
 
 def test_what_looks_like_a_credential_is_struck_out_and_the_rest_is_left() -> None:
