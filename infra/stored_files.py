@@ -105,10 +105,12 @@ class StoredFiles(ABC):
 
     def _is_copy(self, folder: Path, files: Sequence[Entry]) -> bool:
         """Whether these files are there and no others. Each process hashes them once."""
-        there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir()}
-        return there == {f.path for f in files} and self.hashes.of_all([folder / f.path for f in files]) == [
-            f.sha256 for f in files
-        ]
+        try:
+            there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+            found = self.hashes.of_all([folder / file.path for file in files])
+        except FileNotFoundError:  # one is missing, or another process takes the folder away
+            return False
+        return there == {f.path for f in files} and found == [f.sha256 for f in files]
 
     def keep_folder(self, made: Path, files: Sequence[Entry]) -> None:
         """Takes files that were just stored into the cache, from a folder of one's own, so that nobody fetches them back."""

@@ -15,6 +15,7 @@ from infra.keys import RECORD, Keys
 from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from infra.refusals import explained
+from infra.tidying import make_room
 from infra.workspace import model_of
 from models.contracts import FileEntry
 from tests.infra.transfers import Requests
@@ -153,6 +154,22 @@ def test_a_copy_in_the_cache_that_was_changed_is_told_and_fetched_anew(
         (folder / "config.json").unlink()
     assert [path.read_bytes() for path in store.get_folder("v/", [file]).iterdir()] == [b"good"]
     assert any(f"{folder} was changed on this machine" in said for said in caplog.messages)
+
+
+def test_a_changed_copy_that_another_process_replaces_while_it_is_looked_at_is_taken_from_there(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_bytes("v/sub/config.json", b"good")
+    file = FileEntry(path="sub/config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
+    folder = store.get_folder("v/", [file])
+
+    def taken_away(known: hashing.Hashes, paths: list[Path]) -> list[str]:
+        monkeypatch.undo()
+        make_room(folder)
+        return known.of_all(paths)
+
+    monkeypatch.setattr(hashing.Hashes, "of_all", taken_away)
+    assert (store.get_folder("v/", [file]) / file.path).read_bytes() == b"good"
 
 
 def test_a_changed_copy_that_cannot_be_replaced_is_named(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
