@@ -106,7 +106,7 @@ class StoredFiles(ABC):
     def _is_copy(self, folder: Path, files: Sequence[Entry]) -> bool:
         """Whether these files are there and no others. Each process hashes them once."""
         try:
-            there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+            there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
             found = self.hashes.of_all([folder / file.path for file in files])
         except FileNotFoundError:  # one is missing, or another process takes the folder away
             return False

@@ -135,7 +135,7 @@ def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_
         assert (store.get_folder(prefix, [file]) / "config.json").read_bytes() == data
 
 
-@pytest.mark.parametrize("changed", ["another byte", "a file more", "a file less"])
+@pytest.mark.parametrize("changed", ["another byte", "a file more", "a file less", "a link to a folder"])
 def test_a_copy_in_the_cache_that_was_changed_is_told_and_fetched_anew(
     store: ObjectStore, caplog: pytest.LogCaptureFixture, changed: str
 ) -> None:
@@ -150,6 +150,8 @@ def test_a_copy_in_the_cache_that_was_changed_is_told_and_fetched_anew(
         assert store.get_file(stored).read_bytes() == b"good"
     elif changed == "a file more":
         (folder / "adapter_config.json").write_bytes(b"{}")
+    elif changed == "a link to a folder":
+        (folder / "additional_chat_templates").symlink_to(folder.parent)
     else:
         (folder / "config.json").unlink()
     assert [path.read_bytes() for path in store.get_folder("v/", [file]).iterdir()] == [b"good"]
