@@ -5,13 +5,18 @@ from typing import Any
 
 import pytest
 
+from errors import StoreError
 from flows import retrain, score
 from flows.bootstrap import bootstrap
 from flows.maintain import maintain
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import Outcome, RunReport
+from models.contracts import Budget, Instruments, Outcome, RunReport, Weights
+from tasks.jobs import scoring_job, store_job, training_job
 from tests.flows.conftest import Home, moved
+from tests.infra.specs import spec_with
+from tests.servers import KEY, SECRET
+from tests.tasks.reports import files, release, training_set
 from tests.tiny import sentences
 
 
@@ -19,6 +24,33 @@ from tests.tiny import sentences
 def s3_url(moto_url: str) -> str:
     """Of a server that takes any wish for encryption."""
     return moto_url
+
+
+@pytest.mark.parametrize("flow", ["retrain", "score"])
+def test_what_a_worker_writes_is_encrypted_as_the_spec_of_its_job_says(
+    store: ObjectStore, s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flow: str
+) -> None:
+    settings = {"BUCKET": store.bucket, "ENDPOINT_URL": s3_url, "ACCESS_KEY": KEY, "SECRET_KEY": SECRET}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"UPKEEP_S3_{name}", value)
+    spec, trained = spec_with(name="test", storage={"encryption": "AES256"}), training_set()
+    job = (
+        training_job(spec, release(1), trained, Budget(), Instruments())
+        if flow == "retrain"
+        else scoring_job(spec, trained.test, Weights(prefix="candidates/c/", files=files("new"), content_digest="c"))
+    )
+    asked = store_job(job, store=store)
+
+    def die(*_: object, store: ObjectStore, **__: object) -> None:
+        store.put_bytes("written", b"x")
+        raise StoreError("planted")
+
+    monkeypatch.setattr(retrain, "improve", die)
+    monkeypatch.setattr(score, "score_rows", die)
+    with pytest.raises(StoreError, match="planted"):
+        {"retrain": retrain.retrain, "score": score.score}[flow].fn(asked.uri, tmp_path)
+    head = store.client.head_object(Bucket=store.bucket, Key=store.prefix + "written")
+    assert head.get("ServerSideEncryption") == "AES256"
 
 
 @pytest.mark.slow
