@@ -47,7 +47,8 @@ def redacted(text: str) -> str:
 
 
 def redact_causes(problem: BaseException) -> None:
-    """Some servers and proxies repeat in an answer what they were sent, and a traceback shows every cause."""
+    """Some servers and proxies repeat in an answer what they were sent, some clients name an address with its password, and a
+    traceback shows every cause."""
     cause: BaseException | None = problem
     while cause is not None:
         cause.args = tuple(redacted(a) if isinstance(a, str) else a for a in cause.args)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from errors import SpecError
+from errors import SpecError, redact_causes
 from flows.cli_answer import answer
 from flows.cli_approval import Verbose, approving
 from flows.cli_looking import Json, Spec, looking
@@ -137,6 +137,7 @@ def main() -> None:
     except Exception as problem:
         refusal = as_refusal(problem)
         if refusal is None:
+            redact_causes(problem)
             raise
         if "--json" in sys.argv:
             typer.echo(json.dumps({"error": type(refusal).__name__, "message": str(refusal)}))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from errors import SpecError, StoreError, UpkeepError, redacted
+from flows import cli
 from flows.bootstrap import bootstrap
 from flows.inspect import pull_version, read_status
 from flows.signed import verify_version
@@ -192,6 +193,19 @@ def test_a_password_in_the_address_of_the_store_is_refused_and_not_repeated(
     with pytest.raises(SpecError, match="UPKEEP_S3_ENDPOINT_URL holds a user") as caught:
         read_status(home.spec)
     assert planted.found_in("".join(traceback.format_exception(caught.value))) == []
+
+
+def test_a_bug_s_traceback_shows_no_password_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        try:
+            raise ValueError(f"400 for url 'http://me:{TOKEN}@prefect/api/work_pools/'")
+        except ValueError as problem:
+            raise RuntimeError(f"asked http://me:{TOKEN}@prefect/api") from problem
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(RuntimeError, match="asked http://") as caught:
+        cli.main()
+    assert TOKEN not in "".join(traceback.format_exception(caught.value))
 
 
 @pytest.mark.parametrize("changes", [
