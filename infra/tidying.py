@@ -55,12 +55,12 @@ def touch_copy(path: Path) -> bool:
 
 
 def make_room(path: Path) -> None:
-    """Takes a copy away that another is to replace."""
+    """Takes a copy away that another is to replace. What is left of it under another name, `tidy` removes."""
     try:
         _take_away(path)
-    except FileNotFoundError:
-        return
     except OSError as problem:
+        if not path.exists():
+            return
         raise StoreError(f"{path} is not what was fetched any more, and cannot be replaced: {problem}. Nothing was loaded. Remove it, "
                          "or let UPKEEP_HOME name a folder that is yours") from problem  # fmt: skip
 

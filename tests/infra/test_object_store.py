@@ -190,6 +190,21 @@ def test_a_changed_copy_that_cannot_be_replaced_is_named(store: ObjectStore, mon
         store.get_folder("v/", [file])
 
 
+def test_a_changed_copy_whose_files_another_process_has_open_on_a_network_disk_is_replaced(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.put_bytes("v/config.json", b"good")
+    file = FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
+    folder = store.get_folder("v/", [file])
+    (folder / "config.json").write_bytes(b"evil")
+
+    def keep(*_: object) -> None:
+        raise OSError("Directory not empty: .nfs0000")
+
+    monkeypatch.setattr("shutil.rmtree", keep)
+    assert (store.get_folder("v/", [file]) / "config.json").read_bytes() == b"good"
+
+
 def test_a_copy_is_hashed_once_by_a_process_however_often_it_is_used(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
