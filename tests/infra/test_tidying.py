@@ -69,6 +69,10 @@ def test_copies_that_nobody_used_for_two_weeks_go_and_what_was_used_meanwhile_st
     assert not copies[0].exists()
     assert any_store.get_file(rows).read_bytes() == b"rows"
     assert (any_store.get_folder("model/", files) / "config.json").read_bytes() == b"{}"
+    age(copies[1], 15)
+    any_store.get_folder("model/", files)
+    tidy(home, copies=COPIES)
+    assert copies[1].exists()
 
 
 def test_whoever_opens_a_workspace_tidies_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
