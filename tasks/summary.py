@@ -57,7 +57,7 @@ def _title(report: RunReport) -> str:
         Outcome.HELD: f"Nothing to do: {champion} stays champion",
         Outcome.ALERTED: f"A person should look; {champion} stays champion",
         Outcome.WOULD_RETRAIN: f"Training is called for: {champion} is to be retrained",
-        Outcome.PUBLISHED: f"A better model waits for approval; {champion} stays champion",
+        Outcome.PUBLISHED: f"A better model waits {'for approval' if report.asked else 'to be promoted'}; {champion} stays champion",
         Outcome.REJECTED: f"The candidate was stopped: {champion} stays champion",
         Outcome.INSUFFICIENT: f"The candidate is not proven: {champion} stays champion",
     }
@@ -127,12 +127,16 @@ def _came(report: RunReport) -> str:
     if report.attempt.blessing.verdict is not Verdict.BLESSED:
         return f"{told}: {goes_on}."
     serves = f"version {report.release.version} serves now" if report.release else (
-        f"it is published and waits for approval{_until(report)}; {goes_on}")  # fmt: skip
+        f"it is published and waits {_for_what(report)}; {goes_on}")  # fmt: skip
     return f"{told}: {serves}."
 
 
-def _until(report: RunReport) -> str:
-    return f" until {moment(report.asked.request.expires_at)}" if report.asked else ""
+def _for_what(report: RunReport) -> str:
+    return (
+        f"for approval until {moment(report.asked.request.expires_at)}"
+        if report.asked
+        else "to be promoted by a person"
+    )
 
 
 def _doubt(report: RunReport) -> str:

@@ -96,7 +96,7 @@ TITLES = {
     Outcome.HELD: "Nothing to do: version 1 stays champion",
     Outcome.ALERTED: "A person should look; version 1 stays champion",
     Outcome.WOULD_RETRAIN: "Training is called for: version 1 is to be retrained",
-    Outcome.PUBLISHED: "A better model waits for approval; version 1 stays champion",
+    Outcome.PUBLISHED: "A better model waits to be promoted; version 1 stays champion",
     Outcome.RELEASED: "Version 2 is the new champion",
     Outcome.REJECTED: "The candidate was stopped: version 1 stays champion",
     Outcome.INSUFFICIENT: "The candidate is not proven: version 1 stays champion",
@@ -204,7 +204,10 @@ def test_a_gate_that_only_warns_is_told_from_one_that_stops() -> None:
     kept = NotWorse(name="kept", on="reference", tolerance=0.001, mode="warn")
     published = run(observation(accuracy=0.7), attempt(gates=[AtLeast(name="floor", value=0.5), kept]), promote=False)
     assert published.outcome is Outcome.PUBLISHED
-    assert "Of 2 gates, kept found too little evidence, and only warns: it is published and waits" in verdict(published)
+    assert (
+        "Of 2 gates, kept found too little evidence, and only warns: it is published and waits to be promoted by a person"
+        in verdict(published)
+    )
     for shown in (Page(render_html(published)).shown, render_markdown(published)):
         assert "no alias was moved (gate kept warns)" in shown
         assert "promote is false" not in shown
@@ -524,6 +527,7 @@ def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_t
     assert isinstance(report, RunReport)
     assert report.headline.endswith("Version 2 waits for an answer until 2026-12-02 15:00 UTC.")
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
+        assert "A better model waits for approval; version 1 stays champion" in shown
         assert "it is published and waits for approval until 2026-12-02 15:00 UTC; version 1 goes on serving" in shown
         assert "17 of 1,200 sealed rows are answered differently by the two models; 2 of all are here" in shown
         assert "10 must be rated, and the candidate be shown to win at least 50.0% of the decided ones" in shown
