@@ -32,7 +32,9 @@ def sketch_spec(data: Path, *, name: str | None, model: str, relative_to: Path) 
     slices = [c.name for c in columns if is_slice(c) and c.name not in {g.column.name for g in roles.values()}]
     if slices:
         given["columns.slices"] = Given(slices, "few distinct values; uncomment those worth watching", commented=True)
-    text = write_spec(given, head=f"Sketched from the first {SAMPLE_ROWS} rows of {data.name}: read it before use.")
+    text = write_spec(
+        given, head=f"Sketched from {data.name}, by its first {SAMPLE_ROWS} rows at most: read it before use."
+    )
     parse_spec(load_yaml(text), where="the sketched spec")
     return text
 
