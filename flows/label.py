@@ -24,9 +24,9 @@ def label(spec_path: Path, file: Path) -> LabelsTaken:
 
 def describe_labels(taken: LabelsTaken, spec: ModelSpec, *, spec_path: Path) -> list[str]:
     """Lines: what came, what is open, what the next run will do."""
-    filled = sum(found.rows for found in taken.by_label)
     if not taken.new + taken.corrected + taken.unchanged:
         return ["no row of the file has a label; fill `label`, in one row or more, and give it again"]
+    filled = sum(found.rows for found in taken.by_label)
     lines = [
         f"{amount(filled, 'label')}: {', '.join(f'{found.rows} {found.label}' for found in taken.by_label)}",
         f"  {taken.new} new, {taken.corrected} corrected, {taken.unchanged} known already",

@@ -110,7 +110,7 @@ class StoredFiles(ABC):
             found = self.hashes.of_all([folder / file.path for file in files])
         except FileNotFoundError:  # one is missing, or another process takes the folder away
             return False
-        return there == {f.path for f in files} and found == [f.sha256 for f in files]
+        return folder.is_dir() and there == {f.path for f in files} and found == [f.sha256 for f in files]
 
     def keep_folder(self, made: Path, files: Sequence[Entry]) -> None:
         """Takes files that were just stored into the cache, from a folder of one's own, so that nobody fetches them back."""

@@ -132,11 +132,9 @@ def _came(report: RunReport) -> str:
 
 
 def _for_what(report: RunReport) -> str:
-    return (
-        f"for approval until {moment(report.asked.request.expires_at)}"
-        if report.asked
-        else "to be promoted by a person"
-    )
+    if report.asked:
+        return f"for approval until {moment(report.asked.request.expires_at)}"
+    return "to be promoted by a person"
 
 
 def _doubt(report: RunReport) -> str:

@@ -46,8 +46,9 @@ class Planted:
 
 
 @pytest.fixture
-def s3_url(moto_url: str) -> str:
-    """Of a server that takes any key."""
+def s3_url(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a server that takes any key, and keeps no two writers apart where cores are busy."""
+    monkeypatch.setenv("UPKEEP_S3_SINGLE_WRITER", "true")
     return moto_url
 
 

@@ -21,8 +21,9 @@ from tests.tiny import sentences
 
 
 @pytest.fixture
-def s3_url(moto_url: str) -> str:
-    """Of a server that takes any wish for encryption."""
+def s3_url(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Of a server that takes any wish for encryption, and keeps no two writers apart where cores are busy."""
+    monkeypatch.setenv("UPKEEP_S3_SINGLE_WRITER", "true")
     return moto_url
 
 

@@ -135,12 +135,20 @@ def test_a_copy_in_the_cache_is_found_by_what_it_holds_and_not_by_what_a_record_
         assert (store.get_folder(prefix, [file]) / "config.json").read_bytes() == data
 
 
+def test_a_folder_of_no_files_is_there_all_the_same(store: ObjectStore) -> None:
+    assert list(store.get_folder("v/", []).iterdir()) == []
+
+
+def put_config(store: ObjectStore) -> FileEntry:
+    store.put_bytes("v/config.json", b"good")
+    return FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
+
+
 @pytest.mark.parametrize("changed", ["another byte", "a file more", "a file less", "a link to a folder"])
 def test_a_copy_in_the_cache_that_was_changed_is_told_and_fetched_anew(
     store: ObjectStore, caplog: pytest.LogCaptureFixture, changed: str
 ) -> None:
-    store.put_bytes("v/config.json", b"good")
-    file = FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
+    file = put_config(store)
     stored = Stored(store.uri("v/config.json"), file.sha256, 4)
     folder, copy = store.get_folder("v/", [file]), store.get_file(stored)
     assert (store.get_folder("v/", [file]), store.get_file(stored), caplog.messages) == (folder, copy, [])
@@ -175,9 +183,7 @@ def test_a_changed_copy_that_another_process_replaces_while_it_is_looked_at_is_t
 
 
 def test_a_changed_copy_that_cannot_be_replaced_is_named(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    store.put_bytes("v/config.json", b"good")
-    file = FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
-    folder = store.get_folder("v/", [file])
+    folder = store.get_folder("v/", [put_config(store)])
     (folder / "config.json").write_bytes(b"evil")
 
     def refuse(*_: object) -> None:
@@ -187,22 +193,20 @@ def test_a_changed_copy_that_cannot_be_replaced_is_named(store: ObjectStore, mon
     with pytest.raises(
         StoreError, match=f"{folder.name} is not what was fetched any more, and cannot be replaced: Operation not"
     ):
-        store.get_folder("v/", [file])
+        store.get_folder("v/", [put_config(store)])
 
 
 def test_a_changed_copy_whose_files_another_process_has_open_on_a_network_disk_is_replaced(
     store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.put_bytes("v/config.json", b"good")
-    file = FileEntry(path="config.json", sha256=hashlib.sha256(b"good").hexdigest(), bytes=4)
-    folder = store.get_folder("v/", [file])
+    folder = store.get_folder("v/", [put_config(store)])
     (folder / "config.json").write_bytes(b"evil")
 
     def keep(*_: object) -> None:
         raise OSError("Directory not empty: .nfs0000")
 
     monkeypatch.setattr("shutil.rmtree", keep)
-    assert (store.get_folder("v/", [file]) / "config.json").read_bytes() == b"good"
+    assert (store.get_folder("v/", [put_config(store)]) / "config.json").read_bytes() == b"good"
 
 
 def test_a_copy_is_hashed_once_by_a_process_however_often_it_is_used(
