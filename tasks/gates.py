@@ -96,7 +96,7 @@ def _rows_needed(difference: Estimate, limit: float) -> str:
     half = (difference.high - difference.low) / 2
     spread = difference.n * (half / 1.96) ** 2 + difference.value**2
     needed = rows_needed(difference.value, discordance=min(1.0, max(spread, abs(difference.value))), limit=limit)
-    return f"; about {needed} would do if the difference is real"
+    return f"; about {needed:,} would do if the difference is real"
 
 
 def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:

@@ -57,4 +57,4 @@ def _rows_needed(check: VariantCheck, gate: Agrees) -> str:
     beyond = check.agreement.value - gate.share
     if beyond <= 0:
         return ""
-    return f"; {math.ceil(Z**2 * gate.share * (1 - gate.share) / beyond**2)} would do at the same share"
+    return f"; {math.ceil(Z**2 * gate.share * (1 - gate.share) / beyond**2):,} would do at the same share"

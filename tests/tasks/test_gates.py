@@ -86,7 +86,7 @@ def test_a_metric_that_nobody_measured_fails_closed_and_is_named() -> None:
 def test_an_interval_that_holds_the_margin_is_insufficient_evidence_and_says_how_many_rows_would_do() -> None:
     blessing = judge.fn(scorecard(comparison("current", estimate(0.02, -0.02, 0.06))), gates=[Better()])
     assert blessing.verdict is Verdict.INSUFFICIENT
-    assert "about 3410 would do" in blessing.gates[0].because
+    assert "about 3,410 would do" in blessing.gates[0].because
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:
