@@ -19,7 +19,8 @@ HEADER = 100_000_000
 """Bytes that the header of a safetensors file may have, as its own library has it."""
 RUNS_CODE = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
-_IMPORTED = re.compile(r"\S+ \S+")
+_IMPORTING, _NUMBERS = {"GLOBAL", "INST"}, {"INT", "LONG", "FLOAT", "GET", "PUT"}
+_MODULE = re.compile(rb"\S+")
 _BROKEN_OFF = ("exhausted", "not enough data", "no newline", "remain")
 """What `pickletools` says where the bytes end too early."""
 _MAGICS = {
@@ -71,12 +72,12 @@ def is_pickle(data: bytes | mmap.mmap) -> bool:
 
 
 def _steps(data: bytes | mmap.mmap) -> Iterator[str]:
-    """The names of what a pickle would do, as far as it could. Nothing is called " abc def": what imports such a name is
-    text, or stops there."""
+    """The names of what a pickle would do, as far as it could. No module is called "abc def": what imports from such a one
+    is text, or stops there."""
     stack: list[bool] = []  # whether each thing on it is a mark
     memo: set[Any] = set()
     for opcode, argument in _opcodes(data if isinstance(data, mmap.mmap) else io.BytesIO(data)):
-        if opcode.name in {"GLOBAL", "INST"} and not _IMPORTED.fullmatch(str(argument)):
+        if opcode.name in _IMPORTING and not _MODULE.fullmatch(argument):
             return
         if opcode.name.endswith("GET") and argument not in memo:
             raise ValueError(f"nothing was put under {argument}")
@@ -87,7 +88,8 @@ def _steps(data: bytes | mmap.mmap) -> Iterator[str]:
 
 
 def _opcodes(data: mmap.mmap | io.BytesIO) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
-    """As `pickletools.genops` has them, which gives up at numbers and texts that those who load a pickle take: I0x1, S'é'."""
+    """As `pickletools.genops` has them, which gives up at numbers, texts and names that those who load a pickle take: I0x1,
+    S'é', and any name of torch.ops."""
     while code := data.read(1):
         opcode = _OPCODES.get(code.decode("latin-1"))
         if opcode is None:
@@ -99,16 +101,31 @@ def _opcodes(data: mmap.mmap | io.BytesIO) -> Iterator[tuple[pickletools.OpcodeI
 
 
 def _argument(opcode: pickletools.OpcodeInfo, data: Any) -> Any:
+    """Of what imports a name, its module."""
     if opcode.name == "STRING":
         return pickletools.read_stringnl(data, decode=False)
-    if opcode.name not in {"INT", "LONG"}:
-        return opcode.arg.reader(data) if opcode.arg else None
+    if opcode.name in _IMPORTING:
+        module = _line(data)
+        _line(data)  # what it has under that name
+        return module
+    if opcode.name in _NUMBERS:
+        return _number(_line(data).partition(b"\0")[0], of=opcode.name)  # where the reader in C takes it to end
+    return opcode.arg.reader(data) if opcode.arg else None
+
+
+def _line(data: Any) -> bytes:
     line: Any = pickletools.read_stringnl(data, decode=False, stripquotes=False)
-    number = line.removesuffix(b"L")
+    return bytes(line)
+
+
+def _number(text: bytes, *, of: str) -> float:
+    if of == "FLOAT":
+        return float(text)
+    digits = text.removesuffix(b"L") or b"0"  # nothing before a zero byte is taken for 0
     try:
-        return int(number)
+        return int(digits)
     except ValueError:
-        return int(number, 0)
+        return int(digits, 0)
 
 
 def _move(stack: list[bool], opcode: pickletools.OpcodeInfo) -> None:

@@ -108,9 +108,14 @@ def test_a_pickle_that_runs_its_code_behind_a_long_text_is_one(protocol: int, mo
         refuse_unsafe(model, code=NONE)
 
 
-@pytest.mark.parametrize("first", [b"I0x1\n", b"I-010\n", b"L0x1L\n", b"S'\xc3\xa9'\n", b"\x80\x02I0x1\n"])
+@pytest.mark.parametrize("first", [
+    b"I0x1\n", b"I-010\n", b"L0x1L\n", b"S'\xc3\xa9'\n", b"\x80\x02I0x1\n",
+    b"I1\0x\n", b"I\0\n", b"L1\0x\n", b"F1.5\0x\n", b"I1\np7\0x\n0g7\0x\n",
+    b"ctorch.ops\ntwo words\n", b"ctorch.ops\n\xc3\xa9\n", b"\x80\x02ctorch.ops\ntwo words\n",
+])  # fmt: skip
 def test_a_pickle_that_begins_with_what_only_its_reader_understands_is_one(first: bytes) -> None:
-    """pickletools reads fewer numbers and texts than what would run the pickle."""
+    """pickletools reads fewer numbers, texts and names than what would run the pickle: Python's own reader, in C, ends a
+    number at a zero byte, and torch.ops has something by every name."""
     hidden = first + b"0cos\ngetpid\n(tR."
     assert pickle.loads(hidden, encoding="utf-8") == os.getpid()
     assert is_pickle(hidden)
