@@ -36,15 +36,17 @@ def select_files(folder: Path, code: Code) -> list[Path]:
 
 
 def refuse_unsafe(folder: Path, *, code: Code) -> None:
-    """Raises UnsafeModel where anything below the folder is a pickle, an archive, code that is not in `code`, or a link to a
-    file elsewhere.
+    """Raises UnsafeModel where anything below the folder is a pickle, an archive, code that is not in `code`, or a link to
+    what lies elsewhere.
 
     Folders whose name begins with a dot (.git, .cache) are no part of a model and are not looked at.
     """
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and not _is_hidden(path, folder)]
+    found = [path for path in sorted(folder.rglob("*")) if path.exists() and not _is_hidden(path, folder)]
+    paths = [path for path in found if path.is_file()]
     refuse_names((str(path.relative_to(folder)) for path in paths), source=str(folder))
-    for path in paths:
+    for path in found:
         _refuse_link(path, folder)
+    for path in paths:
         danger = danger_in(path)
         if danger:
             raise UnsafeModel(f"{path} is {danger}, whatever its name says. {CONVERT}")
@@ -71,16 +73,20 @@ def refuse_names(names: Iterable[str], *, source: str) -> None:
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in path.relative_to(folder).parts[:-1])
+    parts = path.relative_to(folder).parts
+    return any(part.startswith(".") for part in (parts if path.is_dir() else parts[:-1]))
 
 
 def _refuse_link(path: Path, folder: Path) -> None:
-    """The hub's cache keeps each file once, beside its snapshots, which are links to them."""
+    """The hub's cache keeps each file once, beside its snapshots, which are links to them. A folder's files are looked at
+    where it lies, and not by a link to it."""
     root, target = folder.resolve(), path.resolve()
-    homes = [root, *([root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [])]
-    if not any(target.is_relative_to(home) for home in homes):
-        raise UnsafeModel(f"{path} is a link to {target}, which leads out of the folder, and what it leads to would be released "
-                          f"with the model. If it belongs there, put the file itself in its place (`cp -RL {folder} new` does so "
+    homes = [root, *([root.parent.parent / "blobs"] if root.parent.name == "snapshots" and target.is_file() else [])]
+    inside = any(target.is_relative_to(home) for home in homes)
+    if not inside or (target.is_dir() and _is_hidden(target, root)):
+        where = "into a hidden folder, at which nobody looks" if inside else "out of the folder"
+        raise UnsafeModel(f"{path} is a link to {target}, which leads {where}, and what it leads to would be released "
+                          f"with the model. If it belongs there, put what it leads to in its place (`cp -RL {folder} new` does so "
                           "for every link); else take the link out")  # fmt: skip
 
 

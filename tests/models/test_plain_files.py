@@ -348,6 +348,26 @@ def test_a_link_that_leads_out_of_a_folder_is_refused_since_what_it_leads_to_wou
         refuse_unsafe(model, code=NONE)
 
 
+@pytest.mark.parametrize(
+    ("place", "where"), [("elsewhere", "out of the folder"), ("model/.hidden", "into a hidden folder")]
+)
+def test_a_link_to_a_folder_that_nobody_looked_at_is_refused(
+    place: str, where: str, model: Path, tmp_path: Path
+) -> None:
+    """A tokenizer reads additional_chat_templates, and a model whose code is trusted runs custom_generate/generate.py."""
+    (tmp_path / place).mkdir()
+    (tmp_path / place / "generate.py").write_text("print('never')")
+    (model / ".cache").symlink_to(tmp_path / place)
+    refuse_unsafe(model, code=NONE)
+    (model / "custom_generate").symlink_to(tmp_path / place)
+    with pytest.raises(UnsafeModel, match=rf"custom_generate is a link to .* leads {where}.*`cp -RL"):
+        refuse_unsafe(model, code=NONE)
+    (model / "custom_generate").unlink()
+    (model / "below").mkdir()
+    (model / "custom_generate").symlink_to("below")
+    refuse_unsafe(model, code=NONE)
+
+
 def test_links_within_a_folder_and_those_of_the_hub_s_cache_are_followed(model: Path, tmp_path: Path) -> None:
     (model / "merges.txt").symlink_to("vocab.txt")
     (model / "vocab.txt").write_text("film")
