@@ -9,12 +9,12 @@ import mmap
 import pickletools
 import re
 import struct
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-HEAD = 1 << 16
+from models.archives import archive_in
+
 HEADER = 100_000_000
 """Bytes that the header of a safetensors file may have, as its own library has it."""
 RUNS_CODE = {"REDUCE", "INST", "OBJ", "NEWOBJ", "NEWOBJ_EX", "BUILD"}
@@ -23,28 +23,13 @@ _IMPORTING, _NUMBERS = {"GLOBAL", "INST"}, {"INT", "LONG", "FLOAT", "GET", "PUT"
 _MODULE = re.compile(rb"\S+")
 _BROKEN_OFF = ("exhausted", "not enough data", "no newline", "remain")
 """What `pickletools` says where the bytes end too early."""
-_MAGICS = {
-    b"\x1f\x8b": "a gzip archive", b"BZh": "a bzip2 archive", b"\xfd7zXZ": "an xz archive",
-    b"7z\xbc\xaf": "a 7z archive", b"\x28\xb5\x2f\xfd": "a zstd archive", b"Rar!": "a rar archive",
-    b"\x89HDF\r\n": "an HDF5 file, whose layers may hold pickled code",
-}  # fmt: skip
-_TAR = slice(257, 262)
 
 
 def danger_in(path: Path) -> str | None:
     """What the file really is ("a pickle"), where that is nothing to load a model from; None where it is harmless."""
     if path.suffix == ".safetensors":
         return None if is_safetensors(path) else "no whole safetensors file"
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    if zipfile.is_zipfile(path):
-        return _danger_in_zip(path)
-    if head.startswith(b"\x93NUMPY"):
-        return "a numpy file with pickled objects" if _holds_objects(io.BytesIO(head)) else None
-    if head[_TAR] == b"ustar":
-        return "a tar archive"
-    found = next((what for magic, what in _MAGICS.items() if head.startswith(magic)), None)
-    return found or ("a pickle" if head and _holds_pickle(path) else None)
+    return archive_in(path) or ("a pickle" if path.stat().st_size and _holds_pickle(path) else None)
 
 
 def _holds_pickle(path: Path) -> bool:
@@ -155,34 +140,3 @@ def is_safetensors(path: Path) -> bool:
             return [begin for begin, _ in spans] == ends[:-1] and 8 + size + ends[-1] == total
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return False
-
-
-def _danger_in_zip(path: Path) -> str | None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            pickled = next((name for name in names if name.endswith((".pkl", ".pickle"))), None)
-            if pickled:
-                return f"an archive with a pickle ({pickled})"
-            if names and all(name.endswith(".npy") for name in names):
-                return next((f"a numpy archive with pickled objects ({n})" for n in names
-                             if _member_holds_objects(archive, n)), None)  # fmt: skip
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
-        return "a broken zip archive"
-    return "a zip archive"
-
-
-def _member_holds_objects(archive: zipfile.ZipFile, name: str) -> bool:
-    with archive.open(name) as member:
-        return _holds_objects(io.BytesIO(member.read(HEAD)))
-
-
-def _holds_objects(file: BinaryIO) -> bool:
-    import numpy as np
-
-    try:
-        version = np.lib.format.read_magic(file)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return bool(read(file)[2].hasobject)
-    except ValueError:
-        return True

@@ -13,6 +13,7 @@ import re
 import tarfile
 import tracemalloc
 import zipfile
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -190,12 +191,37 @@ def test_a_torch_checkpoint_an_archive_and_an_array_of_objects_are_known_by_cont
         "pickled objects (b.npy)": packed.getvalue(), "an HDF5 file": b"\x89HDF\r\n\x1a\n",
         "a bzip2 archive": bz2.compress(b"x"), "an xz archive": lzma.compress(b"x"), "a 7z archive": b"7z\xbc\xaf\x27\x1c",
         "a zstd archive": b"\x28\xb5\x2f\xfd\x00", "a rar archive": b"Rar!\x1a\x07",
+        "an lzma archive": lzma.compress(b"x", lzma.FORMAT_ALONE), "an lz4 archive": b"\x04\x22\x4d\x18\x64",
+        "a zip archive": held.getvalue() + b"PK\x05\x06",  # which torch loads, and zipfile does not see
     }  # fmt: skip
     for what, data in hidden.items():
         (model / "added.txt").write_bytes(data)
         with pytest.raises(UnsafeModel) as caught:
             refuse_unsafe(model, code=NONE)
         assert what in str(caught.value)
+
+
+@pytest.mark.parametrize("level", range(10))
+def test_a_pickle_that_joblib_packed_is_known_and_a_formula_is_not_taken_for_one(level: int, model: Path) -> None:
+    for data in (pickle.dumps(Evil()), pickle.dumps(b"".join(pickle.dumps(i) for i in range(100_000)))):
+        (model / "added.txt").write_bytes(zlib.compress(data, level))
+        with pytest.raises(UnsafeModel, match=r"added.txt is a zlib archive"):
+            refuse_unsafe(model, code=NONE)
+    for text in ("x^2 + y^2 = z^2\n", "x^", "x\n", "xylophone\n"):
+        (model / "added.txt").write_text(text)
+        refuse_unsafe(model, code=NONE)
+
+
+def test_an_old_tar_archive_which_does_not_say_so_is_known(model: Path) -> None:
+    data = bytearray(archived("tar"))
+    data[257:265], data[148:156] = bytes(8), b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    assert tarfile.open(fileobj=io.BytesIO(bytes(data))).getnames() == ["weights"]
+    (model / "added.txt").write_bytes(data)
+    with pytest.raises(UnsafeModel, match=r"added.txt is a tar archive"):
+        refuse_unsafe(model, code=NONE)
+    (model / "added.txt").write_bytes(bytes(1 << 10))
+    refuse_unsafe(model, code=NONE)
 
 
 def zipped(*names: str, compression: int = zipfile.ZIP_STORED) -> bytes:
