@@ -1,7 +1,9 @@
 """Tells by its bytes whether a file is an archive, or arrays with objects: what such a one holds may be a pickle."""
 
 import io
+import lzma
 import tarfile
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -14,6 +16,18 @@ _MAGICS = {
     b"\x5d\0\0": "an lzma archive", b"\x04\x22\x4d\x18": "an lz4 archive", b"PK\x03\x04": "a zip archive",
     b"\x89HDF\r\n": "an HDF5 file, whose layers may hold pickled code",
 }  # fmt: skip
+_UNPACKABLE = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    lzma.LZMAError,
+)
+_NO_HEADER = (ValueError, TypeError, IndexError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError)
+"""What `zipfile` and numpy raise of what is damaged, or was never whole."""
 
 
 def archive_in(path: Path) -> str | None:
@@ -59,7 +73,7 @@ def _danger_in_zip(path: Path) -> str | None:
             if names and all(name.endswith(".npy") for name in names):
                 return next((f"a numpy archive with pickled objects ({n})" for n in names
                              if _member_holds_objects(archive, n)), None)  # fmt: skip
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError):
+    except _UNPACKABLE:
         return "a broken zip archive"
     return "a zip archive"
 
@@ -76,5 +90,5 @@ def _holds_objects(file: BinaryIO) -> bool:
         version = np.lib.format.read_magic(file)
         read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         return bool(read(file)[2].hasobject)
-    except ValueError:
+    except _NO_HEADER:
         return True

@@ -216,7 +216,8 @@ def test_an_old_tar_archive_which_does_not_say_so_is_known(model: Path) -> None:
     data = bytearray(archived("tar"))
     data[257:265], data[148:156] = bytes(8), b" " * 8
     data[148:156] = b"%06o\0 " % sum(data[:512])
-    assert tarfile.open(fileobj=io.BytesIO(bytes(data))).getnames() == ["weights"]
+    with tarfile.open(fileobj=io.BytesIO(bytes(data))) as old:
+        assert old.getnames() == ["weights"]
     (model / "added.txt").write_bytes(data)
     with pytest.raises(UnsafeModel, match=r"added.txt is a tar archive"):
         refuse_unsafe(model, code=NONE)
@@ -255,6 +256,27 @@ def test_of_arrays_only_those_of_numbers_are_taken_and_none_that_cannot_be_read(
             continue
         with pytest.raises(UnsafeModel, match=r"array.txt is a numpy file with pickled objects"):
             refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("header", [b"{'descr': (", b"-" * 9000 + b"1", b" 1\n2\n", b"{1: 2, 'a': 3}", b"{[]: 1}",
+                                    b"{'descr': ((),)}", b"{'descr': ((),), 'fortran_order': False, 'shape': ()}"])  # fmt: skip
+def test_arrays_whose_header_nobody_could_read_are_refused_by_their_name(header: bytes, model: Path) -> None:
+    (model / "array.txt").write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+    with pytest.raises(UnsafeModel, match=r"array.txt is a numpy file with pickled objects"):
+        refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_packed_arrays_that_are_damaged_are_refused_by_their_name(compression: int, model: Path) -> None:
+    whole = zipped("a.npy", compression=compression)
+    begun = whole.index(b"a.npy") + len(b"a.npy")
+    for damaged in (b"\xff" * 40, b"\0" * 40):
+        (model / "arrays.txt").write_bytes(whole[:begun] + damaged + whole[begun + 40 :])
+        with pytest.raises(UnsafeModel, match=r"arrays.txt is (a broken zip archive|a numpy archive with pickled)"):
+            refuse_unsafe(model, code=NONE)
+    (model / "arrays.txt").write_bytes(broken(whole, whole[-6:-2], b"\xff\xff\xff\0"))
+    with pytest.raises(UnsafeModel, match=r"arrays.txt is a broken zip archive"):
+        refuse_unsafe(model, code=NONE)
 
 
 @pytest.mark.parametrize(
