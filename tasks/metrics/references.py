@@ -48,7 +48,8 @@ def _corpus(name: str, metric: Any, texts: Sequence[str], references: Sequence[s
     rows = np.array(metric._extract_corpus_statistics(list(texts), [list(references)]), float).reshape(len(texts), -1)
 
     def score(sums: Numbers) -> Numbers:
-        return np.array([metric._compute_score_from_stats(row.astype(int).tolist()).score / 100 for row in sums])
+        found = [metric._compute_score_from_stats(row.astype(int).tolist()).score / 100 for row in sums]
+        return np.minimum(found, 1.0)  # it rounds: a perfect score is 100.00000000000004
 
     metric.num_refs = 1
     return Summed(name, rows, score, f"sacreBLEU {metric.get_signature()}, jackknife")

@@ -59,7 +59,7 @@ def measure(found: Summed) -> Estimate:
     there, back = (_same, _same) if is_share else (_log, _exp)
     value = there(np.array(found.value))
     half = min(UNKNOWN, _half(value, there(found.without_each()), 0.95, rule_of_three=is_share))
-    low, high = float(back(value - half)), float(back(value + half))
+    low, high = min(found.value, float(back(value - half))), max(found.value, float(back(value + half)))  # it rounds
     if is_share:
         low, high = max(0.0, low), min(1.0, high)
     return Estimate(value=found.value, low=low, high=high, n=len(found.rows), method=found.method)

@@ -46,6 +46,13 @@ def test_an_answer_that_is_empty_is_worth_nothing_and_breaks_nothing() -> None:
     assert [measure(score).value for score in scores] == [0] * 6
 
 
+@pytest.mark.parametrize("rows", [1, 12])
+def test_answers_that_are_their_references_are_worth_all_and_no_more(rows: int) -> None:
+    said = ["bird red on house the mat mat ran"] * rows
+    found = [measure(score) for score in (bleu(said, said, tokens="13a"), chrf(said, said))]
+    assert [(score.value, score.high) for score in found] == [(1, 1)] * 2
+
+
 def test_leaving_a_row_out_is_scoring_the_others() -> None:
     whole = bleu(TEXTS, REFERENCES, tokens="13a")
     expected = sacrebleu.corpus_bleu(TEXTS[1:], [REFERENCES[1:]]).score / 100

@@ -25,6 +25,12 @@ def test_perplexity_and_bits_per_byte_are_those_of_all_tokens_and_bytes_together
     assert measure(bits_per_byte(losses, sizes)).value == pytest.approx(0.5 / math.log(2))
 
 
+def test_an_interval_without_width_holds_its_own_value() -> None:
+    rng = np.random.default_rng(5)
+    alike = [measure(perplexity(np.full(10, loss), np.full(10, 7.0))) for loss in rng.gamma(2, 20, 2000)]
+    assert [e for e in alike if not e.low <= e.value <= e.high] == []
+
+
 def test_a_mean_has_students_interval() -> None:
     values = np.random.default_rng(1).random(50)
     found = measure(mean("rouge_l", values))
