@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 from prefect.artifacts import create_link_artifact, create_markdown_artifact, create_table_artifact
 from prefect.context import FlowRunContext, TaskRunContext
 
-from models.contracts import Asked, BootstrapReport, Pages, RunReport
+from models.contracts import Asked, BootstrapReport, DriftReport, Pages, RunReport
 from tasks.drift_plots import rank_signals
 from tasks.formats import count, measured, p_value, percent, points, threshold, unit, words
 from tasks.pages import rows_of
@@ -44,7 +44,7 @@ def list_tables(report: RunReport | BootstrapReport) -> dict[str, tuple[list[Row
     run = report if isinstance(report, RunReport) else None
     attempt, seen = (run.attempt, run.observation) if run else (None, None)
     passed = f"Gates: {attempt.blessing.verdict}" if attempt else ""
-    drift = f"Drift: {'found' if seen.drift.drifted else 'none'}, at alpha {seen.drift.alpha:g}" if seen else ""
+    drift = _drift_in_words(seen.drift) if seen else ""
     return {
         "gates": (_gates(report), passed),
         "comparisons": (_comparisons(report), "Champion and candidate on the same rows, with 95 % intervals"),
@@ -80,6 +80,12 @@ def _samples(asked: Asked | None) -> list[Row]:
 
 def _sure(answer: str, confidence: float | None) -> str:
     return answer if confidence is None else f"{answer} ({percent(confidence)})"
+
+
+def _drift_in_words(drift: DriftReport) -> str:
+    if not drift.alpha:
+        return "Drift: not judged, too soon after the last run"
+    return f"Drift: {'found' if drift.drifted else 'none'}, at alpha {drift.alpha:g}"
 
 
 def _drift(report: RunReport | BootstrapReport) -> list[Row]:

@@ -171,7 +171,9 @@ def test_drift_that_was_not_judged_is_not_called_none() -> None:
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
         assert "they look like" not in shown
         assert "too soon after the last run" in shown
+        assert "Drift: not judged" in shown
     assert "threshold none" in Page(render_html(report)).shown
+    assert list_tables(report)["drift"][1] == "Drift: not judged, too soon after the last run"
 
 
 @pytest.mark.parametrize(("agreement", "half", "doubted"), [(0.2, 0.04, True), (0.2, 0.35, False), (0.6, 0.04, False)])
