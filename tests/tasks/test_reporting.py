@@ -107,6 +107,8 @@ def test_the_tables_of_every_outcome_hold_what_its_records_hold(outcome: Outcome
     tried, seen = (run.attempt, run.observation) if run else (None, None)
     compared = len(tried.scorecard.comparisons) if tried else 0
     assert [row["because"] for row in tables["gates"]] == [g.because for g in tried.blessing.gates] if tried else True
+    told = artifacts.list_tables(report)["comparisons"][1]
+    assert ("Champion and candidate" in told) == (outcome is not Outcome.BOOTSTRAPPED)
     assert len(tables["comparisons"]) == (2 if outcome is Outcome.BOOTSTRAPPED else compared)
     assert {row["signal"] for row in tables["drift"]} == ({s.name for s in seen.drift.signals} if seen else set())
     for rows in tables.values():
@@ -119,6 +121,7 @@ def test_in_the_tables_each_model_has_its_own_numbers_and_each_gate_and_signal_i
     assert [row["verdict"] for row in tables["gates"][0]] == ["blessed"] * len(tried.blessing.gates)
     first = tables["comparisons"][0][0]
     assert (first["champion"], first["candidate"]) == ("70.0% [66.0%, 74.0%]", "82.0% [78.0%, 86.0%]")
+    assert "those of slices' differences corrected for their number" in tables["comparisons"][1]
     signals = {row["signal"]: (row["drifted"], row["p"], row["threshold"]) for row in tables["drift"][0]}
     assert signals == {
         "words": ("yes", "< 1e-16", "0.0010"), "embeddings": ("yes", "0.0010", "0.0010"), "confidence": ("no", "0.30", "0.0010")
