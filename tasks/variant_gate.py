@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from errors import ModelError, UnmeasuredMetric
 from models.contracts import GateResult, VariantCheck, Verdict
 from models.gate_kinds import Agrees, Gate
-from tasks.formats import interval, percent
+from tasks.formats import amount, amount_is, interval, percent
 
 WORST_FIRST = (Verdict.REJECTED, Verdict.INSUFFICIENT, Verdict.BLESSED)
 Z = 1.96
@@ -46,8 +46,8 @@ def _judge_one(check: VariantCheck, gate: Agrees) -> GateResult:
         verdict, because = Verdict.REJECTED, f"no part of the interval reaches {least}"
     else:
         verdict = Verdict.INSUFFICIENT
-        because = f"the interval holds {least}; {found.n} rows are too few to tell{_rows_needed(check, gate)}"
-    told = f"{check.variant} answers {interval(found)} of {found.n} rows as the full weights do: {because}"
+        because = f"the interval holds {least}; {amount_is(found.n, 'row')} too few to tell{_rows_needed(check, gate)}"
+    told = f"{check.variant} answers {interval(found)} of {amount(found.n, 'row')} as the full weights do: {because}"
     return GateResult(gate=gate.name, verdict=verdict, metric="agreement", on=f"variant:{check.variant}", measured=found,
                       limit=gate.share, because=told)  # fmt: skip
 

@@ -52,6 +52,15 @@ def test_so_many_rows_as_it_names_would_do_at_the_same_share() -> None:
     assert judged_low(0.98, needed - 2) < 0.95 <= judged_low(0.98, needed + 2)
 
 
+def test_counts_are_written_alike_and_one_row_is_spoken_of_as_one() -> None:
+    many, one = (
+        judge_agreement([found], Agrees(), variants=["onnx"]).because for found in (checked(4800, 5000), checked(1, 1))
+    )
+    assert "of 5,000 rows as the full weights do" in many
+    assert "of 1 row as the full weights do" in one
+    assert "1 row is too few to tell" in one
+
+
 def judged_low(share: float, rows: int) -> float:
     """Wilson's lower bound of a share that need not be a whole number of rows."""
     z2 = 1.959964**2
