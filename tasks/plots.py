@@ -123,7 +123,7 @@ def scale_values(axis: Axis) -> Markup:
     return scale(axis, f"scale from {percent(axis.low)} to {percent(axis.high)}", written=written)
 
 
-def scale_differences(axis: Axis) -> Markup:
+def scale_differences(axis: Axis, *, unit: str = "points") -> Markup:
     digits = 0 if axis.high >= 0.03 else 1
     written = {tick: f"{100 * tick:+.{digits}f}" if tick else "0" for tick in axis.ticks(5)}
-    return scale(axis, f"scale from {100 * axis.low:.0f} to {100 * axis.high:+.0f} points", written=written)
+    return scale(axis, f"scale from {signed(axis.low)} to {signed(axis.high)} {unit}", written=written)

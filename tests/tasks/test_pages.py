@@ -311,6 +311,7 @@ def test_the_column_of_differences_names_what_its_rows_are_counted_in() -> None:
         report = run(observation(), tried_on(*compared))
         assert f"difference in {unit}, " in Page(render_html(report)).shown.replace(" , ", ", ")
         assert f"| difference in {unit} | gates' limits in {unit} |" in render_markdown(report)
+        assert f'{unit}"' in re.findall(r'scale from [-+][^"]*"', render_html(report))[0]
 
 
 def test_the_terminal_calls_no_difference_better_and_says_which_way_is() -> None:
