@@ -10,7 +10,7 @@ from scipy.spatial.distance import cdist
 from errors import DataError
 from tasks.metrics import two_sample
 from tasks.metrics.descriptors import describe
-from tasks.metrics.two_sample import categories, ks, mmd
+from tasks.metrics.two_sample import categories, ks, ks_larger, mmd
 
 NORMAL = np.random.default_rng(0).normal(size=(120, 6)) * [5, 3, 1, 1, 0.5, 0.1]
 
@@ -169,6 +169,18 @@ def test_a_tiny_ks_p_value_is_a_bound_that_is_never_below_the_exact_one(n: int, 
     found = ks(then, now)
     assert exact.pvalue < found.p_value < 1e-6
     assert found.effect == pytest.approx(exact.statistic)
+
+
+@pytest.mark.parametrize(("n", "m"), [(300, 90), (600, 500), (10_000, 37), (1000, 1000), (5000, 3001)])
+@pytest.mark.filterwarnings("error")
+def test_the_one_sided_ks_is_exact_where_scipy_can_count_and_never_warns_where_it_cannot(n: int, m: int) -> None:
+    rng = np.random.default_rng(9)
+    then, now = rng.normal(size=n), rng.normal(0.1, size=m)
+    limit = stats.ks_2samp(then, now, alternative="greater", method="asymp").pvalue
+    found = ks_larger(then, now).p_value
+    assert found == pytest.approx(limit, rel=0.1)
+    if n + m < 1000 or n == m:
+        assert found == stats.ks_2samp(then, now, alternative="greater", method="exact").pvalue != limit
 
 
 def test_ks_counts_ties_as_scipy_does() -> None:
