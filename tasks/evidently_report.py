@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.contracts import DriftSignal, EvidentlyVerdict
+from tasks.answers import REQUEST_LATENCY
 from tasks.sides import Side
 
 if TYPE_CHECKING:
@@ -32,9 +33,11 @@ class EvidentlyReport:
 
 def shown(side: Side, *, names: tuple[str, ...], labelled: bool) -> Columns:
     """What Evidently shows of a side: descriptors, the answers' numbers (of a classifier its confidence, prediction and,
-    where it is `labelled`, the label)."""
+    where it is `labelled`, the label). Not a request's latency: it knows no test of whether that is a multiple of what it
+    was, and calls every hour's change a drift."""
     whole = side.answers if side.predicted is None else dict(list(side.answers.items())[-1:])
-    columns: Columns = {**side.descriptors, **{name: values.astype(float) for name, values in whole.items()}}
+    numbers = {name: values.astype(float) for name, values in whole.items() if name != REQUEST_LATENCY}
+    columns: Columns = {**side.descriptors, **numbers}
     if side.predicted is not None:
         columns["prediction"] = [names[i] for i in side.predicted]
     if labelled:

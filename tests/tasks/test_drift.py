@@ -11,8 +11,12 @@ from models.adapter import Predictions
 from models.contracts import Artifact, DriftReport, ModelKind, Reference, Scored, Scores
 from models.recipe import Training
 from models.sections import Drift
+from tasks.answers import REQUEST_LATENCY
 from tasks.drift import detect_drift
+from tasks.evidently_report import shown, write_evidently
 from tasks.score_files import write_scores
+from tasks.sides import UNKNOWN, Side
+from tasks.signals import find_signals
 from tests.tiny import kept_table, sentences
 
 LABELS = ("negative", "positive")
@@ -83,6 +87,25 @@ def test_where_evidentlys_own_verdict_differs_the_report_says_why(store: ObjectS
     assert found.drifted
     assert not theirs.drifted
     assert "does not look at embeddings" in theirs.because
+
+
+def test_evidentlys_page_asks_nothing_of_a_request_s_latency_since_it_would_ask_whether_it_changed_at_all(
+    tmp_path: Path,
+) -> None:
+    """The verdict asks whether it is more than twice what it was."""
+    rng = np.random.default_rng(4)
+    sides = []
+    for slower in (1.0, 1.6):
+        answers = {
+            REQUEST_LATENCY: slower * rng.lognormal(5, 0.3, 300),
+            "output words": rng.poisson(9, 300).astype(float),
+        }
+        sides.append(Side(["the film was fine"] * 300, answers, np.ones((300, 2), np.float32), np.full(300, UNKNOWN),
+                          np.arange(300)))  # fmt: skip
+    signals = find_signals(*sides, label_names=(), vocabulary=frozenset(), policy=Drift(), alpha=0.01, rng=rng)
+    assert not any(signal.drifted for signal in signals)
+    columns = [shown(side, names=(), labelled=False) for side in sides]
+    assert write_evidently(*columns, signals, tmp_path).share == 0
 
 
 def test_traffic_that_repeats_what_was_trained_on_is_compared_like_with_like(
