@@ -1,8 +1,8 @@
 """Did the inputs change? A verdict whose false-alarm rate is stated, what moved, and Evidently's report for the eye.
 
 The p-values come from `tasks.metrics.two_sample`: Evidently's KS is the same scipy call (a test holds them together),
-but its chi-squared takes the reference's shares as exactly known, which a few hundred reference rows are not. Its
-own verdict at its defaults is kept beside ours, with the reason where they differ.
+but its chi-squared takes the reference's shares as exactly known, which a few hundred reference rows are not, so that its
+page is given ours. Its own verdict at its defaults is kept beside ours, with the reason where they differ.
 """
 
 from collections.abc import Sequence

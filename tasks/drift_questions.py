@@ -35,13 +35,18 @@ class Question:
     doubt: float = 0.0
 
     def answer(self, threshold: float, permutations: int, rng: np.random.Generator) -> DriftSignal:
-        needed = min(MAX_PERMUTATIONS, max(permutations, math.ceil(2 / threshold))) if threshold else permutations
+        needed = permutations_for(threshold, at_least=permutations)
         tested = self.ask(needed, rng)
         return DriftSignal.model_validate({
             "name": self.name, "family": self.family, "method": self.method.format(permutations=needed),
             "statistic": tested.statistic, "p_value": tested.p_value, "threshold": threshold, "effect": tested.effect,
             "effect_name": self.effect_name, "floor": self.floor, "detail": self.detail, "doubt": self.doubt,
         })  # fmt: skip
+
+
+def permutations_for(threshold: float, *, at_least: int) -> int:
+    """So many that a p-value can be as small as the threshold."""
+    return min(MAX_PERMUTATIONS, max(at_least, math.ceil(2 / threshold))) if threshold else at_least
 
 
 def embeddings(name: str, family: str, reference: Side, current: Side, policy: Drift, rows: int) -> Question:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CATEGORIES = ("prediction", "label")
+NAMED = {"label": "label shares"}
+"""Columns that are called otherwise than their signal."""
 DRIFT_SHARE = 0.5
 """Evidently's default: a data set has drifted when half of its columns have."""
 
@@ -80,11 +82,11 @@ def _dataset(frame: "pd.DataFrame") -> Any:
 
 def _theirs(names: list[str], signals: tuple[DriftSignal, ...]) -> list[Any]:
     """Evidently's drift of every column and the share that drifted, by our tests and thresholds."""
-    from tasks.evidently_metric import CountedDrift, DrawnDrift
+    from tasks.evidently_metric import SHARES, CountedDrift, DrawnDrift
 
     set_ = {signal.name: signal.threshold for signal in signals}
-    thresholds = {name: set_.get(name, min(set_.values())) for name in names}
-    methods = {name: "chisquare" if name in CATEGORIES else "ks" for name in names}
+    thresholds = {name: set_.get(NAMED.get(name, name), min(set_.values())) for name in names}
+    methods = {name: SHARES if name in CATEGORIES else "ks" for name in names}
     return [
         CountedDrift(drift_share=DRIFT_SHARE, per_column_method=methods, per_column_threshold=thresholds),
         *(DrawnDrift(column=name, method=methods[name], threshold=thresholds[name]) for name in names),

@@ -8,7 +8,7 @@ import pytest
 from errors import DataError
 from infra.object_store import ObjectStore
 from models.adapter import Predictions
-from models.contracts import Artifact, DriftReport, ModelKind, Reference, Scored, Scores
+from models.contracts import Artifact, DriftReport, DriftSignal, ModelKind, Reference, Scored, Scores
 from models.recipe import Training
 from models.sections import Drift
 from tasks.answers import REQUEST_LATENCY
@@ -106,6 +106,21 @@ def test_evidentlys_page_asks_nothing_of_a_request_s_latency_since_it_would_ask_
     assert not any(signal.drifted for signal in signals)
     columns = [shown(side, names=(), labelled=False) for side in sides]
     assert write_evidently(*columns, signals, tmp_path).share == 0
+
+
+def test_evidentlys_page_takes_no_more_than_the_verdict_for_a_change_of_shares_that_two_samples_leave_to_chance(
+    tmp_path: Path,
+) -> None:
+    """Its own chi-squared takes the reference's shares as exactly known, and called a fourth of such quiet windows drifted."""
+    label = DriftSignal(name="label shares", family="label", method="", statistic=0, p_value=1, threshold=0.001, effect=0,
+                        effect_name="total variation", floor=0, detail="")  # fmt: skip
+    then, now = ["a"] * 150 + ["b"] * 150, ["a"] * 1100 + ["b"] * 900
+    columns = [{"label": side, "prediction": side} for side in (then, now)]
+    assert write_evidently(*columns, (label,), tmp_path).share == 0
+    columns[1]["label"] = ["a"] * 1300 + ["b"] * 700
+    assert write_evidently(*columns, (label,), tmp_path).share == 0.5
+    found = json.loads((tmp_path / "evidently.json").read_text())["metrics"]
+    assert {m["config"]["threshold"] for m in found if m["metric_name"].startswith("DrawnDrift")} == {0.001}
 
 
 def test_traffic_that_repeats_what_was_trained_on_is_compared_like_with_like(
