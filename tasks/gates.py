@@ -5,6 +5,7 @@ contradicts it, and otherwise says that the evidence is too thin. All that are e
 warns is judged alike, and leaves the promotion to a person where it fails.
 """
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal
@@ -18,6 +19,7 @@ from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWith
 from models.measures import METRICS
 from tasks.formats import amount, amount_is, isolated, signed, unit, value
 from tasks.metrics.paired import rows_needed
+from tasks.metrics.summed import UNKNOWN
 from tasks.variant_gate import judge_agreement
 
 
@@ -74,7 +76,7 @@ def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> 
     elif difference.high <= limit:
         verdict, because = Verdict.REJECTED, _cleared(told(difference.high), "below", told(limit))
     else:
-        needed = _rows_needed(difference, limit)
+        needed = _rows_needed(difference, limit, is_share=METRICS[compared.metric].is_share)
         verdict = Verdict.INSUFFICIENT
         because = f"the interval holds {told(limit)}; {amount_is(difference.n, 'row')} too few to tell{needed}"
     measured = f"{told(difference.value)} [{told(difference.low)}, {told(difference.high)}]"
@@ -88,14 +90,17 @@ def _cleared(end: str, side: str, limit: str) -> str:
     return f"the whole interval lies {'just ' if end == limit else ''}{side} {limit}"
 
 
-def _rows_needed(difference: Estimate, limit: float) -> str:
+def _rows_needed(difference: Estimate, limit: float, *, is_share: bool) -> str:
     """Rows on which a true difference of this size would be shown in 80 % of all cases. How often the models differ is
-    taken from the interval's width, so that it serves any metric."""
-    if difference.value - limit <= 0.001:  # a tenth of a point is nothing to collect rows for
-        return ""
+    taken from the interval's width, so that it serves any metric: of one that is no share, whose rows may differ by more
+    than a whole, all is counted in its rows' spread."""
     half = (difference.high - difference.low) / 2
+    if difference.value - limit <= 0.001 or half >= UNKNOWN:  # a tenth of a point is nothing to collect rows for
+        return ""
     spread = difference.n * (half / 1.96) ** 2 + difference.value**2
-    needed = rows_needed(difference.value, discordance=min(1.0, max(spread, abs(difference.value))), limit=limit)
+    whole = 1.0 if is_share else math.sqrt(max(1.0, spread))
+    gain, differ = difference.value / whole, min(1.0, spread / whole**2)
+    needed = rows_needed(gain, discordance=max(differ, abs(gain)), limit=limit / whole)
     return f"; about {needed:,} would do if the difference is real"
 
 

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from errors import UnmeasuredMetric
 from models.contracts import Comparison, Estimate, Latency, Percentiles, Scorecard, Verdict
@@ -87,6 +88,16 @@ def test_an_interval_that_holds_the_margin_is_insufficient_evidence_and_says_how
     blessing = judge.fn(scorecard(comparison("current", estimate(0.02, -0.02, 0.06))), gates=[Better()])
     assert blessing.verdict is Verdict.INSUFFICIENT
     assert "about 3,410 would do" in blessing.gates[0].because
+
+
+def test_of_what_may_change_by_any_factor_so_many_rows_are_said_to_do_as_its_spread_asks_for() -> None:
+    """Ten per cent better, of rows that part by 161 %: a share's rows part by no more than 100 points."""
+    parts = comparison("current", estimate(0.1, -0.4, 0.6, n=40), metric="perplexity")
+    because = judge.fn(scorecard(parts), gates=[Better()]).gates[0].because
+    exact = (stats.norm.isf(0.025) + stats.norm.isf(0.19)) ** 2 * 40 * (0.5 / 1.96) ** 2 / 0.1**2
+    assert int(because.split("about ")[1].split()[0].replace(",", "")) == pytest.approx(exact, rel=0.03)
+    unknown = comparison("current", estimate(0.1, -9.9, 10.1, n=5), metric="perplexity")
+    assert judge.fn(scorecard(unknown), gates=[Better()]).gates[0].because.endswith("5 rows are too few to tell")
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:
