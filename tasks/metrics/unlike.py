@@ -19,9 +19,9 @@ class Unlike:
     row: int
     """Its place in the current embeddings."""
     distance: float
-    """1 − cosine similarity to the `NEIGHBOURS`-th nearest reference row: 0 the same, 1 at right angles."""
+    """1 − cosine similarity to the `NEIGHBOURS`-th nearest of the searched reference rows: 0 the same, 1 at right angles."""
     beyond: float
-    """Share of other reference rows that are nearer to the reference than this row is."""
+    """Share of the other reference rows that are nearer to the searched ones than this row is."""
 
 
 def most_unlike(

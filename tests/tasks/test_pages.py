@@ -522,6 +522,7 @@ def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -
         assert "film" in text
         assert "<b>film" not in text.replace("\\<", "")
         assert "half of its 8 columns" in text
+    assert "to the fifth nearest among half of the reference's rows" in Page(html).shown
     assert "tell the two apart" not in render_html(report_of(Outcome.HELD))
 
 
