@@ -79,9 +79,9 @@ def _notes(largest: int, kind: ModelKind, policy: Drift, alpha: float, left_out:
         "policy.false_alarms_a_year affords no more": alpha < policy.alpha,
         "embeddings are of hashed words, since no embedding model is named: they see which words come in, not what they mean":
             kind.hosted is not None and kind.hosted.embeddings is None,
-        f"distributions and Evidently's report are of a seeded sample of at most {SAMPLE_ROWS} rows a side":
-            largest > SAMPLE_ROWS,
-        f"embeddings were compared on a seeded sample of at most {policy.max_rows} rows a side": largest > policy.max_rows,
+        "signals, words, the rows most unlike and Evidently's report are of a seeded sample of at most "
+        f"{SAMPLE_ROWS:,} rows a side": largest > SAMPLE_ROWS,
+        f"embeddings were compared on a seeded sample of at most {policy.max_rows:,} rows a side": largest > policy.max_rows,
     }  # fmt: skip
     return tuple(note for note, holds in notes.items() if holds)
 

@@ -80,6 +80,16 @@ def test_a_drifted_window_names_its_telling_words_and_its_most_unlike_rows(store
     assert all(row.text == now["text"][row.row] for row in found.unlike)
 
 
+def test_where_a_sample_was_looked_at_the_note_says_of_which_numbers(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.drift.SAMPLE_ROWS", 1000)
+    found = detected(sentences(120), sentences(1300, start=500, noun="refrigerator"), store, tmp_path)
+    assert max(word.current_rows for word in found.words) == 1000
+    told = "signals, words, the rows most unlike and Evidently's report are of a seeded sample of at most 1,000 rows a side"
+    assert told in found.notes
+
+
 def test_where_evidentlys_own_verdict_differs_the_report_says_why(store: ObjectStore, tmp_path: Path) -> None:
     found = detected(sentences(120), sentences(300, start=500), store, tmp_path, moved=2.0)
     theirs = found.evidently_default
