@@ -99,7 +99,7 @@ def standard_error(name: str, found: Estimate) -> float:
 
 def _half(value: Numbers, without: Numbers, level: float, *, rule_of_three: bool) -> float:
     """Half an interval's width. Where all rows but a few are alike, that proves little of others: what n rows did not show
-    once may be a share of -ln(1 - level) / n (rule of three, Hanley and Lippman-Hand, 1983)."""
+    once may be a share of -ln((1 - level) / 2) / n (rule of three, two-sided; Hanley and Lippman-Hand, 1983)."""
     rows = len(without)
     if rows < FEWEST:
         return UNKNOWN
