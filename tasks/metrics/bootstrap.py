@@ -38,7 +38,8 @@ def bootstrap(
     if deciding is not None:
         half = _widened(max(value - low, high - value), deciding, float(stats.norm.isf(tail)))
         low, high = value - half, value + half
-    least = -math.log(tail) / rows
+    apart = 1.0 if deciding is None else 1 + abs(value)  # a row may lie so far from those that were seen
+    least = -apart * math.log(tail) / rows
     return Estimate(
         value=value, low=max(-1.0, min(low, value - least)), high=min(1.0, max(high, value + least)), n=rows,
         method=f"{'paired ' if deciding is not None else ''}bootstrap, {level:.1%} interval, at least the rule of "

@@ -72,7 +72,8 @@ def auroc_gained(champion: Ranking, candidate: Ranking, *, level: float) -> Esti
     if not len(champion.auroc):
         return _unknown(champion, value=0.0, low=-1.0)
     value = candidate.value - champion.value
-    half = max(_half(candidate.parts - champion.parts, champion.sizes, level), _least(champion.sizes, level))
+    least = (1 + abs(value)) * _least(champion.sizes, level)  # a row may lie so far from those that were seen
+    half = max(_half(candidate.parts - champion.parts, champion.sizes, level), least)
     return Estimate(value=value, low=max(-1.0, value - half), high=min(1.0, value + half), n=len(champion.parts),
                     method=f"{champion.told}, paired DeLong, {level:.1%} interval")  # fmt: skip
 

@@ -58,7 +58,7 @@ def measure(found: Summed) -> Estimate:
     is_share = METRICS[found.name].is_share
     there, back = (_same, _same) if is_share else (_log, _exp)
     value = there(np.array(found.value))
-    half = min(UNKNOWN, _half(value, there(found.without_each()), 0.95, rule_of_three=is_share))
+    half = min(UNKNOWN, _half(value, there(found.without_each()), 0.95, apart=float(is_share)))
     low, high = min(found.value, float(back(value - half))), max(found.value, float(back(value + half)))  # it rounds
     if is_share:
         low, high = max(0.0, low), min(1.0, high)
@@ -71,8 +71,9 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
     value = improvement(champion.name, champion.value, candidate.value)
     pairs = zip(champion.without_each().tolist(), candidate.without_each().tolist(), strict=True)
     each = np.array([improvement(champion.name, before, after) for before, after in pairs])
-    half = _half(np.array(value), each, level, rule_of_three=True)
-    most = 1.0 if METRICS[champion.name].is_share else math.inf
+    is_share = METRICS[champion.name].is_share
+    half = _half(np.array(value), each, level, apart=1 + abs(value) if is_share else 1.0)
+    most = 1.0 if is_share else math.inf
     return Estimate(value=value, low=max(-most, value - half), high=min(most, value + half), n=len(champion.rows),
                     method=f"paired jackknife, {level:.1%} interval")  # fmt: skip
 
@@ -97,17 +98,18 @@ def standard_error(name: str, found: Estimate) -> float:
     return float(np.diff(there(np.array([found.low, found.value, found.high]))).max()) / _quantile(found.n, 0.95)
 
 
-def _half(value: Numbers, without: Numbers, level: float, *, rule_of_three: bool) -> float:
+def _half(value: Numbers, without: Numbers, level: float, *, apart: float) -> float:
     """Half an interval's width. Where all rows but a few are alike, that proves little of others: what n rows did not show
-    once may be a share of -ln((1 - level) / 2) / n (rule of three, two-sided; Hanley and Lippman-Hand, 1983)."""
+    once may be a share of -ln((1 - level) / 2) / n (rule of three, two-sided; Hanley and Lippman-Hand, 1983), and lie as far
+    as `apart` from the others: a difference of shares may be -1 where all that was seen is 1. 0: nobody knows how far."""
     rows = len(without)
     if rows < FEWEST:
         return UNKNOWN
     pseudo = rows * value - (rows - 1) * without
     half = float(_quantile(rows, level) * pseudo.std(ddof=1) / math.sqrt(rows))
     alike = np.abs(without - np.median(without)) <= _ALIKE * max(1.0, abs(float(value)))
-    few = rule_of_three and rows - int(alike.sum()) < FEWEST
-    return max(half, -math.log((1 - level) / 2) / rows) if few else half
+    few = rows - int(alike.sum()) < FEWEST
+    return max(half, -apart * math.log((1 - level) / 2) / rows) if few else half
 
 
 def _quantile(rows: int, level: float) -> float:

@@ -195,3 +195,10 @@ def test_impossible_numbers_no_rows_and_unknown_metrics_are_refused() -> None:
     ):
         with pytest.raises(UnmeasuredMetric):
             call()
+
+
+def test_a_model_that_got_all_right_where_the_other_got_none_is_not_surer_by_macro_f1_than_by_accuracy() -> None:
+    truth = np.tile([0, 1], 10)
+    accuracy, f1 = (paired_difference(m, truth, 1 - truth, truth, labels=2, seed=1) for m in ("accuracy", "macro_f1"))
+    assert (f1.value, f1.high) == (1, 1)
+    assert f1.low == pytest.approx(accuracy.low, abs=0.05)

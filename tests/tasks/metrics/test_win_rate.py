@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from errors import UnmeasuredMetric
 from tasks.metrics.win_rate import compare_by_wins
@@ -34,6 +35,19 @@ def test_flips_have_the_doubt_of_coins_that_are_thrown() -> None:
               for _ in range(200)]  # fmt: skip
     width = np.mean([t.high - t.low for t in thrown])
     assert found.high - found.low == pytest.approx(width, rel=0.03)
+
+
+@pytest.mark.parametrize(("share", "pairs"), [(0.8, 10), (0.9, 20), (0.97, 100)])
+def test_a_judge_that_names_nearly_always_the_candidate_proves_no_larger_difference_than_there_is(
+    share: float, pairs: int
+) -> None:
+    rng = np.random.default_rng(4)
+    drawn = [compare_by_wins(rng.binomial(1, share, pairs).astype(float).tolist(), flipped=0, on="current")
+             for _ in range(400)]  # fmt: skip
+    too_high = sum(found.difference.low > 2 * share - 1 for found in drawn)
+    assert too_high <= stats.binom.ppf(0.999, 400, 0.025)
+    certain = compare_by_wins([1.0] * pairs, flipped=0, on="current")
+    assert certain.difference.low == pytest.approx(max(-1, certain.candidate.low - certain.champion.high))
 
 
 def test_few_pairs_say_little_and_none_say_nothing() -> None:
