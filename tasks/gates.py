@@ -94,8 +94,9 @@ def _rows_needed(difference: Estimate, limit: float, *, is_share: bool) -> str:
     """Rows on which a true difference of this size would be shown in 80 % of all cases. How often the models differ is
     taken from the interval's width, so that it serves any metric: of one that is no share, whose rows may differ by more
     than a whole, all is counted in its rows' spread."""
-    half = (difference.high - difference.low) / 2
-    if difference.value - limit <= 0.001 or half >= UNKNOWN:  # a tenth of a point is nothing to collect rows for
+    below = round(difference.value - difference.low, 9)
+    half = (difference.high - difference.low) / 2 if is_share else below  # what is no share ends at 100 % better
+    if difference.value - limit <= 0.001 or below >= UNKNOWN:  # a tenth of a point is nothing to collect rows for
         return ""
     spread = difference.n * (half / 1.96) ** 2 + difference.value**2
     whole = 1.0 if is_share else math.sqrt(max(1.0, spread))

@@ -71,10 +71,11 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
     value = improvement(champion.name, champion.value, candidate.value)
     pairs = zip(champion.without_each().tolist(), candidate.without_each().tolist(), strict=True)
     each = np.array([improvement(champion.name, before, after) for before, after in pairs])
-    is_share = METRICS[champion.name].is_share
-    half = _half(np.array(value), each, level, apart=1 + abs(value) if is_share else 1.0)
-    most = 1.0 if is_share else math.inf
-    return Estimate(value=value, low=max(-most, value - half), high=min(most, value + half), n=len(champion.rows),
+    found = METRICS[champion.name]
+    half = _half(np.array(value), each, level, apart=1 + abs(value) if found.is_share else 1.0)
+    least = -math.inf if found.better == "less" and not found.is_share else -1.0
+    most = 1.0 if found.better == "less" or found.is_share else math.inf
+    return Estimate(value=value, low=max(least, value - half), high=min(most, value + half), n=len(champion.rows),
                     method=f"paired jackknife, {level:.1%} interval")  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from errors import UnmeasuredMetric
 from models.contracts import Comparison, Estimate, Latency, Percentiles, Scorecard, Verdict
 from models.gate_kinds import AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse, default_gates
 from tasks.gates import judge
+from tasks.metrics.summed import UNKNOWN
 
 
 def estimate(value: float, low: float, high: float, n: int = 400) -> Estimate:
@@ -96,8 +97,9 @@ def test_of_what_may_change_by_any_factor_so_many_rows_are_said_to_do_as_its_spr
     because = judge.fn(scorecard(parts), gates=[Better()]).gates[0].because
     exact = (stats.norm.isf(0.025) + stats.norm.isf(0.19)) ** 2 * 40 * (0.5 / 1.96) ** 2 / 0.1**2
     assert int(because.split("about ")[1].split()[0].replace(",", "")) == pytest.approx(exact, rel=0.03)
-    unknown = comparison("current", estimate(0.1, -9.9, 10.1, n=5), metric="perplexity")
-    assert judge.fn(scorecard(unknown), gates=[Better()]).gates[0].because.endswith("5 rows are too few to tell")
+    for value in (0.1, 0.25777203613590427, 0.7):
+        unknown = comparison("current", estimate(value, value - UNKNOWN, 1.0, n=5), metric="perplexity")
+        assert judge.fn(scorecard(unknown), gates=[Better()]).gates[0].because.endswith("5 rows are too few to tell")
 
 
 def test_a_difference_of_nothing_has_no_minus() -> None:

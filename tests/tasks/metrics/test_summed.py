@@ -31,6 +31,15 @@ def test_an_interval_without_width_holds_its_own_value() -> None:
     assert [e for e in alike if not e.low <= e.value <= e.high] == []
 
 
+def test_a_change_reaches_no_further_than_its_metric_can() -> None:
+    """A perplexity cannot become less by more than itself, a length ratio neither."""
+    few, ones = rows(5, np.random.default_rng(2)), np.ones(5)
+    better = improvement_of(perplexity(*few), perplexity(0.9 * few[0], few[1]))
+    assert better.low < -5 < better.value < better.high == 1
+    longer = improvement_of(mean("length_ratio", ones), mean("length_ratio", 2 * ones))
+    assert -1 == longer.low < longer.value < 5 < longer.high
+
+
 def test_a_mean_has_students_interval() -> None:
     values = np.random.default_rng(1).random(50)
     found = measure(mean("rouge_l", values))
