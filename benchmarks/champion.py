@@ -107,7 +107,7 @@ def _train(home: str) -> None:
     examples = [Examples(corpus.texts[part], [LABELS[i] for i in corpus.labels[part]]) for part in parts]
     work, half = CACHE / "work" / home, CACHE / "champions" / f"{home}.half"
     work.mkdir(parents=True, exist_ok=True)
-    with bar(f"training the champion of {home}", total=1000, unit="‰ of the steps") as advance:
+    with bar(f"training the champion of {home}", total=1000, unit="") as advance:
         trained = model.fine_tune(*examples, training=TRAINING, seed=SEED, work=work, advance=advance)
     model.save(half)
     half.rename(half.with_name(home))

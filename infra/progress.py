@@ -15,8 +15,8 @@ Advance = Callable[[int], None]
 
 @contextmanager
 def bar(what: str, *, total: int | None, unit: str) -> Iterator[Advance]:
-    """Yields `advance(n)`. `total` is None where nobody knows how much there is. Inside a Prefect run, long work is shown
-    on the run's page, too."""
+    """Yields `advance(n)`. `total` is None where nobody knows how much there is; without a `unit` only the share of it is
+    told. Inside a Prefect run, long work is shown on the run's page, too."""
     count = _Count(what, total, unit)
     with shown_in_prefect(count.how_far), _on_stderr(what, total, unit) as show:
 
@@ -39,7 +39,13 @@ class _Count:
 
 
 def _so_far(done: int, total: int | None, unit: str) -> str:
-    return f"{done:,} {unit}" if total is None else f"{done:,} of {total:,} {unit}"
+    if total is None:
+        return f"{done:,} {unit}"
+    return f"{done:,} of {total:,} {unit}" if unit else _share(done, total)
+
+
+def _share(done: int, total: int) -> str:
+    return f"{done / max(1, total):.0%}"
 
 
 @contextmanager
@@ -47,7 +53,8 @@ def _on_stderr(what: str, total: int | None, unit: str) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield _lines(what, total, unit)
         return
-    known = "{percentage:3.0f}% |{bar:24}| {n_fmt}/{total_fmt} {unit} [{elapsed}<{remaining}]"
+    counted = "{n_fmt}/{total_fmt} {unit} " if unit else ""
+    known = "{percentage:3.0f}% |{bar:24}| " + counted + "[{elapsed}<{remaining}]"
     with tqdm(
         total=total, desc=f"  {what}", unit=unit, file=sys.stderr, leave=False, mininterval=0.2, dynamic_ncols=True,
         unit_scale=unit == "bytes",
@@ -71,7 +78,7 @@ def _lines(what: str, total: int | None, unit: str) -> Advance:
         now = time.monotonic()
         if now - told >= EVERY_SECONDS:
             told = now
-            share = f", {done / max(1, total):.0%}" if total is not None else ""
+            share = f", {_share(done, total)}" if total is not None and unit else ""
             line = f"  {what}: {_so_far(done, total, unit)}{share} after {now - began:.0f} s"
             print(line, file=sys.stderr, flush=True)  # noqa: T201
 

@@ -53,7 +53,7 @@ def _train(
     with store.draft("saved") as saved:
         request = Request(folder=folder, kind=kind, new_head=parent_version is None, train=train, validation=validation,
                           training=training, work=work, budget=budget, saved=saved)  # fmt: skip
-        with bar("training", total=1000, unit="parts of the steps") as advance:
+        with bar("training", total=1000, unit="") as advance:
             trained = train_model(request, advance=advance, keys=store.api_keys)
         weights = store_folder(saved, store, code=kind.code, parent=parent, hosted=kind.hosted is not None)
         store.keep_folder(saved, weights.files)
