@@ -372,7 +372,7 @@ def test_weights_are_read_from_the_files_beside_their_index_and_from_nowhere_els
 
 
 @pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "c\n(in memory of)\nR.", "(iabc def\nx\n", "N.", "}.", "(dp0\n.",
-                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n.", "g1\n(tR.", "cabc def\nghi\n(tR."])  # fmt: skip
+                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n.", "g1\n(tR.", "cabc def\nghi\n(tR.", "(e(tR."])  # fmt: skip
 def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: str, model: Path) -> None:
     (model / "vocab.txt").write_text(text)
     (model / "array.npy").write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") +
@@ -419,7 +419,7 @@ def test_a_link_to_a_folder_that_nobody_looked_at_is_refused(
 def test_links_within_a_folder_and_those_of_the_hub_s_cache_are_followed(model: Path, tmp_path: Path) -> None:
     (model / "merges.txt").symlink_to("vocab.txt")
     (model / "vocab.txt").write_text("film")
-    (model / "gone.txt").symlink_to("nothing")
+    (model / "gone.txt").symlink_to("../nothing")
     refuse_unsafe(model, code=NONE)
     cached, blobs = tmp_path / "models--theirs" / "snapshots" / "main", tmp_path / "models--theirs" / "blobs"
     for folder in (cached, blobs):
@@ -441,6 +441,10 @@ def test_links_within_a_folder_and_those_of_the_hub_s_cache_are_followed(model: 
     (cached.parent / "other" / "more.txt").touch()
     with pytest.raises(UnsafeModel, match=r"more\.txt is a link to "):
         refuse_unsafe(cached, code=NONE)
+    (cached / "more.txt").unlink()
+    (cached / "below").symlink_to(blobs)
+    with pytest.raises(UnsafeModel, match=r"below is a link to "):
+        refuse_unsafe(cached, code=NONE)
 
 
 def test_what_is_no_part_of_a_model_stays_where_it_is(model: Path) -> None:
@@ -455,6 +459,7 @@ def test_what_is_no_part_of_a_model_stays_where_it_is(model: Path) -> None:
     refuse_unsafe(model, code=NONE)
     chosen = {path.name for path in select_files(model, {"trusted_and_gone.py": "0" * 64})}
     assert parts <= chosen
+    assert select_files(model, NONE) == sorted(model / name for name in chosen)  # their digest hangs on the order
     assert not chosen & {"notes.md", "folder.json", "trusted_and_gone.py"}
 
 
