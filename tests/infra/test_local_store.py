@@ -9,6 +9,7 @@ import sysconfig
 import time
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -59,6 +60,24 @@ def test_a_server_whose_user_is_killed_goes_away_and_what_was_written_is_there_a
         assert client_of(again).get_object(Bucket="upkeep", Key="k")["Body"].read() == b"kept"
     assert wait_until_gone(again.pid)
     shutil.rmtree(tmp_path / "s")
+
+
+def test_the_server_listens_on_loopback_only_and_shows_nobody_an_object_without_its_keys(tmp_path: Path) -> None:
+    with local_store(tmp_path / "s") as endpoint:
+        client_of(endpoint).put_object(Bucket="upkeep", Key="k", Body=b"kept")
+        listening = [c.laddr for c in psutil.Process(endpoint.pid).net_connections() if c.status == psutil.CONN_LISTEN]
+        assert {at.ip for at in listening} == {"127.0.0.1"}
+        shown = [answer(at.port, path) for at in listening for path in ("/upkeep/k", "/buckets/upkeep/k")]
+        assert shown and b"kept" not in b"".join(shown)
+    assert wait_until_gone(endpoint.pid)
+
+
+def answer(port: int, path: str) -> bytes:
+    """Nothing where the port speaks no HTTP."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5).content
+    except httpx.TransportError:
+        return b""
 
 
 def without_supervisor(folder: Path) -> int:
