@@ -25,7 +25,7 @@ def job(prefect_server: None) -> tuple[str, UUID]:
     """A deployment's name and id."""
 
     @flow(name="waited")
-    def waited() -> None:
+    def waited(job: str = "") -> None:
         return
 
     deployment = waited.to_deployment(secrets.token_hex(4))
@@ -62,8 +62,8 @@ def test_a_run_that_failed_or_was_cancelled_is_told_in_sentences_and_not_started
     name, deployed = job
     monkeypatch.setattr("tasks.pool_runs.time.sleep", becoming(state, deployed))
     with pytest.raises(PoolError, match=rf"of {name} ended as {told}\. Its page in Prefect has the log"):
-        run_on_pool(name, {}, key="k")
-    assert len(runs_of(deployed)) == 1
+        run_on_pool(name, {"job": "s3://bucket/job.json"}, key="k")
+    assert [run.parameters for run in runs_of(deployed)] == [{"job": "s3://bucket/job.json"}]
 
 
 def test_a_server_that_is_away_for_half_an_hour_at_a_time_is_waited_for_and_the_work_is_found_when_it_is_back(
