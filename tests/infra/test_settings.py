@@ -1,5 +1,6 @@
 """A setting that is wrong is told as such, by its name, and not as a bug."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from errors import SpecError
 from infra.object_store import connect
-from infra.settings import Settings, read_settings
+from infra.settings import QUIET, Settings, keep_quiet, read_settings
 from infra.workspace import open_job_workspace
 
 
@@ -100,6 +101,13 @@ def test_a_bucket_that_no_store_could_have_is_a_wrong_setting_and_no_failure_of_
     with pytest.raises(SpecError, match=f"s3://{bucket}/p/.* names no bucket.*UPKEEP_S3_BUCKET") as caught:
         store.get_bytes("k")
     assert "regex" not in str(caught.value)
+
+
+def test_what_a_person_set_for_a_library_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in QUIET:
+        monkeypatch.setenv(name, "mine")
+    keep_quiet()
+    assert {os.environ[name] for name in QUIET} == {"mine"}
 
 
 @pytest.mark.parametrize("verbose", [False, True])
