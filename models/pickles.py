@@ -93,7 +93,8 @@ def _argument(opcode: pickletools.OpcodeInfo, data: Any) -> Any:
         _line(data)  # what it has under that name
         return module
     if opcode.name in _NUMBERS:
-        return _number(_line(data).partition(b"\0")[0], of=opcode.name)  # where the reader in C takes it to end
+        digits, ended, _ = _line(data).partition(b"\0")  # where the reader in C takes it to end; nothing before it is 0
+        return _number(digits or ended.replace(b"\0", b"0"), of=opcode.name)
     return opcode.arg.reader(data) if opcode.arg else None
 
 
@@ -105,7 +106,7 @@ def _line(data: Any) -> bytes:
 def _number(text: bytes, *, of: str) -> float:
     if of == "FLOAT":
         return float(text)
-    digits = text.removesuffix(b"L") or b"0"  # nothing before a zero byte is taken for 0
+    digits = text.removesuffix(b"L")
     try:
         return int(digits)
     except ValueError:

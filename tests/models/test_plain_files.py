@@ -372,7 +372,7 @@ def test_weights_are_read_from_the_files_beside_their_index_and_from_nowhere_els
 
 
 @pytest.mark.parametrize("text", ["cat\ndog\nRabbit\n", "c\n(in memory of)\nR.", "(iabc def\nx\n", "N.", "}.", "(dp0\n.",
-                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n.", "g1\n(tR.", "cabc def\nghi\n(tR.", "(e(tR."])  # fmt: skip
+                                  "I1\n.", "# Title\n", '{"a": 1}', "]q\x00.", "PAD\nUNK\n.", "g1\n(tR.", "cabc def\nghi\n(tR.", "(e(tR.", "I\ncow\nL2\nR.\n"])  # fmt: skip
 def test_no_text_is_taken_for_a_pickle_because_some_letters_are_opcodes(text: str, model: Path) -> None:
     (model / "vocab.txt").write_text(text)
     (model / "array.npy").write_bytes(b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") +
