@@ -76,7 +76,7 @@ def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
 
 def _require_server() -> None:
     """Prefect would start one for the length of this command, and what is put there runs nowhere."""
-    if get_current_settings().api.url is None:
+    if not get_current_settings().api.url:  # empty, it is none
         raise SpecError("PREFECT_API_URL is not set, so there is no server to deploy to: start one (`prefect server start "
                         "--background`), and export PREFECT_API_URL=http://127.0.0.1:4200/api, or your team's")  # fmt: skip
 

@@ -76,10 +76,13 @@ def test_a_prefect_server_that_does_not_answer_is_told_without_a_traceback_and_w
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("url", [None, ""])
 def test_a_deployment_without_a_server_is_refused_and_not_put_on_one_that_ends_with_the_command(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    url: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    if url is not None:
+        monkeypatch.setenv("PREFECT_API_URL", url)
     monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
     done = upkeep("deploy", tmp_path / "spec.yaml")
