@@ -10,6 +10,8 @@ from infra.files import NO_ROOM
 CLOSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENAMETOOLONG}
 """Also where a file is in a folder's place, or the other way round."""
 DENIED, NOWHERE = {401, 403}, 404
+REACHED = "Failed to reach API at "
+ADDRESSED = (f"{REACHED}http://", f"{REACHED}https://")
 AWAY = ("Failed to reach API", "Timed out while attempting to connect to ephemeral Prefect API server")
 
 
@@ -23,6 +25,10 @@ def as_refusal(problem: Exception) -> UpkeepError | None:
     if isinstance(problem, OSError) and problem.errno in NO_ROOM:
         return FullDisk(f"{problem.filename or 'a temporary file'}: no room is left on the disk. Make room, or name another place (TMPDIR "
                         "for temporary files, UPKEEP_HOME for Upkeep's own); run again, what was finished is not done twice")  # fmt: skip
+    if _is_no_address(problem):
+        return PoolError("PREFECT_API_URL is no address that can be asked (it may hold a password, and is not repeated): it begins with "
+                         "http:// or https://, a port is a number, and a password has its / written %2F; where it is unset, a run starts "
+                         "a server of its own")  # fmt: skip
     if _is_unanswered(problem):
         return PoolError(f"Prefect's server does not answer ({problem}). Is it running, and PREFECT_API_URL right? Where that "
                          "is unset, a run starts a server of its own")  # fmt: skip
@@ -50,6 +56,14 @@ def _as_answer(problem: Exception) -> PoolError | None:
             f"no Prefect server answers at {address} ({status}): look at PREFECT_API_URL, which ends with /api"
         )
     return None
+
+
+def _is_no_address(problem: Exception) -> bool:
+    """Prefect repeats such a one, and what looks like a credential is struck out of addresses alone."""
+    httpx = sys.modules.get("httpx")
+    unusable = (httpx.InvalidURL, httpx.UnsupportedProtocol) if httpx is not None else ()
+    told = str(problem)
+    return isinstance(problem, unusable) or (told.startswith(REACHED) and not told.startswith(ADDRESSED))
 
 
 def _is_unanswered(problem: Exception) -> bool:

@@ -170,6 +170,17 @@ def test_a_prefect_server_that_does_not_answer_is_told_whichever_way_prefect_say
     assert told is not None and told.exit_code == 7 and "PREFECT_API_URL" in str(told)
 
 
+@pytest.mark.parametrize(
+    "problem",
+    [RuntimeError("Failed to reach API at me:hunter2@prefect/api/"), httpx.InvalidURL("Invalid port: 'hunter2'"),
+     httpx.UnsupportedProtocol("Request URL has an unsupported protocol 'hunter2://'.")],
+)  # fmt: skip
+def test_an_address_of_prefect_s_server_that_is_none_is_told_as_that_and_not_repeated(problem: Exception) -> None:
+    told = as_refusal(problem)
+    assert told is not None and told.exit_code == 7 and "PREFECT_API_URL is no address" in str(told)
+    assert "hunter2" not in str(told)
+
+
 def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> None:
     """The rows of a small window are written when all are read: no source is being read any more."""
     with pytest.raises(OSError, match="No space left") as full, TableWriter(Path("/dev/full"), raw_schema(())) as table:
