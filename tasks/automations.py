@@ -55,6 +55,9 @@ def _upsert(automation: AutomationCore, client: SyncPrefectClient) -> str:
 
 def find_notification(block: str, *, client: SyncPrefectClient) -> UUID:
     """The id of a notification block that is written `type/name`, as `slack-webhook/ops`."""
+    if "://" in block:  # whose path is often the secret
+        raise SpecError("--notify takes the name of a block, TYPE/NAME, and no address (which is not repeated, since it may hold a "
+                        "secret): put that into a block, in the UI under Blocks, and name the block, as slack-webhook/ops")  # fmt: skip
     kind, slash, name = block.partition("/")
     if not (kind and slash and name):
         raise SpecError(

@@ -411,3 +411,9 @@ def test_a_run_is_named_by_its_model_the_day_and_what_made_it(
     assert naming.run_name() == f"spec · {day} · {cause}"
     del told.parameters["spec_path"]
     assert naming.run_name() == f"no spec · {day} · {cause}"
+
+
+def test_an_address_in_the_place_of_a_block_is_refused_unasked_and_not_repeated(home: Home) -> None:
+    with pytest.raises(SpecError, match="takes the name of a block, TYPE/NAME, and no address") as refused:
+        put(home, notify="https://hooks.slack.com/services/T000/B000/hunter2")
+    assert "hunter2" not in str(refused.value)
