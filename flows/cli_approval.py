@@ -83,9 +83,18 @@ def _ask(sample: "Blind", number: int, of: int) -> "Choice | None":
     asked = f"{sample.text}{expected}\n\nA: {sample.a}\nB: {sample.b}"
     typer.echo(f"\n--- {number} of {of}\n{visible(asked)}\n")
     choices: dict[str, Choice | None] = {"a": "a", "b": "b", "s": "same", "q": None}
-    while (said := typer.prompt("Which is better? a, b, s (the same) or q (enough)").strip().casefold()) not in choices:
+    while (said := _typed("Which is better? a, b, s (the same) or q (enough)").strip().casefold()) not in choices:
         typer.echo(f"{said!r} is no answer")
     return choices[said]
+
+
+def _typed(asked: str) -> str:
+    """A prompt makes an error of its own of Ctrl-C, and of an input that ends."""
+    try:
+        return str(typer.prompt(asked))
+    except typer.Abort as ended:
+        typer.echo()
+        raise KeyboardInterrupt from ended
 
 
 @approving.command()

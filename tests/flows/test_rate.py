@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import typer
 
 from errors import DataError, NotApproved, SpecError
 from flows.cli_approval import _ask
@@ -112,6 +113,17 @@ def test_a_terminal_does_not_obey_what_is_rated(
     shown = capsys.readouterr().out
     assert "one\n\ttwo \ufffd[2J\ufffd\ufffd5A\nexpected: \ufffdbell" in shown
     assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", shown)
+
+
+def test_whoever_stops_rating_by_ctrl_c_or_ends_the_input_has_interrupted_it_and_found_no_bug(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def stopped(asked: str) -> str:
+        raise typer.Abort
+
+    monkeypatch.setattr("flows.cli_approval.typer.prompt", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        _ask(blind(sample(1), question="q"), 1, 1)
 
 
 def test_a_page_about_another_version_is_not_taken_for_this_one_although_it_shows_the_same_texts(
