@@ -60,7 +60,9 @@ def rate(
 
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
-        typer.echo(f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {spec} --take FILE")
+        typer.echo(
+            f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {spec} --version {asked} --take FILE"
+        )
         return
     found = flow.take_ratings(spec, take, version=version) if take else flow.rate(
         spec, rater=rater or _login(), choose=_ask, version=version)  # fmt: skip

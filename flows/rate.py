@@ -9,9 +9,10 @@ from pathlib import Path
 from errors import SpecError
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
-from models.contracts import GateResult, Rating
+from models.contracts import GateResult, Rating, Verdict
 from models.spec import read_spec
 from tasks.blinding import Blind, Choice, blind, unblind
+from tasks.formats import amount
 from tasks.rating_page import read_page_ratings, write_page
 from tasks.rating_sheets import read_samples
 from tasks.ratings import judge_ratings
@@ -28,6 +29,8 @@ class Rated:
     """Ratings that this call has added."""
     verdict: GateResult
     """Of all ratings so far."""
+    needed: bool
+    """Whether a yes waits for the verdict."""
 
 
 def rate(spec_path: Path, *, rater: str, choose: Choose, version: int | None = None) -> Rated:
@@ -78,10 +81,14 @@ def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None 
 
 
 def describe_rated(rated: Rated, spec_path: Path) -> list[str]:
-    return [
-        f"{rated.kept} ratings kept; version {rated.version}: {rated.verdict.because}",
-        f"upkeep approve {spec_path} --reason … or upkeep reject {spec_path} --reason … answers the question",
-    ]
+    which = f"{spec_path} --version {rated.version}"
+    said = f"{amount(rated.kept, 'rating')} kept; version {rated.version}: {rated.verdict.because}"
+    if rated.needed and rated.verdict.verdict is not Verdict.BLESSED:
+        return [
+            said,
+            f"a yes needs more: upkeep rate {which} --rater NAME asks somebody else; upkeep reject {which} --reason … says no",
+        ]
+    return [said, f"upkeep approve {which} --reason … or upkeep reject {which} --reason … answers the question"]
 
 
 def _open_question(version: int | None, store: ObjectStore) -> Question:
@@ -108,4 +115,5 @@ def _unrated(question: Question, rater: str, store: ObjectStore) -> list[Blind]:
 
 def _so_far(question: Question, kept: int, store: ObjectStore) -> Rated:
     sheets = list_ratings(question.request.version, store=store).values()
-    return Rated(question.request.version, kept, judge_ratings(sheets, question.request))
+    verdict = judge_ratings(sheets, question.request)
+    return Rated(question.request.version, kept, verdict, needed=bool(question.request.ratings))

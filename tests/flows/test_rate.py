@@ -61,7 +61,7 @@ def test_ratings_from_the_terminal_open_the_gate_and_disagreement_is_told(regist
         registry, "bo", lambda shown, number, of: likes("positive" if number < 8 else "negative")(shown, number, of)
     )  # type: ignore[operator]
     assert re.search(r"agree with Krippendorff's alpha -?\d\.\d\d", second.verdict.because)
-    assert "approve" in describe_rated(second, registry.spec)[1]
+    assert f"upkeep approve {registry.spec} --version 2" in describe_rated(second, registry.spec)[1]
     assert rated(registry, "Ann ", likes("negative")).kept == 0  # she has said what she had to say
     assert promoted(registry, why="people like it").entry.version == 2
 
@@ -155,6 +155,21 @@ def as_saved(html: str, *, likes: str) -> str:
         for c, a in zip(contents, answers[::2], strict=True)
     ]
     return "\r\n".join([header, *rows, ""])
+
+
+def test_what_is_said_after_ratings_names_the_version_that_was_rated_and_what_may_be_done_with_it(
+    registry: Asking,
+) -> None:
+    registry.ask(ratings=2)
+    registry.ask()
+    once = rate(registry.spec, rater="ann", choose=lambda shown, number, of: "same" if number == 1 else None, version=2)
+    told, onwards = describe_rated(once, registry.spec)
+    assert told.startswith("1 rating kept; version 2")
+    assert f"upkeep rate {registry.spec} --version 2 --rater NAME" in onwards and "approve" not in onwards
+    assert (
+        f"upkeep approve {registry.spec} --version 3"
+        in describe_rated(rated(registry, "bo", likes("x")), registry.spec)[1]
+    )
 
 
 @pytest.mark.slow
