@@ -58,6 +58,10 @@ def rate(
     """Say which of two answers is better, without knowing whose they are: here, or on a page for others."""
     from flows import rate as flow
 
+    if page and take:
+        raise typer.BadParameter(
+            "--page writes a page and --take reads what one saved: give one of them", param_hint="--take"
+        )
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
         typer.echo(

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from errors import DataError, NotApproved, SpecError
+from flows.cli import app
 from flows.cli_approval import _ask
 from flows.rate import Rated, describe_rated, rate, take_ratings, write_rating_page
 from infra.object_store import ObjectStore
@@ -170,6 +172,12 @@ def test_what_is_said_after_ratings_names_the_version_that_was_rated_and_what_ma
         f"upkeep approve {registry.spec} --version 3"
         in describe_rated(rated(registry, "bo", likes("x")), registry.spec)[1]
     )
+
+
+def test_a_page_is_not_written_where_another_is_handed_in_whose_ratings_would_be_lost(tmp_path: Path) -> None:
+    both = ["--page", str(tmp_path / "new.html"), "--take", str(tmp_path / "ann.csv")]
+    refused = CliRunner().invoke(app, ["rate", str(tmp_path / "spec.yaml"), *both])
+    assert refused.exit_code == 2 and "give one of them" in refused.output
 
 
 @pytest.mark.slow
