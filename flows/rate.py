@@ -98,8 +98,10 @@ def _open_question(version: int | None, store: ObjectStore) -> Question:
         found = asked.get(waiting[0] if version is None else version)
         if found and found.request.version in waiting:
             return found
-    raise SpecError(f"version {version} waits for no answer" if version else "no version waits for an answer, so there is "
-                    "nothing to rate; release.approval makes runs ask")  # fmt: skip
+    if version is None:
+        raise SpecError("no version waits for an answer, so there is nothing to rate; release.approval makes runs ask")
+    why = asked[version].told(now) if version in asked else "nobody was asked about it"
+    raise SpecError(f"version {version} waits for no answer: {why}; `upkeep waiting SPEC` shows what does")
 
 
 def _samples(question: Question, store: ObjectStore) -> list[Blind]:

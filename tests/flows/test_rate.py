@@ -16,7 +16,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Verdict
 from tasks.blinding import Blind, Choice, blind, unblind
 from tests.flows.conftest import Home
-from tests.flows.test_approval import Asking
+from tests.flows.test_approval import LONG_AGO, Asking
 from tests.flows.test_cli import upkeep
 from tests.flows.test_promote import promoted
 from tests.questions import sample
@@ -191,6 +191,14 @@ def test_the_command_asks_and_says_how_it_stands(registry: Asking) -> None:
         upkeep("rate", str(registry.spec), "--rater", "ann", "--json", typed="q\n").stdout.split("enough): ")[-1]
     )
     assert found["gate"] == "ratings"
+
+
+def test_a_version_that_waits_for_no_answer_is_refused_with_what_became_of_it(registry: Asking) -> None:
+    registry.ask()
+    registry.ask(now=LONG_AGO)
+    for version, why in {3: "expired", 0: "nobody was asked about it"}.items():
+        with pytest.raises(SpecError, match=f"version {version} waits for no answer: {why}"):
+            rate(registry.spec, rater="ann", choose=likes("x"), version=version)  # type: ignore[arg-type]
 
 
 def test_where_nothing_waits_there_is_nothing_to_rate(registry: Asking) -> None:
