@@ -1,5 +1,6 @@
 """Looking at what is there: reads the store, changes nothing, needs no Prefect server and no torch."""
 
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -60,19 +61,27 @@ def pull_version(spec_path: Path, which: str, folder: Path) -> Manifest:
         return manifest
 
 
+LONGEST = 100
+"""Digits, at most, of a version's number: more are neither read nor repeated."""
+
+
 def spec_and_version(text: str) -> tuple[Path, str]:
     """SPEC, SPEC@ALIAS or SPEC@VERSION in two. A folder's name may hold an @, as homes do on machines that join a domain."""
     path, at, which = text.rpartition("@")
-    whole = not at or "/" in which or Path(text).is_file()
+    whole = not at or "/" in which or os.path.isfile(text)  # which also is asked of what is too long for a name
     return (Path(text), "") if whole else (Path(path), which)
 
 
 def find_version(spec: ModelSpec, which: str, *, store: ObjectStore) -> Manifest:
     """`which`: an alias, a version's number, or nothing for the spec's alias."""
-    if which.isdecimal():
-        return read_version(int(which), store=store)
     if which in {"", spec.release.alias}:
         return require_alias(spec.release.alias, store=store).manifest
+    if len(which) > LONGEST:
+        raise SpecError(
+            f"{which[:20]!r}… ({len(which):,} characters) is neither a version's number nor the spec's alias {spec.release.alias!r}"
+        )
+    if which.isdecimal():
+        return read_version(int(which), store=store)
     raise SpecError(f"{which!r} is neither a version's number nor the spec's alias {spec.release.alias!r}")
 
 

@@ -232,6 +232,15 @@ def test_a_version_that_is_no_number_is_refused_also_where_it_is_written_in_digi
     assert "'²' is neither a version's number nor the spec's alias" in str(done.exception)
 
 
+@pytest.mark.parametrize("which", ["9" * 250, "9" * 5000, "a" * 300])
+def test_a_version_of_more_letters_than_a_file_s_name_may_have_is_told_as_none_and_not_repeated(
+    which: str, home: Home
+) -> None:
+    done = CliRunner().invoke(app, ["pull", f"{home.spec}@{which}", str(home.folder / "new")])
+    assert f"({len(which):,} characters) is neither a version's number nor the spec's alias" in str(done.exception)
+    assert which not in str(done.exception)
+
+
 def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_hand_in_what_others_rated(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
