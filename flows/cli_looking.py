@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from errors import SpecError
 from infra.settings import prepare_environment
 
 looking = typer.Typer()
@@ -66,7 +67,9 @@ def pull(
 @looking.command()
 def dashboard(
     spec: Spec,
-    port: Annotated[int, typer.Option(help="Where Evidently's pages are served, on this machine only.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=1, max=65535, help="Where Evidently's pages are served, on this machine only.")
+    ] = 8000,
     serve: Annotated[bool, typer.Option(help="--no-serve: only build the workspace.")] = True,
 ) -> None:
     """Evidently's dashboard of all runs over time (Ctrl-C ends it)."""
@@ -74,14 +77,18 @@ def dashboard(
 
     prepare_environment(verbose=False)
     from flows.dashboard import build_dashboard
+    from tasks.formats import amount
 
     built = build_dashboard(spec)
     left_out = f"; {built.gone} skipped, whose snapshots are gone from the store" if built.gone else ""
-    typer.echo(f"{built.runs} runs in the Evidently workspace {built.folder}{left_out}")
+    typer.echo(f"{amount(built.runs, 'run')} in the Evidently workspace {built.folder}{left_out}")
     if serve:
         where = ["--workspace", str(built.folder), "--host", "127.0.0.1", "--port", str(port)]
         typer.echo(f"http://127.0.0.1:{port}")
-        raise typer.Exit(subprocess.call([str(Path(sys.executable).with_name("evidently")), "ui", *where]))
+        if subprocess.call([str(Path(sys.executable).with_name("evidently")), "ui", *where]):
+            raise SpecError(
+                f"Evidently's pages ended, as it says above; where port {port} is taken, name another with --port"
+            )
 
 
 @looking.command()

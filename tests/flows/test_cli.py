@@ -15,10 +15,11 @@ import yaml
 from typer.testing import CliRunner
 
 import errors
-from errors import UpkeepError
+from errors import SpecError, UpkeepError
 from flows.cli import app
 from flows.cli_answer import EXITS
 from flows.cli_refusals import as_refusal
+from flows.dashboard import Dashboard
 from models.contracts import BootstrapReport, Ended, Outcome, RunReport
 from models.rows import raw_schema
 from models.yaml12 import load_yaml
@@ -239,6 +240,17 @@ def test_a_version_of_more_letters_than_a_file_s_name_may_have_is_told_as_none_a
     done = CliRunner().invoke(app, ["pull", f"{home.spec}@{which}", str(home.folder / "new")])
     assert f"({len(which):,} characters) is neither a version's number nor the spec's alias" in str(done.exception)
     assert which not in str(done.exception)
+
+
+def test_a_dashboard_whose_port_is_taken_or_none_is_refused_with_exit_code_2_which_is_not_a_server_s(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("flows.dashboard.build_dashboard", lambda spec: Dashboard(tmp_path, 1, 0))
+    monkeypatch.setattr("subprocess.call", lambda command: 3)  # uvicorn's, where it cannot bind
+    taken = CliRunner().invoke(app, ["dashboard", str(tmp_path / "spec.yaml")])
+    assert isinstance(taken.exception, SpecError) and "--port" in str(taken.exception)
+    assert "1 run in the Evidently workspace" in taken.stdout
+    assert CliRunner().invoke(app, ["dashboard", str(tmp_path / "spec.yaml"), "--port", "99999999"]).exit_code == 2
 
 
 def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_hand_in_what_others_rated(
