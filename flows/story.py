@@ -60,7 +60,10 @@ def _run(report: RunReport) -> list[str]:
 
 
 def _asked(request: ApprovalRequest) -> list[str]:
-    return [f"   approval  {request.samples.rows} rows with both answers: upkeep waiting SPEC; then upkeep approve SPEC "
+    rated = (
+        f"upkeep rate SPEC, since a yes needs {amount(request.ratings, 'sample')} rated; " if request.ratings else ""
+    )
+    return [f"   approval  {amount(request.samples.rows, 'row')} with both answers: upkeep waiting SPEC; {rated}then upkeep approve SPEC "
             "--reason … or upkeep reject SPEC --reason …"]  # fmt: skip
 
 

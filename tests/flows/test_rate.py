@@ -12,6 +12,7 @@ from errors import DataError, NotApproved, SpecError
 from flows.cli import app
 from flows.cli_approval import _ask
 from flows.rate import Rated, describe_rated, rate, take_ratings, write_rating_page
+from flows.story import _asked
 from infra.object_store import ObjectStore
 from models.contracts import Verdict
 from tasks.blinding import Blind, Choice, blind, unblind
@@ -20,6 +21,7 @@ from tests.flows.test_approval import LONG_AGO, Asking
 from tests.flows.test_cli import upkeep
 from tests.flows.test_promote import promoted
 from tests.questions import sample
+from tests.tasks.reports import asked
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
 
@@ -178,6 +180,14 @@ def test_a_page_is_not_written_where_another_is_handed_in_whose_ratings_would_be
     both = ["--page", str(tmp_path / "new.html"), "--take", str(tmp_path / "ann.csv")]
     refused = CliRunner().invoke(app, ["rate", str(tmp_path / "spec.yaml"), *both])
     assert refused.exit_code == 2 and "give one of them" in refused.output
+
+
+def test_a_run_that_asks_says_that_a_yes_needs_ratings_where_it_does() -> None:
+    request = asked().request
+    one = request.model_copy(update={"samples": request.samples.model_copy(update={"rows": 1})})
+    (plain,), (rated_first,) = _asked(one), _asked(asked(ratings=5).request)
+    assert "approval  1 row with" in plain and "upkeep rate" not in plain
+    assert "upkeep rate SPEC, since a yes needs 5 samples rated; then upkeep approve" in rated_first
 
 
 @pytest.mark.slow
