@@ -35,14 +35,14 @@ def waiting(
     sheet: Annotated[Path | None, typer.Option(help="A new CSV file for the newest's samples, to be rated.")] = None,
 ) -> None:  # fmt: skip
     """What waits for an answer: the scorecard, the ratings, and both models' answers side by side."""
-    from flows.waiting import describe_waiting, find_waiting
+    from flows.waiting import describe_none, describe_waiting, find_waiting
 
     found = find_waiting(spec, sheet=sheet)
     if as_json:
         typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
     else:
         lines = [line for one in found for line in describe_waiting(one)]
-        typer.echo("\n".join(lines or ["nothing waits for an answer"]))
+        typer.echo("\n".join(lines or [describe_none(spec)]))
     if sheet:
         told = f"the samples of version {found[0].request.version} are in {sheet}: fill it, then upkeep approve {spec} --reason … --ratings {sheet}"
         typer.echo(told, err=True)

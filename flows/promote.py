@@ -5,7 +5,7 @@ from typing import Literal
 
 from prefect import flow
 
-from errors import SpecError
+from errors import NoChampion, SpecError
 from flows.approve import reject, require_approval
 from flows.moving import finish_move, move_champion
 from flows.naming import run_name
@@ -133,6 +133,18 @@ def _waiting(current: AliasEntry, store: ObjectStore) -> int:
         raise SpecError(f"no version waits: version {current.version} is champion, and {others}. To go back to an "
                         "earlier one, use `upkeep rollback SPEC --to VERSION`.")  # fmt: skip
     return max(waiting)
+
+
+def find_unasked(spec: ModelSpec, *, store: ObjectStore) -> int | None:
+    """The version that would be promoted although nobody is asked about it; None where there is none."""
+    try:
+        current = newest_entry(spec.release.alias, store=store)
+        target = _waiting(current, store)
+        _refuse_stale(target, current, store)
+    except (SpecError, NoChampion):
+        return None
+    asked_about = spec.release.approval or target in list_questions(store=store)
+    return None if asked_about else target
 
 
 def _refuse_stale(target: int, current: AliasEntry, store: ObjectStore) -> None:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from errors import SpecError
+from flows.promote import find_unasked
 from flows.story import tell_evidence
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
@@ -37,6 +38,15 @@ def find_waiting(spec_path: Path, *, sheet: Path | None = None) -> tuple[Waiting
         if sheet:
             _save(sheet, waiting, work.store)
         return tuple(_waiting(question, work.store) for question in waiting)
+
+
+def describe_none(spec_path: Path) -> str:
+    """Where nothing waits for an answer, a version may wait all the same: the spec, or a gate's warning, keeps it for a person."""
+    spec = read_spec(spec_path)
+    with open_workspace(spec_path, spec) as work:
+        unasked = find_unasked(spec, store=work.store)
+    kept = f"; version {unasked} waits to be promoted, which nobody is asked about: upkeep promote {spec_path} makes it champion"
+    return f"nothing waits for an answer{kept if unasked else ''}"
 
 
 def _waiting(question: Question, store: ObjectStore) -> Waiting:

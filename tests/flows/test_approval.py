@@ -17,7 +17,7 @@ from flows.maintain import maintain
 from flows.promote import promote
 from flows.registry import audit_registry, versions
 from flows.rollback import rollback
-from flows.waiting import describe_waiting, find_waiting
+from flows.waiting import describe_none, describe_waiting, find_waiting
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
 from models.contracts import ApprovalAnswer, Outcome, RunReport
@@ -58,6 +58,21 @@ class Asking(Registry):
 @pytest.fixture
 def registry(home: Home, store: ObjectStore) -> Asking:
     return Asking(home, store)
+
+
+def test_a_version_that_waits_although_nobody_is_asked_about_it_is_told_where_nothing_waits_for_an_answer(
+    registry: Asking,
+) -> None:
+    assert describe_none(registry.spec) == "nothing waits for an answer"
+    registry.publish(judged_against=1)
+    assert (
+        f"version 2 waits to be promoted, which nobody is asked about: upkeep promote {registry.spec} "
+        in describe_none(registry.spec)
+    )
+    promoted(registry)
+    registry.ask(now=LONG_AGO)
+    registry.publish(judged_against=1)  # and would be refused
+    assert describe_none(registry.spec) == "nothing waits for an answer"
 
 
 # --- yes ---
