@@ -81,15 +81,32 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
 
 def got_worse(name: str, now: Estimate, then: Estimate) -> float:
     """One-sided p-value that the metric is no worse now than then: of two samples that share no row, from their 95 %
-    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch)."""
-    found = METRICS[name]
-    there = _same if found.is_share else _log
-    gap = float(there(np.array(now.value)) - there(np.array(then.value)))
-    spread = math.hypot(*(standard_error(name, e) for e in (now, then)))
-    if found.better == "neither" or not spread or now.tells_nothing or then.tells_nothing:
+    intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch). Where the rows
+    of each sample are alike, by permutation: one order of all that there are parts them as these two are parted."""
+    better = METRICS[name].better
+    errors = [standard_error(name, e) for e in (now, then)]
+    if better == "neither" or now.tells_nothing or then.tells_nothing or any(map(_is_unknown, errors, (now.n, then.n))):
         return 1.0
-    worse = gap if found.better == "less" else -gap
+    worse = _gap(name, now.value, then.value) * (1 if better == "less" else -1)
+    if (spread := math.hypot(*errors)) <= _ALIKE:
+        return _one_order(now.n, then.n) if worse > _ALIKE else 1.0
     return float(stats.t.sf(worse / spread, max(1, min(now.n, then.n) - 1)))
+
+
+def _gap(name: str, now: float, then: float) -> float:
+    """On the scale of the standard errors; of a number beside 0, of which there is no logarithm, its own size."""
+    if METRICS[name].is_share:
+        return now - then
+    return math.log(now / then) if min(now, then) > _LEAST else float(np.sign(now - then))
+
+
+def _one_order(rows: int, others: int) -> float:
+    """1 / (rows + others choose rows)."""
+    return math.exp(math.lgamma(rows + 1) + math.lgamma(others + 1) - math.lgamma(rows + others + 1))
+
+
+def _is_unknown(error: float, rows: int) -> bool:
+    return error * _quantile(rows, 0.95) >= UNKNOWN * (1 - _ALIKE)
 
 
 def standard_error(name: str, found: Estimate) -> float:

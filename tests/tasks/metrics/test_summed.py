@@ -70,6 +70,32 @@ def test_a_model_that_became_worse_is_found() -> None:
     assert got_worse("perplexity", then, now) > 0.99
 
 
+@pytest.mark.parametrize("then", [0.0, 0.3])
+def test_a_cost_that_is_another_in_every_row_is_found_where_no_other_order_of_the_rows_parts_them(then: float) -> None:
+    before, after = (measure(mean("cost_per_1000", np.full(10, cost))) for cost in (then, 1.0))
+    assert got_worse("cost_per_1000", after, before) == pytest.approx(1 / math.comb(20, 10))
+    assert got_worse("cost_per_1000", before, after) == 1
+
+
+def test_a_cost_that_is_the_same_in_every_row_is_not_called_higher_for_a_rounding() -> None:
+    before, after = (measure(mean("cost_per_1000", np.full(count, 0.1))) for count in (300, 70))
+    assert before.value != after.value
+    assert got_worse("cost_per_1000", after, before) == got_worse("cost_per_1000", before, after) == 1
+
+
+@pytest.mark.parametrize("costly", [1, 2, 3])
+def test_a_few_rows_that_cost_something_do_not_prove_that_nothing_became_dear(costly: int) -> None:
+    """Of 50 and 50 rows, chance leaves `costly` on one side with .5, .25 and .12."""
+    free, few = np.zeros(50), np.r_[np.full(50 - costly, 0.0), np.full(costly, 0.4)]
+    before, after = (measure(mean("cost_per_1000", costs)) for costs in (free, few))
+    assert got_worse("cost_per_1000", after, before) > 0.01
+
+
+def test_rows_too_few_for_an_interval_prove_no_rise_of_a_perplexity() -> None:
+    before, after = (measure(perplexity(np.full(FEWEST - 1, loss), np.ones(FEWEST - 1))) for loss in (3.0, 30.0))
+    assert got_worse("perplexity", after, before) == 1
+
+
 def test_an_interval_that_was_cut_at_nothing_proves_no_more_than_a_whole_one() -> None:
     def found(value: float, low: float) -> Estimate:
         return Estimate(value=value, low=low, high=value + 0.05, n=100, method="")
