@@ -30,8 +30,8 @@ def mean(name: str, values: NDArray[np.floating], method: str = "mean, jackknife
 
 
 def ratio(sums: Numbers) -> Numbers:
-    """The first statistic for each of the second."""
-    return sums[:, 0] / np.maximum(sums[:, 1], 1e-300)
+    """The first statistic for each of the second, a count; where that is 0, as for one."""
+    return sums[:, 0] / np.maximum(sums[:, 1], 1)
 
 
 def _perplexity(sums: Numbers) -> Numbers:

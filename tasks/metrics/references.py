@@ -39,7 +39,7 @@ def chrf(texts: Sequence[str], references: Sequence[str]) -> Summed:
 
 
 def length_ratio(texts: Sequence[str], references: Sequence[str]) -> Summed:
-    """Words written for each word that was to be written, over all rows."""
+    """Words written for each word that was to be written, over all rows; where none was, as if one had been."""
     return Summed("length_ratio", np.stack([lengths(texts), lengths(references)], 1), ratio, "words / words, jackknife")
 
 

@@ -46,6 +46,13 @@ def test_an_answer_that_is_empty_is_worth_nothing_and_breaks_nothing() -> None:
     assert [measure(score).value for score in scores] == [0] * 6
 
 
+@pytest.mark.parametrize("references", [["!"] * 12, ["rain", *["!"] * 11]])
+def test_words_for_references_that_hold_none_are_counted_as_for_one_word(references: list[str]) -> None:
+    found = measure(length_ratio(["two words"] * 12, references))
+    assert found.value == 24
+    assert found.high < 1e6
+
+
 @pytest.mark.parametrize("rows", [1, 12])
 def test_answers_that_are_their_references_are_worth_all_and_no_more(rows: int) -> None:
     said = ["bird red on house the mat mat ran"] * rows
