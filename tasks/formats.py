@@ -16,6 +16,13 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
+def percent_beside(share: float, limit: float) -> str:
+    """With as many digits as it takes to read like the limit only where it is that: 49.6 % is not written as 50 %."""
+    rounded = ((places, round(share, places + 2)) for places in range(15))
+    places = next((p for p, r in rounded if r == share or (r != limit and (r < limit) == (share < limit))), 15)
+    return f"{share:.{places}%}"
+
+
 def value(metric: str, number: float) -> str:
     """A metric as it is written: shares in per cent, others with three digits."""
     return percent(number) if METRICS[metric].is_share else f"{number:.4g}" if number < 1000 else f"{number:,.0f}"

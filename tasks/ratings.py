@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from models.contracts import ApprovalRequest, Estimate, GateResult, Rating, Ratings, Verdict
+from tasks.formats import percent_beside
 from tasks.metrics.agreement import krippendorffs_alpha
 from tasks.metrics.win_rate import win_rate
 
@@ -45,13 +46,17 @@ def _majority(votes: Sequence[str]) -> str:
 
 
 def _judge(measured: Estimate, rated: int, request: ApprovalRequest) -> tuple[Verdict, str]:
-    won = f"the candidate wins {measured.value:.0%} of {measured.n} decided [{measured.low:.0%}, {measured.high:.0%}]"
+    low, high = (percent_beside(end, request.win_rate) for end in (measured.low, measured.high))
+    won, wanted = (
+        f"the candidate wins {measured.value:.0%} of {measured.n} decided [{low}, {high}]",
+        f"{100 * request.win_rate:.10g}%",
+    )
     if rated < request.ratings:
         return Verdict.INSUFFICIENT, f"{request.ratings} must be rated"
     if not measured.n:
         return Verdict.INSUFFICIENT, "nobody saw a difference"
     if measured.low >= request.win_rate:
-        return Verdict.BLESSED, f"{won}, shown to be at least {request.win_rate:.0%}"
+        return Verdict.BLESSED, f"{won}, shown to be at least {wanted}"
     if measured.high < request.win_rate:
-        return Verdict.REJECTED, f"{won}, shown to be below {request.win_rate:.0%}"
-    return Verdict.INSUFFICIENT, f"{won}: too few to show {request.win_rate:.0%}"
+        return Verdict.REJECTED, f"{won}, shown to be below {wanted}"
+    return Verdict.INSUFFICIENT, f"{won}: too few to show {wanted}"

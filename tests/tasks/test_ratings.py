@@ -67,6 +67,21 @@ def test_the_verdict_is_blessed_rejected_or_too_little_evidence(verdicts: str, v
     assert re.search(because, found.because), found.because
 
 
+@pytest.mark.parametrize(
+    ("wins", "losses", "limit", "because"),
+    [
+        (17, 8, 0.5, r"\[49.6%, 83%\]: too few to show 50%"),
+        (56, 39, 0.5, r"\[49.996%, 67%\]: too few to show 50%"),
+        (5, 13, 0.5, r"\[12%, 49.8%\], shown to be below 50%"),
+        (14, 6, 0.494, r"\[49%, 86%\]: too few to show 49.4%"),
+        (5, 0, 0.549, r"\[55%, 100%\], shown to be at least 54.9%"),
+    ],
+)
+def test_a_bound_reads_as_it_lies_to_what_was_asked_for(wins: int, losses: int, limit: float, because: str) -> None:
+    found = judge_ratings([said("+" * wins + "-" * losses)], question(win_rate=limit))
+    assert re.search(because, found.because), found.because
+
+
 def test_a_sample_counts_once_by_the_majority_of_those_who_rated_it() -> None:
     sheets = [said("+++"), said("+-=", rater="ben"), said("-- ", rater="cem")]
     assert "3 of 20 samples rated: candidate better 2, champion 1, same 0" in judge_ratings(sheets, question()).because
