@@ -8,7 +8,7 @@ from models.contracts import HistoryEntry
 from models.spec import read_spec
 from tasks.formats import amount, moment
 from tasks.history import read_history, read_reports
-from tasks.replay import Replay, ReplayedRun, Total, is_replayed, replay_policy
+from tasks.replay import Replay, ReplayedRun, Total, WentOn, is_replayed, replay_policy
 from tasks.span import span_of
 
 
@@ -34,6 +34,7 @@ def replay_lines(found: Replay) -> list[str]:
     """Oldest run first, then the totals."""
     lines = {run.sequence: _line(run) for run in found.runs}
     lines |= {entry.sequence: _not_replayed(entry) for entry in found.without_report}
+    lines |= {run.entry.sequence: _went_on(run) for run in found.went_on}
     if not lines:
         return [f"{found.model}: no run decided anything in that time; `upkeep history` lists all"]
     title = f"{found.model}: {amount(len(found.runs), 'run')} decided again by the spec as it is now"
@@ -50,6 +51,11 @@ def _line(run: ReplayedRun) -> str:
 
 def _not_replayed(entry: HistoryEntry) -> str:
     return f"  {moment(entry.started_at)}  #{entry.sequence:<4}  {entry.outcome}, no stored report: taken as it was"
+
+
+def _went_on(run: WentOn) -> str:
+    told = "as it did" if run.happens else "not now: its training would not have begun"
+    return f"  {moment(run.entry.started_at)}  #{run.entry.sequence:<4}  {run.entry.outcome}, went on with a training that had stopped: {told}"
 
 
 def _totals(then: Total, now: Total) -> list[str]:

@@ -35,6 +35,14 @@ class ReplayedRun(Record):
         return tuple(reason for reason in now if reason not in then) or now
 
 
+class WentOn(Record):
+    """A run that decided nothing, and trained: it went on with what an earlier one had left at its cap."""
+
+    entry: HistoryEntry
+    happens: bool
+    """Whether that training would have begun."""
+
+
 class Total(Record):
     retrainings: int
     minutes: float
@@ -47,19 +55,21 @@ class Replay(Record):
     model: str
     runs: tuple[ReplayedRun, ...]
     without_report: tuple[HistoryEntry, ...]
+    went_on: tuple[WentOn, ...] = ()
 
     @property
     def then(self) -> Total:
-        return _total([run.then for run in self.runs])
+        return _total([run.then for run in self.runs], [run.entry for run in self.went_on])
 
     @property
     def now(self) -> Total:
-        return _total([run.now for run in self.runs])
+        return _total([run.now for run in self.runs], [run.entry for run in self.went_on if run.happens])
 
 
-def _total(runs: Sequence[Decided]) -> Total:
+def _total(runs: Sequence[Decided], went_on: Sequence[HistoryEntry]) -> Total:
     return Total(
-        retrainings=sum(run.retrains for run in runs), minutes=sum(run.minutes for run in runs),
+        retrainings=sum(run.retrains for run in runs) + sum(entry.retrained for entry in went_on),
+        minutes=sum(run.minutes for run in runs) + sum(entry.training_minutes for entry in went_on),
         spent=sum(run.spent.total for run in runs),
     )  # fmt: skip
 
@@ -76,8 +86,15 @@ def replay_policy(
     """`reports` holds the runs to be replayed by their ids. Runs before the span are taken as they were."""
     simulated: list[HistoryEntry] = []
     runs: list[ReplayedRun] = []
+    went_on: list[WentOn] = []
     usual, another, in_turn = _usual_minutes(history), False, sorted(history, key=lambda e: e.sequence)
     for entry in in_turn:
+        if entry.went_on:
+            run_on = WentOn(entry=entry, happens=_had_begun(entry, simulated))
+            simulated[:0] = [entry] if run_on.happens else []
+            went_on += [run_on] if span.holds(entry.started_at) else []
+            another = another or (not run_on.happens and entry.outcome is Outcome.RELEASED)
+            continue
         report = reports.get(entry.run_id) if is_replayed(entry, span) else None
         run = _replay_run(entry, report, simulated, spec, usual=usual, another=another)
         simulated.insert(0, _as_if(entry, run) if run else entry)
@@ -86,7 +103,7 @@ def replay_policy(
             another = another or _moves_the_champion(entry, run)
     found = {run.run_id for run in runs}
     missing = tuple(e for e in in_turn if is_replayed(e, span) and e.run_id not in found)
-    return Replay(model=spec.name, runs=tuple(runs), without_report=missing)
+    return Replay(model=spec.name, runs=tuple(runs), without_report=missing, went_on=tuple(went_on))
 
 
 def _replay_run(
@@ -108,6 +125,12 @@ def _usual_minutes(history: Sequence[HistoryEntry]) -> float:
     minutes = [e.training_minutes for e in history if e.retrained] or [e.training_minutes for e in history]
     trained = [m for m in minutes if m]
     return sum(trained) / len(trained) if trained else 0.0
+
+
+def _had_begun(entry: HistoryEntry, simulated: Sequence[HistoryEntry]) -> bool:
+    """Whether the run whose rows this one's training is of left one."""
+    first = next((e for e in simulated if e.window_digest == entry.window_digest and not e.went_on), None)
+    return first is None or first.stopped is not None
 
 
 def _moves_the_champion(entry: HistoryEntry, run: ReplayedRun) -> bool:

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.replay import replay_lines
 from models.contracts import Action, HistoryEntry, LabelCount, MonitoringReport, Outcome, RunReport, Stopped
 from models.spec import ModelSpec, parse_spec
 from tasks.budget import spend_levels
@@ -256,6 +257,40 @@ def test_nobody_waits_for_a_training_that_would_not_have_begun_or_by_other_setti
     assert actions(not_begun) == ["hold", "retrain"]
     assert (not_begun.runs[0].now.minutes, not_begun.then.minutes) == (0.0, 7.0)
     assert actions(replayed(runs, spec(training={"epochs": 1}))) == ["alert", "retrain"]
+
+
+def went_on_and_released(runs: Runs) -> Runs:
+    """The history with a run more, that brought the training of the first run to its end in five more minutes."""
+    history, reports = runs
+    stopped = history[-2]
+    run = stopped.model_copy(update={
+        "sequence": 9, "run_id": "run-9", "outcome": Outcome.RELEASED, "retrained": True, "training_minutes": 5.0,
+        "stopped": None, "went_on": True, "drift_alpha": 0.0, "quality_alpha": 0.0, "champion_version": 2,
+    })  # fmt: skip
+    return [run, *history], reports
+
+
+def test_a_training_that_a_later_run_brought_to_its_end_counts_once_and_with_all_its_minutes() -> None:
+    runs = went_on_and_released(lived((BAD, ""), by=spec(), stops=2))
+    found = replayed(runs, spec())
+    assert found.then == found.now
+    assert (found.then.retrainings, found.then.minutes) == (1, 12.0)
+    assert "#9" in replay_lines(found)[2]
+
+
+def test_nobody_would_have_gone_on_with_a_training_that_would_not_have_begun() -> None:
+    history, reports = went_on_and_released(lived((monitored(drop=0.05, p=1e-9), ""), by=spec(), stops=2))
+    later = lived((FINE, ""), (BAD, ""), by=spec())
+    late = later[0][0].model_copy(update={"sequence": 10, "run_id": "run-10", "window_digest": "others"})
+    report = reported(late, BAD, drift(), later[1]["run-3"].decision)
+    found = replayed(
+        ([late, *history], {**reports, "run-10": report}), spec(policy={"min_drop": 0.1, "cooldown": "7d"})
+    )
+    assert (found.then.retrainings, found.then.minutes) == (2, 22.0)
+    assert actions(found) == ["hold", "retrain"]  # no cooldown after what did not happen
+    assert (found.now.retrainings, found.now.minutes) == (1, 10.0)
+    assert [run.another_champion for run in found.runs] == [False, True]
+    assert "its training would not have begun" in replay_lines(found)[2]
 
 
 def test_each_training_keeps_its_own_minutes_and_one_that_did_not_happen_takes_the_mean_of_those_that_did() -> None:
