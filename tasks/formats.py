@@ -9,6 +9,8 @@ from models.measures import METRICS
 
 _FROM_THE_RIGHT = {"R", "AL", "AN", "RLE", "RLO", "RLI"}
 _OF_TEXTS = {"perplexity", "bits_per_byte"}
+_EXACT = 1e15
+"""Above it a double does not hold every digit before the point."""
 _UNITS = ("B", "kB", "MB", "GB")
 
 
@@ -24,8 +26,8 @@ def percent_beside(share: float, limit: float) -> str:
 
 
 def value(metric: str, number: float) -> str:
-    """A metric as it is written: shares in per cent, others with three digits."""
-    return percent(number) if METRICS[metric].is_share else f"{number:.4g}" if number < 1000 else f"{number:,.0f}"
+    """A metric as it is written: shares in per cent, others with four digits, or all of those before the point."""
+    return percent(number) if METRICS[metric].is_share else f"{number:.4g}" if number < 1000 else _whole(number)
 
 
 def measured(estimate: Estimate, metric: str) -> str:
@@ -60,7 +62,12 @@ def loss(metric: str, share: float) -> str:
 
 def signed(share: float) -> str:
     """In hundredths, with its sign."""
-    return f"{round(100 * share, 1) + 0.0:+.1f}"  # never -0.0
+    rounded = round(100 * share, 1) + 0.0  # never -0.0
+    return f"{rounded:+.1f}" if abs(rounded) < _EXACT else f"{rounded:+.3g}"
+
+
+def _whole(number: float) -> str:
+    return f"{number:,.0f}" if number < _EXACT else f"{number:.3g}"
 
 
 def p_value(p: float) -> str:

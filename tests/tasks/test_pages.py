@@ -24,7 +24,7 @@ from models.contracts import (
 from models.gate_kinds import AtLeast, AtMost, Better, NotWorse
 from models.sections import Policy
 from tasks.artifacts import list_tables
-from tasks.formats import p_value, size
+from tasks.formats import p_value, signed, size, value
 from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
@@ -378,9 +378,9 @@ def test_what_changed_is_the_champion_its_files_and_where_it_comes_from() -> Non
     assert "learned from the spec's source version 1" in shown
     assert "its run began 2026-11-25 15:00 UTC" in shown
     assert "| model.safetensors | 90.9 MB | changed | `version-2" in markdown
-    for name, value in (("window", "w" * 64), ("training set", "d" * 64), ("commit", "abc123")):
-        assert f"{name} {value}" in shown
-        assert f"| {name} | {value} |" in markdown
+    for name, held in (("window", "w" * 64), ("training set", "d" * 64), ("commit", "abc123")):
+        assert f"{name} {held}" in shown
+        assert f"| {name} | {held} |" in markdown
 
 
 @pytest.mark.parametrize("outcome", [o for o in OUTCOMES if o not in {Outcome.RELEASED, Outcome.BOOTSTRAPPED}])
@@ -636,6 +636,12 @@ def test_a_p_value_has_two_digits_wherever_it_is_shown() -> None:
         (0.00042, "4.2e-04"),
     ):
         assert p_value(p) == told
+
+
+def test_a_number_beyond_all_bounds_is_written_with_the_digits_that_are_known_of_it() -> None:
+    assert value("perplexity", 1.9424e130) == "1.94e+130"
+    assert signed(-1.9424e129) == "-1.94e+131"
+    assert value("perplexity", 123_456_789.0) == "123,456,789"
 
 
 def test_one_row_is_spoken_of_as_one() -> None:
