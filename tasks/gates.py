@@ -17,7 +17,7 @@ from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
 from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 from models.measures import METRICS
-from tasks.formats import amount, amount_is, isolated, signed, unit, value
+from tasks.formats import amount, amount_is, digits, isolated, signed, unit, value
 from tasks.metrics.paired import rows_needed
 from tasks.metrics.summed import UNKNOWN
 from tasks.variant_gate import judge_agreement
@@ -153,7 +153,7 @@ def _latency(scorecard: Scorecard, gate: LatencyWithin) -> GateResult:
     told = f"{latency.factor:.2f}"
     if verdict is Verdict.REJECTED and float(told) <= gate.factor:
         told = f"just above {gate.factor:g}"
-    because = (f"median {latency.candidate.p50:.1f} ms against {latency.champion.p50:.1f} ms: "
+    because = (f"median {digits(latency.candidate.p50)} ms against {digits(latency.champion.p50)} ms: "
                f"factor {told}, at most {gate.factor:g}")  # fmt: skip
     return GateResult(gate=gate.name, verdict=verdict, metric="latency", on="one text", measured=measured,
                       limit=gate.factor, because=because)  # fmt: skip

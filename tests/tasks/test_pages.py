@@ -14,6 +14,7 @@ from models.contracts import (
     Ended,
     LabelFreeEstimate,
     LabelRequest,
+    Latency,
     Outcome,
     Percentiles,
     QualityCheck,
@@ -21,10 +22,11 @@ from models.contracts import (
     RunReport,
     Stopped,
 )
-from models.gate_kinds import AtLeast, AtMost, Better, NotWorse
+from models.gate_kinds import AtLeast, AtMost, Better, LatencyWithin, NotWorse
 from models.sections import Policy
 from tasks.artifacts import list_tables
 from tasks.formats import p_value, signed, size, value
+from tasks.gates import judge
 from tasks.metrics.confusion import decide
 from tasks.pages import MOST_SLICES, render_html, render_markdown
 from tests.tasks.reports import (
@@ -624,6 +626,18 @@ def test_a_request_that_was_served_within_a_millisecond_took_more_than_none() ->
     report = run(seen.model_copy(update={"monitoring": monitoring}))
     for told in (render_html(report), render_markdown(report)):
         assert "median 0.42 ms, 95 % within 0.97 ms, 99 % within 1,253 ms" in told
+
+
+def test_models_that_answer_within_a_part_of_a_millisecond_take_more_than_none() -> None:
+    plain = run(observation(accuracy=0.7), attempt())
+    assert plain.attempt is not None
+    slow, quick = (Percentiles(p50=p50, p95=0.048, p99=0.1, n=40) for p50 in (0.024, 0.016))
+    card = plain.attempt.scorecard.model_copy(update={"latency": Latency(champion=quick, candidate=slow)})
+    report = plain.model_copy(update={"attempt": plain.attempt.model_copy(update={"scorecard": card})})
+    assert "candidate 0.024 ms (median; 95 % within 0.048 ms), the champion 0.016 ms" in render_html(report)
+    assert "candidate 0.024 ms, champion 0.016 ms" in render_markdown(report)
+    gate = judge.fn(card, gates=[LatencyWithin()]).gates[0]
+    assert gate.because == "median 0.024 ms against 0.016 ms: factor 1.50, at most 1.5"
 
 
 def test_a_p_value_has_two_digits_wherever_it_is_shown() -> None:
