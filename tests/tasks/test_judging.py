@@ -103,6 +103,12 @@ def test_the_win_rate_is_wins_and_half_of_the_ties_and_gates_read_it(
     assert "judged all 100 new sealed rows: candidate better 60, champion 20, same 20; 160 requests, 0 failed" in said
 
 
+@pytest.mark.parametrize(("cost", "told"), [(0.3149, "0.3149"), (12_345.6, "12,346")])
+def test_what_a_judge_cost_is_told_in_any_currency(cost: float, told: str) -> None:
+    judgement = Judgement(judge="j", of_rows=0, pairs=(), asked=2, failed=0, sent=1, written=1, cost=cost)
+    assert tell_judgement(judgement).endswith(f"2 requests, 0 failed, cost {told}")
+
+
 def test_a_judge_that_always_says_a_comes_out_as_half_and_blesses_nothing(
     store: ObjectStore, tmp_path: Path, serve: Serve
 ) -> None:
