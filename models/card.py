@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from models.contracts import Lineage, Measurement, VariantCheck
 from models.markdown import escaped
+from models.measures import figure
 
 PIPELINES = {"causal-lm": "text-generation"}
 """The hub's own words for kinds of models, where ours differ."""
@@ -15,8 +16,8 @@ def model_card(
 ) -> str:  # fmt: skip
     """Markdown with the front matter that the hub's tools read; the same inputs make the same bytes."""
     rows = [
-        f"| {m.metric} | {escaped(m.on)} | {m.estimate.value:.4f} | [{m.estimate.low:.4f}, {m.estimate.high:.4f}] "
-        f"| {m.estimate.n} |"
+        f"| {m.metric} | {escaped(m.on)} | {figure(m.metric, m.estimate.value)} | [{figure(m.metric, m.estimate.low)}, "
+        f"{figure(m.metric, m.estimate.high)}] | {m.estimate.n} |"
         for m in measured
     ]
     packages = ", ".join(f"{name} {number}" for name, number in sorted(lineage.packages.items()))

@@ -95,6 +95,11 @@ def metric(name: str) -> Metric:
     return METRICS[name]
 
 
+def figure(name: str, number: float) -> str:
+    """A metric with as many digits as two versions are compared by."""
+    return f"{number:.4f}" if metric(name).is_share else f"{number:.6g}"
+
+
 def improvement(name: str, before: float, after: float) -> float:
     """By how much `after` is better than `before`: in points for shares, else as a share of `before`. Of a metric of
     which neither more nor less is better, by how much it is more."""

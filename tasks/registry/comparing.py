@@ -7,7 +7,8 @@ from typing import Any
 
 from errors import CorruptObject
 from infra.object_store import ObjectStore
-from models.contracts import BrokenVersion, Difference, Estimate, Manifest, VersionLine
+from models.contracts import BrokenVersion, Difference, Manifest, Measurement, VersionLine
+from models.measures import figure
 from tasks.registry.aliases import list_aliases, newest_entry
 from tasks.registry.approvals import list_questions
 from tasks.registry.moving import entombed
@@ -68,12 +69,15 @@ def _files(first: Manifest, second: Manifest) -> Iterator[Difference]:
 
 
 def _metrics(first: Manifest, second: Manifest) -> Iterator[Difference]:
-    sides = [{f"{m.metric} on {m.on} rows": _shown(m.estimate) for m in v.measured} for v in (first, second)]
+    sides = [{f"{m.metric} on {m.on} rows": _shown(m) for m in v.measured} for v in (first, second)]
     yield from _pairs("metrics", *sides)
 
 
-def _shown(estimate: Estimate) -> str:
-    return f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}], n = {estimate.n}"
+def _shown(found: Measurement) -> str:
+    value, low, high = (
+        figure(found.metric, v) for v in (found.estimate.value, found.estimate.low, found.estimate.high)
+    )
+    return f"{value} [{low}, {high}], n = {found.estimate.n}"
 
 
 def _pairs(part: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:

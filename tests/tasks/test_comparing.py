@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from infra.object_store import ObjectStore
-from models.contracts import BrokenVersion, VersionLine
+from models.contracts import BrokenVersion, Estimate, Measurement, VersionLine
 from tasks.registry.comparing import compare, describe_versions
 from tests.questions import asked
 from tests.releases import NOW, flip, moved, released, stored_candidate
@@ -19,6 +19,14 @@ def test_two_versions_differ_in_what_the_spec_says_and_their_metrics_are_named_a
         ("files", "README.md"): found["files", "README.md"],  # the card names the run
         ("metrics", "accuracy on current rows"): ("0.9000 [0.8000, 0.9500], n = 100",) * 2,
     }
+
+
+def test_a_cost_of_a_part_of_a_cent_differs_from_nothing(store: ObjectStore, tmp_path: Path) -> None:
+    first = released(stored_candidate(store, tmp_path / "model"), store)
+    estimate = Estimate(value=3.456e-05, low=3e-05, high=4e-05, n=100, method="test")
+    measured = (Measurement(on="current", metric="cost_per_1000", estimate=estimate),)
+    found = compare(first, first.model_copy(update={"measured": measured}))
+    assert [d.second for d in found] == ["–", "3.456e-05 [3e-05, 4e-05], n = 100"]
 
 
 def test_a_version_does_not_differ_from_itself(store: ObjectStore, tmp_path: Path) -> None:
