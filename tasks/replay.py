@@ -122,9 +122,15 @@ def _replay_run(
 
 
 def _usual_minutes(history: Sequence[HistoryEntry]) -> float:
-    minutes = [e.training_minutes for e in history if e.retrained] or [e.training_minutes for e in history]
+    minutes = [_minutes(e, history) for e in history if e.retrained] or [e.training_minutes for e in history]
     trained = [m for m in minutes if m]
     return sum(trained) / len(trained) if trained else 0.0
+
+
+def _minutes(entry: HistoryEntry, history: Sequence[HistoryEntry]) -> float:
+    """Of the whole training that a run brought to its end."""
+    earlier = [e for e in history if e.stopped and e.window_digest == entry.window_digest] if entry.went_on else []
+    return entry.training_minutes + sum(e.training_minutes for e in earlier)
 
 
 def _had_begun(entry: HistoryEntry, simulated: Sequence[HistoryEntry]) -> bool:

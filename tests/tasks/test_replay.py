@@ -278,6 +278,14 @@ def test_a_training_that_a_later_run_brought_to_its_end_counts_once_and_with_all
     assert "#9" in replay_lines(found)[2]
 
 
+def test_the_usual_minutes_are_those_of_whole_trainings() -> None:
+    history, reports = went_on_and_released(lived((BAD, ""), by=spec(), stops=2))
+    quiet, told = lived((FINE, ""), (FINE, "words"), by=spec())
+    late = quiet[0].model_copy(update={"sequence": 10, "run_id": "run-10", "champion_version": 2})
+    found = replayed(([late, *history], {**reports, "run-10": told["run-3"]}), spec(policy={"act_on": "either"}))
+    assert [run.now.minutes for run in found.runs] == [7.0, 12.0]
+
+
 def test_nobody_would_have_gone_on_with_a_training_that_would_not_have_begun() -> None:
     history, reports = went_on_and_released(lived((monitored(drop=0.05, p=1e-9), ""), by=spec(), stops=2))
     later = lived((FINE, ""), (BAD, ""), by=spec())
