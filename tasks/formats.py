@@ -18,11 +18,22 @@ def percent(share: float) -> str:
     return f"{share:.1%}"
 
 
-def percent_beside(share: float, limit: float) -> str:
-    """With as many digits as it takes to read like the limit only where it is that: 49.6 % is not written as 50 %."""
-    rounded = ((places, round(share, places + 2)) for places in range(15))
+def percent_beside(share: float, limit: float, *, least: int = 1) -> str:
+    """With as many digits as it takes to read like the limit only where it is that: 49.96 % is not written as 50.0 %.
+    `least`: digits behind the point."""
+    rounded = ((places, round(share, places + 2)) for places in range(least, 15))
     places = next((p for p, r in rounded if r == share or (r != limit and (r < limit) == (share < limit))), 15)
     return f"{share:.{places}%}"
+
+
+def whole_percent(share: float) -> str:
+    """A limit, as the spec has it."""
+    return percent(share) if round(share, 3) == share else f"{100 * share:.10g}%"
+
+
+def whole_signed(share: float) -> str:
+    """A limit in hundredths, as the spec has it."""
+    return signed(share) if round(share, 3) == share else f"{100 * share:+.10g}"
 
 
 def value(metric: str, number: float) -> str:

@@ -17,7 +17,18 @@ from errors import UnmeasuredMetric
 from models.contracts import Blessing, Comparison, Estimate, GateResult, Scorecard, Verdict
 from models.gate_kinds import Agrees, AtLeast, AtMost, Better, Gate, LatencyWithin, NoCollapse, NotWorse
 from models.measures import METRICS
-from tasks.formats import amount, amount_is, digits, isolated, signed, unit, value
+from tasks.formats import (
+    amount,
+    amount_is,
+    digits,
+    isolated,
+    percent_beside,
+    signed,
+    unit,
+    value,
+    whole_percent,
+    whole_signed,
+)
 from tasks.metrics.paired import rows_needed
 from tasks.metrics.summed import UNKNOWN
 from tasks.variant_gate import judge_agreement
@@ -70,15 +81,16 @@ def _judge_one(scorecard: Scorecard, gate: Gate, variants: Sequence[str]) -> Gat
 def _difference(compared: Comparison, gate: Better | NotWorse, limit: float) -> GateResult:
     """Superiority by a margin, or non-inferiority within a tolerance, by the paired interval."""
     difference, told = compared.difference, partial(_points, metric=compared.metric)
+    wanted = f"{whole_signed(limit)} {unit(compared.metric)}"
     beats = difference.low > limit if isinstance(gate, Better) else difference.low >= limit
     if beats:
-        verdict, because = Verdict.BLESSED, _cleared(told(difference.low), "above", told(limit))
+        verdict, because = Verdict.BLESSED, _cleared(told(difference.low), "above", wanted)
     elif difference.high <= limit:
-        verdict, because = Verdict.REJECTED, _cleared(told(difference.high), "below", told(limit))
+        verdict, because = Verdict.REJECTED, _cleared(told(difference.high), "below", wanted)
     else:
         needed = _rows_needed(difference, limit, is_share=METRICS[compared.metric].is_share)
         verdict = Verdict.INSUFFICIENT
-        because = f"the interval holds {told(limit)}; {amount_is(difference.n, 'row')} too few to tell{needed}"
+        because = f"the interval holds {wanted}; {amount_is(difference.n, 'row')} too few to tell{needed}"
     measured = f"{told(difference.value)} [{told(difference.low)}, {told(difference.high)}]"
     what = "candidate minus champion" if METRICS[compared.metric].better == "more" else "better by"
     return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=difference,
@@ -114,10 +126,16 @@ def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:
         verdict, because = Verdict.REJECTED, "no part of the interval reaches it"
     else:
         verdict, because = Verdict.INSUFFICIENT, f"the interval holds it; {amount_is(found.n, 'row')} too few to tell"
-    told, wanted = (value(compared.metric, number) for number in (found.value, gate.value))
+    told, wanted = _beside_the_limit(found.value, gate.value, compared.metric)
     side: Literal["at least", "at most"] = "at least" if least else "at most"
     return GateResult(gate=gate.name, verdict=verdict, metric=compared.metric, on=gate.on, measured=found,
                       limit=gate.value, side=side, because=f"{told} against {side} {wanted}: {because}")  # fmt: skip
+
+
+def _beside_the_limit(found: float, wanted: float, metric: str) -> tuple[str, str]:
+    if METRICS[metric].is_share:
+        return percent_beside(found, wanted), whole_percent(wanted)
+    return value(metric, found), value(metric, wanted)
 
 
 def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:

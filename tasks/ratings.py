@@ -46,7 +46,7 @@ def _majority(votes: Sequence[str]) -> str:
 
 
 def _judge(measured: Estimate, rated: int, request: ApprovalRequest) -> tuple[Verdict, str]:
-    low, high = (percent_beside(end, request.win_rate) for end in (measured.low, measured.high))
+    low, high = (percent_beside(end, request.win_rate, least=0) for end in (measured.low, measured.high))
     won, wanted = (
         f"the candidate wins {measured.value:.0%} of {measured.n} decided [{low}, {high}]",
         f"{100 * request.win_rate:.10g}%",

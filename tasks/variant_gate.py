@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from errors import ModelError, UnmeasuredMetric
 from models.contracts import GateResult, VariantCheck, Verdict
 from models.gate_kinds import Agrees, Gate
-from tasks.formats import amount, amount_is, interval, percent
+from tasks.formats import amount, amount_is, percent, percent_beside, whole_percent
 
 WORST_FIRST = (Verdict.REJECTED, Verdict.INSUFFICIENT, Verdict.BLESSED)
 Z = 1.96
@@ -39,7 +39,7 @@ def require_agreement(
 
 
 def _judge_one(check: VariantCheck, gate: Agrees) -> GateResult:
-    found, least = check.agreement, percent(gate.share)
+    found, least = check.agreement, whole_percent(gate.share)
     if found.low >= gate.share:
         verdict, because = Verdict.BLESSED, f"the whole interval reaches {least}"
     elif found.high < gate.share:
@@ -47,7 +47,8 @@ def _judge_one(check: VariantCheck, gate: Agrees) -> GateResult:
     else:
         verdict = Verdict.INSUFFICIENT
         because = f"the interval holds {least}; {amount_is(found.n, 'row')} too few to tell{_rows_needed(check, gate)}"
-    told = f"{check.variant} answers {interval(found)} of {amount(found.n, 'row')} as the full weights do: {because}"
+    low, high = (percent_beside(end, gate.share) for end in (found.low, found.high))
+    told = f"{check.variant} answers {percent(found.value)} [{low}, {high}] of {amount(found.n, 'row')} as the full weights do: {because}"
     return GateResult(gate=gate.name, verdict=verdict, metric="agreement", on=f"variant:{check.variant}", measured=found,
                       limit=gate.share, because=told)  # fmt: skip
 

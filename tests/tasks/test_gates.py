@@ -247,6 +247,43 @@ def test_one_row_is_told_as_one() -> None:
     assert "1 row is too few to tell" in judge.fn(scorecard(few), gates=[Better()]).gates[0].because
 
 
+def test_a_limit_is_told_as_the_spec_has_it_and_what_misses_it_does_not_read_like_it() -> None:
+    for gate, found, told in (
+        (
+            AtLeast(metric="accuracy", value=0.88),
+            estimate(0.8797, 0.8795, 0.8799),
+            "87.97% against at least 88.0%: no part",
+        ),
+        (
+            AtMost(metric="error_rate", value=0.0005),
+            estimate(0.0008, 0.0007, 0.001),
+            "0.1% against at most 0.05%: no part",
+        ),
+        (
+            AtLeast(metric="accuracy", value=0.8525),
+            estimate(0.9, 0.88, 0.92),
+            "90.0% against at least 85.25%: the whole",
+        ),
+    ):
+        card = scorecard(
+            comparison("current", estimate(0.0, 0.0, 0.0), gate.metric or "").model_copy(update={"candidate": found})
+        )
+        assert judge.fn(card, gates=[gate]).gates[0].because.startswith(told)
+
+
+def test_a_margin_is_told_as_the_spec_has_it() -> None:
+    gate, found = NotWorse(on="current", tolerance=0.0025), comparison("current", estimate(0.0, -0.01, 0.01))
+    assert "holds -0.25 points" in judge.fn(scorecard(found), gates=[gate]).gates[0].because
+    assert (
+        "holds -2.0 points"
+        in judge.fn(
+            scorecard(comparison("current", estimate(0.0, -0.1, 0.1))), gates=[NotWorse(on="current", tolerance=0.02)]
+        )
+        .gates[0]
+        .because
+    )
+
+
 def test_a_latency_that_is_hardly_too_long_does_not_read_like_its_limit() -> None:
     for factor, told in (
         (1.504, "factor just above 1.5, at most 1.5"),

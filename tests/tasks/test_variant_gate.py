@@ -45,6 +45,22 @@ def test_a_variant_is_blessed_exactly_when_the_whole_interval_reaches_the_share(
         assert (verdict(check, share) is Verdict.REJECTED) == (check.agreement.high < share)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "share", "told"),
+    [
+        (0.9497, 0.98, 0.95, "[94.97%, 98.0%] of 400 rows as the full weights do: the interval holds 95.0%"),
+        (0.93, 0.9497, 0.95, "[93.0%, 94.97%] of 400 rows as the full weights do: no part of the interval reaches 95.0%"),
+        (0.98, 0.9993, 0.9995, "[98.0%, 99.9%] of 400 rows as the full weights do: no part of the interval reaches 99.95%"),
+    ],
+)  # fmt: skip
+def test_the_interval_reads_as_it_lies_to_the_share_that_the_spec_asks_for(
+    low: float, high: float, share: float, told: str
+) -> None:
+    check = checked(380, 400)
+    check = check.model_copy(update={"agreement": check.agreement.model_copy(update={"low": low, "high": high})})
+    assert told in judge_agreement([check], Agrees(share=share), variants=["onnx"]).because
+
+
 def test_so_many_rows_as_it_names_would_do_at_the_same_share() -> None:
     because = judge_agreement([checked(98, 100)], Agrees(), variants=["onnx"]).because
     assert "onnx answers 98.0% [93.0%, 99.4%] of 100 rows as the full weights do" in because
