@@ -30,7 +30,7 @@ from models.contracts import Action, DriftReport, HistoryEntry, LabelCount, Moni
 from models.part import parse_period
 from models.sections import Policy
 from tasks.budget import quality_level, since_last_look
-from tasks.formats import amount, amount_is, isolated, moment, p_in_words
+from tasks.formats import amount, amount_is, isolated, minute_after, p_in_words
 from tasks.limits import what_forbids_training
 from tasks.quality import judge_quality, nothing_left
 
@@ -113,7 +113,7 @@ def _asked_lately(history: Sequence[HistoryEntry], policy: Policy, now: datetime
     if last is None or last.finished_at + parse_period(policy.ask_every) <= now:
         return ""
     return (f"run {last.run_id} has asked for labels already; policy.ask_every = {policy.ask_every} lasts until "
-            f"{moment(last.finished_at + parse_period(policy.ask_every))}")  # fmt: skip
+            f"{minute_after(last.finished_at + parse_period(policy.ask_every))}")  # fmt: skip
 
 
 def _describe_drift(drift: DriftReport, policy: Policy) -> str:

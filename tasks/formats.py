@@ -1,7 +1,7 @@
 """Numbers and texts as people read them in a report."""
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from unicodedata import bidirectional, category
 
 from models.contracts import Estimate
@@ -163,6 +163,11 @@ def isolated(name: str) -> str:
 
 def moment(at: datetime) -> str:
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def minute_after(at: datetime) -> str:
+    """The first whole minute at which it has come: what is forbidden until then is allowed at it."""
+    return moment(at + timedelta(seconds=59, microseconds=999_999))
 
 
 def words(metric: str) -> str:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from models.contracts import Budget, HistoryEntry
 from models.part import parse_period
 from models.sections import Policy
-from tasks.formats import amount, moment
+from tasks.formats import amount, minute_after
 
 MONTH = timedelta(days=30)
 
@@ -47,7 +47,7 @@ def _cooldown(history: Sequence[HistoryEntry], policy: Policy, now: datetime) ->
     last = next((e.finished_at for e in history if e.retrained), None)
     if last is None or last + parse_period(policy.cooldown) <= now:
         return None
-    return f"policy.cooldown = {policy.cooldown} lasts until {moment(last + parse_period(policy.cooldown))}"
+    return f"policy.cooldown = {policy.cooldown} lasts until {minute_after(last + parse_period(policy.cooldown))}"
 
 
 def _number(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str | None:
@@ -56,7 +56,7 @@ def _number(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> s
     if most is None or len(ends) < most:
         return None
     return (f"{amount(len(ends), 'retraining')} in the last 30 days, policy.max_retrains_a_month = {most}: free again at "
-            f"{moment(ends[most - 1] + MONTH)}")  # fmt: skip
+            f"{minute_after(ends[most - 1] + MONTH)}")  # fmt: skip
 
 
 def _minutes(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> str | None:
@@ -67,7 +67,7 @@ def _minutes(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> 
         return None
     first_to_go = next(i for i, minutes in enumerate(used) if minutes >= allowed) - 1
     return (f"{used[-1]:.1f} training minutes in the last 30 days, policy.training_minutes_a_month = {allowed:g}: "
-            f"free again at {moment(month[first_to_go].finished_at + MONTH)}")  # fmt: skip
+            f"free again at {minute_after(month[first_to_go].finished_at + MONTH)}")  # fmt: skip
 
 
 def _stopped(waiting: HistoryEntry | None) -> str | None:

@@ -1,4 +1,5 @@
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,10 @@ from tests.judged import NOW, bootstrapped, entry, retrained
 
 def forbidden(*history: HistoryEntry, **policy: object) -> str:
     return "; ".join(what_forbids_training(history, policy=Policy(**policy), now=NOW))
+
+
+def named_in(sentence: str) -> datetime:
+    return datetime.fromisoformat(f"{re.findall(r'[-0-9]{10} [0-9:]{5}', sentence)[-1]}+00:00")
 
 
 def test_without_limits_nothing_is_forbidden() -> None:
@@ -41,6 +46,15 @@ def test_a_first_training_counts_with_its_minutes_and_not_as_a_retraining() -> N
     first = bootstrapped(3).model_copy(update={"training_minutes": 90.0})
     assert "90.0 training minutes" in forbidden(first, training_minutes_a_month=60)
     assert forbidden(first, max_retrains_a_month=1, cooldown="7d") == ""
+
+
+def test_at_the_minute_that_a_limit_names_nothing_is_forbidden_any_longer() -> None:
+    ended = NOW - timedelta(days=1) + timedelta(seconds=40)
+    history = (retrained(1, minutes=9).model_copy(update={"finished_at": ended}),)
+    for limits in ({"cooldown": "3d"}, {"max_retrains_a_month": 1}, {"training_minutes_a_month": 9}):
+        then = named_in(forbidden(*history, **limits))
+        assert what_forbids_training(history, policy=Policy(**limits), now=then) == []
+        assert what_forbids_training(history, policy=Policy(**limits), now=then - timedelta(minutes=1)) != []
 
 
 def test_every_limit_that_is_reached_is_named() -> None:
@@ -82,5 +96,5 @@ def test_at_the_moment_that_is_named_the_limit_no_longer_holds_and_just_before_i
         free = next((end for end in sorted(ends) if not what_forbids_training(history, policy=policy, now=end)), None)
         if said:
             assert free is not None
-            assert f"{free:%Y-%m-%d %H:%M}" in said[0]
+            assert timedelta(0) <= named_in(said[0]) - free < timedelta(minutes=1)
             assert what_forbids_training(history, policy=policy, now=free - timedelta(microseconds=1))
