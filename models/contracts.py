@@ -748,11 +748,16 @@ class Stopped(Record):
     checkpoint: str
 
     @property
+    def place(self) -> str:
+        """Empty of an API's job, whose steps nobody knows."""
+        return f"at step {self.step:,} of {self.steps:,}" if self.steps else ""
+
+    @property
     def sentence(self) -> str:
         cap, minutes = (f"{m:.3g}" if m < 100 else f"{m:,.0f}" for m in (self.cap, self.minutes))
-        return (f"the training stopped at its cap of {cap} minutes ({self.limit}), at step {self.step:,} of "
-                f"{self.steps:,} after {minutes} minutes; once more minutes are allowed, the next run goes "
-                f"on from {self.checkpoint}")  # fmt: skip
+        place = f"{self.place} " if self.place else ""
+        return (f"the training stopped at its cap of {cap} minutes ({self.limit}), {place}after {minutes} minutes; once more "
+                f"minutes are allowed, the next run goes on from {self.checkpoint}")  # fmt: skip
 
     @property
     def message(self) -> str:

@@ -45,8 +45,7 @@ def take_over(report: RunReport, *, cursor: Cursor, budget: Budget) -> Left | No
     seen, decision, stopped = report.observation, report.decision, report.stopped
     if seen is None or decision is None or stopped is None:
         return None
-    goes_on = (f"goes on with the training that run {report.start.run_id} left at step {stopped.step:,} of "
-               f"{stopped.steps:,}")  # fmt: skip
+    goes_on = f"goes on with the training that run {report.start.run_id} left {stopped.place}".rstrip()
     decision = decision.model_copy(update={
         "action": Action.RETRAIN, "asks_for_labels": False, "quality_alpha": 0.0,
         "reasons": (*decision.reasons[:-1], goes_on),

@@ -60,6 +60,15 @@ def test_the_run_that_goes_on_takes_over_what_was_seen_and_tells_none_of_it_agai
     assert events_of(report.model_copy(update={"went_on_from": STOPPED, "stopped": None}), window) == []
 
 
+def test_of_a_job_whose_steps_nobody_knows_none_are_told() -> None:
+    job = STOPPED.model_copy(update={"step": 0, "steps": 0, "checkpoint": "job j, which the API goes on with"})
+    assert "(policy.max_training_minutes), after 60.1 minutes; once more" in job.sentence
+    report = reported(stopped(), BAD, drift(), stop_at_cap(RETRAIN, job)).model_copy(update={"stopped": job})
+    left = take_over(report, cursor=Cursor(), budget=Budget(cap=90, spent=60.1))
+    assert left is not None
+    assert left.decision.reasons[-1] == "goes on with the training that run left left"
+
+
 def test_a_cap_of_a_day_is_told_in_minutes_and_not_as_a_power_of_ten() -> None:
     told = STOPPED.model_copy(update={"cap": 1440.0, "minutes": 1440.3391}).sentence
     assert "its cap of 1,440 minutes" in told
