@@ -74,7 +74,7 @@ def _tried(attempt: Attempt) -> tuple[Tile, ...]:
 def _cost(report: RunReport | BootstrapReport) -> Tile:
     candidate = report.candidate if isinstance(report, BootstrapReport) else report.attempt and report.attempt.candidate
     whole = duration(sum(s.seconds for s in report.stages))
-    since = "since it was taken up; " if taken_up(report) else ""
+    since = f"in its stages{' since it was taken up' if taken_up(report) else ''}; "
     if not candidate or not candidate.cost.trained:
         return Tile("cost", whole, f"{since}no training")
     cost = candidate.cost

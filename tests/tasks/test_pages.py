@@ -425,7 +425,8 @@ def test_the_time_of_a_run_that_was_killed_and_taken_up_is_told_as_that_since() 
     later = whole.model_copy(update={"stages": tuple(s.model_copy(update={"reused": True}) for s in whole.stages)})
     for render in (render_markdown, render_html):
         assert "taken up" not in render(whole)
-        assert "since it was taken up; training 95 s" in render(later)
+        assert "in its stages; training 95 s" in render(whole)  # publishing and what else is none comes to them
+        assert "in its stages since it was taken up; training 95 s" in render(later)
         assert "in these stages, since the run was taken up" in render(later)
         assert "from an earlier run" not in render(later)  # it may have been this one, before it was killed
 
