@@ -78,8 +78,9 @@ def _cost(report: RunReport | BootstrapReport) -> Tile:
     if not candidate or not candidate.cost.trained:
         return Tile("cost", whole, f"{since}no training")
     cost = candidate.cost
+    parts = " in all its parts" if cost.resumed_from_step else ""
     memory = f", {size(1e6 * cost.peak_memory_mb)} of memory" if cost.peak_memory_mb else ""
-    return Tile("cost", whole, f"{since}training {duration(cost.seconds)} on {cost.device}{memory}")
+    return Tile("cost", whole, f"{since}training {duration(cost.seconds)}{parts} on {cost.device}{memory}")
 
 
 def _version(report: RunReport | BootstrapReport) -> Tile:

@@ -420,6 +420,15 @@ def test_a_page_does_not_say_that_no_drop_is_proven_of_one_that_is_only_smaller_
     assert "no drop is proven" not in page
 
 
+def test_the_time_of_a_training_that_earlier_processes_began_is_told_as_that_of_all_its_parts() -> None:
+    for step, told in ((100, "training 95 s in all its parts on cpu"), (0, "training 95 s on cpu")):
+        tried = attempt()
+        cost = tried.candidate.cost.model_copy(update={"resumed_from_step": step})
+        tried = tried.model_copy(update={"candidate": tried.candidate.model_copy(update={"cost": cost})})
+        for render in (render_markdown, render_html):
+            assert told in render(run(observation(accuracy=0.7, gap=0.4), tried))
+
+
 def test_the_time_of_a_run_that_was_killed_and_taken_up_is_told_as_that_since() -> None:
     whole = run(observation(accuracy=0.7, gap=0.4), attempt())
     later = whole.model_copy(update={"stages": tuple(s.model_copy(update={"reused": True}) for s in whole.stages)})
@@ -459,7 +468,7 @@ def test_what_an_api_trained_is_called_trained_and_what_the_spec_only_names_is_n
     plain = run(observation(accuracy=0.7), attempt(curve=[]))
     assert plain.attempt is not None
     made = plain.attempt.candidate
-    by_api = made.cost.model_copy(update={"steps": 0, "cpu_seconds": 0, "peak_memory_mb": 0, "device": "https://api.test/v1",
+    by_api = made.cost.model_copy(update={"steps": 0, "resumed_from_step": 0, "cpu_seconds": 0, "peak_memory_mb": 0, "device": "https://api.test/v1",
                                           "stopped": "job j of the API succeeded"})  # fmt: skip
     named = by_api.model_copy(update={"seconds": 0, "device": "none"})
     told = {}
