@@ -8,6 +8,8 @@ from pydantic import SecretStr
 
 from infra.settings import Settings
 
+PORTS = {"http": 80, "https": 443}
+
 
 @dataclass(frozen=True)
 class ApiKeys:
@@ -26,6 +28,8 @@ def read_api_keys(settings: Settings) -> ApiKeys:
     return ApiKeys(settings.api_key, settings.api_keys)
 
 
-def _server(url: str) -> tuple[str, str]:
+def _server(url: str) -> tuple[str, str, str | None, int | None]:
+    """The same for every way of writing its address: capitals mean nothing there, and a scheme has its own port."""
     parts = urlsplit(url)
-    return parts.scheme, parts.netloc
+    user, _, _ = parts.netloc.rpartition("@")
+    return parts.scheme, user, parts.hostname, parts.port or PORTS.get(parts.scheme)

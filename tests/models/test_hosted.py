@@ -345,6 +345,20 @@ def test_a_key_goes_to_its_own_server_only() -> None:
     assert "a" not in repr(ApiKeys(SecretStr("planted"))).replace("ApiKeys", "").replace("SecretStr", "")
 
 
+@pytest.mark.parametrize(
+    ("named", "url"),
+    [
+        ("https://API.example/v1", "https://api.example/v1"),
+        ("https://api.example:443", "https://api.example/v1"),
+        ("http://api.example", "http://api.example:80/v1"),
+        ("https://api.example/v1", "HTTPS://Api.Example:443/v2"),
+    ],
+)
+def test_one_server_is_known_however_its_address_is_written(named: str, url: str) -> None:
+    assert ApiKeys(None, {named: SecretStr("b")}).of(url, own_url="https://third.example") == "b"
+    assert ApiKeys(SecretStr("a")).of(url, own_url=named) == "a"
+
+
 def test_confidence_comes_from_logprobs_where_the_api_gives_them(serve: Serve, tmp_path: Path) -> None:
     def decide(asked: Asked) -> Answer:
         assert asked.json["logprobs"] is True
