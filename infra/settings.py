@@ -3,6 +3,7 @@
 import logging
 import os
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -67,8 +68,28 @@ class Settings(BaseSettings):
                              "write it as team/upkeep/")  # fmt: skip
         return prefix
 
+    @field_validator("api_keys")
+    @classmethod
+    def _are_of_servers(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        """Any other would be found for no server. It is not shown: it may be the key, or hold a password."""
+        for number, address in enumerate(keys, 1):
+            if not _is_server(address):
+                raise ValueError(f"address {number} of {len(keys)} (not shown) is none of a server, or holds a user; write "
+                                 "https://api.example.com before its key")  # fmt: skip
+        return keys
+
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
+
+
+def _is_server(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return (
+            parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and "@" not in parts.netloc
+        )
+    except ValueError:  # half a bracket, or a port that is none
+        return False
 
 
 def read_settings() -> Settings:

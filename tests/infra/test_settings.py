@@ -1,5 +1,6 @@
 """A setting that is wrong is told as such, by its name, and not as a bug."""
 
+import json
 import os
 import subprocess
 import sys
@@ -32,6 +33,19 @@ def test_a_variable_that_holds_nothing_is_unset(name: str, monkeypatch: pytest.M
     unset = read_settings()
     monkeypatch.setenv(name, "")
     assert read_settings() == unset
+
+
+@pytest.mark.parametrize(
+    "wrong", ["api.example", "api.example:8443/v1", "ftp://api.example", "https://", "https://api.example:x",
+              "https://api.example:99999", "https://[api.example", "https://someone:planted@api.example", "planted"],
+)  # fmt: skip
+def test_an_address_of_a_key_that_is_none_of_a_server_is_refused_since_no_server_would_ever_get_that_key(
+    wrong: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPKEEP_API_KEYS", json.dumps({"https://api.example/v1": "planted", wrong: "planted"}))
+    with pytest.raises(SpecError, match=r"^UPKEEP_API_KEYS: address 2 of 2 .*write https://api.example.com") as caught:
+        read_settings()
+    assert "planted" not in str(caught.value)
 
 
 @pytest.mark.parametrize("prefix", ["/team/", "/", "a//b/", "./a/", "a/..", "a/./b"])
