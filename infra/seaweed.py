@@ -6,9 +6,11 @@ import socket
 import sysconfig
 from pathlib import Path
 
-from errors import MissingExtra
+from errors import MissingExtra, StoreError
 
 PORTS = ("s3", "master", "volume", "filer", "admin")
+TWIN = 10_000
+"""A port's gRPC twin is so many above it."""
 
 
 def command(data: Path, ports: dict[str, int]) -> list[str]:
@@ -40,14 +42,18 @@ def environment(keys: dict[str, str]) -> dict[str, str]:
 
 
 def free_ports(count: int) -> dict[str, int]:
-    """Ports that are free now, each with its gRPC twin (port + 10000), which SeaweedFS takes as well; none of those that
+    """Ports that are free now, each with its gRPC twin (port + TWIN), which SeaweedFS takes as well; none of those that
     an operating system gives to outgoing connections (Linux: from 32,768 on)."""
     found: list[int] = []
-    for port in range(10_000 + secrets.randbelow(11_000), 22_000):
+    start = secrets.randbelow(TWIN)
+    for port in (TWIN + (start + step) % TWIN for step in range(TWIN)):  # all the way round
         if len(found) == count:
             break
-        if _is_free(port) and _is_free(port + 10_000):
+        if _is_free(port) and _is_free(port + TWIN):
             found.append(port)
+    if len(found) < count:
+        raise StoreError(f"the embedded S3 server needs {count} ports from {TWIN:,} to {2 * TWIN - 1:,} that are free as well as those "
+                         f"{TWIN:,} above them, and there are {len(found)}. End what holds them, or set UPKEEP_S3_BUCKET")  # fmt: skip
     return dict(zip(PORTS, found, strict=True))
 
 

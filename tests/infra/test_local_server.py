@@ -14,9 +14,10 @@ from typing import IO, Any
 import pytest
 
 from errors import StoreError
-from infra import local_server, local_store
+from infra import local_server, local_store, seaweed
 from infra.local_server import DATA, ENDPOINT, LOG, SERVER, Endpoint, LeftServer
 from infra.local_store import SUPERVISOR
+from infra.seaweed import free_ports
 
 NOTED = Endpoint("http://127.0.0.1:1", "access", "secret-word", 1, {"s3": 1})
 HOLD = """
@@ -192,3 +193,18 @@ def test_a_server_is_looked_after_as_long_as_the_supervisor_s_lock_is_held(tmp_p
     with (tmp_path / SUPERVISOR).open("w") as alone:
         fcntl.flock(alone, fcntl.LOCK_EX)
         assert local_store._is_supervised(tmp_path)
+
+
+@pytest.mark.parametrize("first", [0, 9_998])
+def test_ports_are_looked_for_from_anywhere_on_and_all_the_way_round(
+    first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seaweed.secrets, "randbelow", lambda _: first)
+    monkeypatch.setattr(seaweed, "_is_free", lambda port: port % 10_000 >= 9_999 or port % 10_000 in {5, 6, 7, 8})
+    assert sorted(free_ports(5).values()) == [10_005, 10_006, 10_007, 10_008, 19_999]
+
+
+def test_a_machine_without_ports_enough_is_told_what_the_server_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seaweed, "_is_free", lambda port: port in {10_001, 20_001, 10_002, 20_003})
+    with pytest.raises(StoreError, match=r"needs 5 ports from 10,000 to 19,999 .* and there are 1\. End"):
+        free_ports(5)
