@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -33,7 +34,7 @@ class Process:
     """A server that ends as told: by itself (`ends`) with a number, or only when it is killed."""
 
     def __init__(self, *, ends: int | None, running: bool = True) -> None:
-        self.ends, self.running, self.told = ends, running, list[str]()
+        self.pid, self.ends, self.running, self.told = 4711, ends, running, list[str]()
 
     def poll(self) -> int | None:
         return None if self.running else 0
@@ -104,6 +105,15 @@ def test_indexes_are_written_anew_only_after_a_stop_that_was_none(
         assert len(ran) == 1
 
 
+def test_a_server_that_was_killed_and_ends_late_is_waited_for(tmp_path: Path) -> None:
+    with (tmp_path / SERVER).open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        ended = list[bool]()
+        threading.Timer(0.2, lambda: (ended.append(True), fcntl.flock(held, fcntl.LOCK_UN))).start()
+        with local_server._only_server(tmp_path):
+            assert ended
+
+
 @pytest.fixture
 def left(tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", IO[str]]]:
     """A process that holds a server's lock, and the file that says its number."""
@@ -169,6 +179,64 @@ def test_a_server_is_used_until_nobody_holds_the_users_lock(tmp_path: Path, monk
         assert local_server._look_after(process, tmp_path)
     assert waited == [0, 0.5, 0.5] and process.told == ["terminate"]
     assert not (tmp_path / ENDPOINT).exists(), "or the next user would go there"
+
+
+@pytest.mark.parametrize(("ends", "kept"), [(0, ""), (1, "not stopped yet\n4711\n")])
+def test_the_server_holds_its_own_file_which_says_its_number_until_it_has_ended_well(
+    ends: int, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, held = Process(ends=ends), list[bool]()
+
+    def begin(command: list[str], *, env: dict[str, str], pass_fds: list[int]) -> Process:
+        held.extend(os.path.samestat(os.fstat(file), (tmp_path / SERVER).stat()) for file in pass_fds)
+        return process
+
+    def look_after(server: Process, directory: Path) -> bool:
+        held.append((directory / SERVER).read_text() == "not stopped yet\n4711\n")
+        noted = local_store._noted(directory / ENDPOINT)
+        held.append(noted is not None and noted.pid == 4711)
+        return local_server._stop(server)
+
+    monkeypatch.setattr(local_server, "command", lambda *_: ["weed"])
+    monkeypatch.setattr(local_server.subprocess, "Popen", begin)
+    monkeypatch.setattr(local_server, "_look_after", look_after)
+    local_server._run(tmp_path)
+    assert held == [True, True, True] and (tmp_path / SERVER).read_text() == kept
+
+
+def test_a_server_does_not_go_on_where_its_supervisor_cannot_say_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = Process(ends=0)
+    (tmp_path / ENDPOINT).mkdir()
+    monkeypatch.setattr(local_server, "command", lambda *_: ["weed"])
+    monkeypatch.setattr(local_server.subprocess, "Popen", lambda *_, **__: process)
+    with pytest.raises(IsADirectoryError):
+        local_server._run(tmp_path)
+    assert process.told == ["terminate"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_server_that_was_left_alone_is_looked_after_where_it_is_known_and_else_ended_before_another_starts(
+    known: bool, left: tuple["subprocess.Popen[str]", IO[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process, done = left[0], list[str]()
+
+    def run(directory: Path) -> None:
+        assert process.wait(10) == -signal.SIGTERM
+        done.append("another")
+
+    def look_after(server: LeftServer, directory: Path) -> bool:
+        assert server.pid == process.pid and local_store._is_supervised(directory)
+        done.append("looked after")
+        return True
+
+    monkeypatch.setattr(local_server, "_run", run)
+    monkeypatch.setattr(local_server, "_look_after", look_after)
+    if known:
+        (tmp_path / ENDPOINT).touch()
+    local_server.supervise(tmp_path)
+    assert done == ["looked after" if known else "another"]
 
 
 def test_a_server_that_never_comes_up_is_an_error_that_names_its_log(
