@@ -1,5 +1,6 @@
 """What nobody uses any more leaves the machine: copies of stored files, and what processes that died had begun."""
 
+import errno
 import fcntl
 import itertools
 import logging
@@ -49,8 +50,10 @@ def touch_copy(path: Path) -> bool:
             os.utime(path)
     except FileNotFoundError:
         return False
-    except PermissionError:  # another user's
-        return path.exists()
+    except OSError as problem:
+        if problem.errno != errno.EROFS and not isinstance(problem, PermissionError):
+            raise
+        return path.exists()  # another user's, or on a disk that takes no writes
     return True
 
 
@@ -114,7 +117,8 @@ def _remove(path: Path) -> bool:
     except FileNotFoundError:  # another process was faster
         return False
     except OSError as problem:
-        LOG.warning("%s is used by nobody any more, and stays: %s", path, problem)
+        if problem.errno != errno.EROFS:  # or it would be said in every run, of what that may go on to read
+            LOG.warning("%s is used by nobody any more, and stays: %s", path, problem)
         return False
     return True
 

@@ -1,5 +1,6 @@
 """A workspace that is left alone for years keeps what is used, and nothing else."""
 
+import errno
 import os
 import shutil
 import signal
@@ -282,11 +283,12 @@ def test_where_folders_are_is_no_copy_and_uploads_that_are_under_way_are_no_chec
     assert copy.exists() and upload.exists()
 
 
-def test_a_copy_of_another_user_is_used_as_it_is(
-    any_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("problem", [PermissionError("another user's"), OSError(errno.EROFS, "Read-only file system")])
+def test_a_copy_of_another_user_or_on_a_disk_that_takes_no_writes_is_used_as_it_is(
+    problem: OSError, any_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
-        raise PermissionError("another user's")
+        raise problem
 
     (tmp_path / "rows").write_bytes(b"rows")
     rows = any_store.put_file("rows", tmp_path / "rows")
@@ -294,6 +296,21 @@ def test_a_copy_of_another_user_is_used_as_it_is(
     any_store.delete("rows")
     monkeypatch.setattr(tidying.os, "utime", refuse)
     assert any_store.get_file(rows) == copy
+
+
+def test_of_a_disk_that_takes_no_writes_nothing_is_said_to_be_used_by_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be read from right after that, and would be said in every run."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    (tmp_path / "cache" / "folders" / "model").mkdir(parents=True)
+    age(tmp_path / "cache" / "folders" / "model", 15)
+    monkeypatch.setattr(Path, "rename", refuse)
+    tidy(tmp_path, copies=COPIES)
+    assert caplog.text == "" and (tmp_path / "cache" / "folders" / "model").exists()
 
 
 @pytest.mark.parametrize("when", ["rows", "verify-left"])
