@@ -36,8 +36,8 @@ def select_files(folder: Path, code: Code) -> list[Path]:
 
 
 def refuse_unsafe(folder: Path, *, code: Code) -> None:
-    """Raises UnsafeModel where anything below the folder is a pickle, an archive, code that is not in `code`, or a link to
-    what lies elsewhere.
+    """Raises UnsafeModel where anything below the folder is a pickle, an archive, code that is not in `code`, a link to
+    what lies elsewhere, or no file at all, as a pipe.
 
     Folders whose name begins with a dot (.git, .cache) are no part of a model and are not looked at.
     """
@@ -46,6 +46,7 @@ def refuse_unsafe(folder: Path, *, code: Code) -> None:
     refuse_names((str(path.relative_to(folder)) for path in paths), source=str(folder))
     for path in found:
         _refuse_link(path, folder)
+        _refuse_special(path)
     for path in paths:
         danger = danger_in(path)
         if danger:
@@ -88,6 +89,12 @@ def _refuse_link(path: Path, folder: Path) -> None:
         raise UnsafeModel(f"{path} is a link to {target}, which leads {where}, and what it leads to would be released "
                           f"with the model. If it belongs there, put what it leads to in its place (`cp -RL {folder} new` does so "
                           "for every link); else take the link out")  # fmt: skip
+
+
+def _refuse_special(path: Path) -> None:
+    if not (path.is_file() or path.is_dir()):
+        raise UnsafeModel(f"{path} is neither a file nor a folder, but a pipe, a socket or a device: whoever read it might wait for ever, "
+                          "and read something else each time. A model consists of plain files; take it out")  # fmt: skip
 
 
 def _require_trusted(path: Path, folder: Path, code: Code) -> None:

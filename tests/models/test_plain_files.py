@@ -10,6 +10,7 @@ import os
 import pickle
 import pickletools
 import re
+import stat
 import tarfile
 import tracemalloc
 import zipfile
@@ -414,6 +415,20 @@ def test_a_link_to_a_folder_that_nobody_looked_at_is_refused(
     (model / "below").mkdir()
     (model / "custom_generate").symlink_to("below")
     refuse_unsafe(model, code=NONE)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json", "below/more.txt"])
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: os.mknod(path, stat.S_IFSOCK | 0o600)], ids=["pipe", "socket"]
+)
+def test_a_pipe_or_a_socket_in_the_place_of_a_file_is_refused_and_not_waited_for(
+    make: Callable[[Path], None], name: str, model: Path
+) -> None:
+    (model / name).parent.mkdir(exist_ok=True)
+    (model / name).unlink(missing_ok=True)
+    make(model / name)
+    with pytest.raises(UnsafeModel, match=rf"{re.escape(name)} is neither a file nor a folder.*take it out"):
+        refuse_unsafe(model, code=NONE)
 
 
 def test_links_within_a_folder_and_those_of_the_hub_s_cache_are_followed(model: Path, tmp_path: Path) -> None:
