@@ -87,7 +87,7 @@ class StoredFiles(ABC):
     def get_file(self, located: Located) -> Path:
         """A verified local copy. It belongs to the cache: read it, never write to it."""
         copy = self.cache / located.sha256
-        if not (touch_copy(copy) and _as_fetched(copy, self.hashes.of(copy) == located.sha256)):
+        if not (touch_copy(copy) and _as_fetched(copy, copy.is_file() and self.hashes.of(copy) == located.sha256)):
             fetch_files(self.client, [Incoming(located.uri, copy, located.sha256)], lasting=True)
         return copy
 
@@ -104,7 +104,9 @@ class StoredFiles(ABC):
         return folder
 
     def _is_copy(self, folder: Path, files: Sequence[Entry]) -> bool:
-        """Whether these files are there and no others. Each process hashes them once."""
+        """Whether these files are there and no others, nor a pipe, which would be waited for. Each process hashes them once."""
+        if not all((folder / file.path).is_file() for file in files):
+            return False
         try:
             there = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_symlink() or not p.is_dir()}
             found = self.hashes.of_all([folder / file.path for file in files])

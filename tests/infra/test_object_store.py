@@ -51,6 +51,25 @@ def test_a_blob_is_named_by_its_content_and_comes_back_verified(store: ObjectSto
     assert store.get_file(stored).read_bytes() == b"abc"
 
 
+def test_a_pipe_in_the_place_of_a_copy_is_not_waited_for_and_the_file_fetched_anew(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(path: Path) -> str:
+        assert path.is_file(), "whoever opens a pipe waits for who writes into it"
+        return sha256_of(path)
+
+    monkeypatch.setattr(hashing, "sha256_of", read)
+    (tmp_path / "rows").write_bytes(b"abc")
+    stored = store.put_file("f/rows", tmp_path / "rows")
+    files = [FileEntry(path="rows", sha256=stored.sha256, bytes=3)]
+    for copy in (store.get_file(stored), store.get_folder("f/", files) / "rows"):
+        copy.unlink()
+        os.mkfifo(copy)
+    assert store.get_file(stored).read_bytes() == b"abc"
+    assert (store.get_folder("f/", files) / "rows").read_bytes() == b"abc"
+    assert caplog.text.count("was changed on this machine since it was fetched") == 2
+
+
 def test_a_changed_blob_is_refused_and_leaves_nothing_behind(store: ObjectStore, tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_bytes(b"abc")
     stored = store.put_blob("rows", tmp_path / "rows.parquet")
