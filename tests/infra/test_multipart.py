@@ -190,6 +190,31 @@ def test_an_object_of_the_same_size_is_not_taken_for_what_somebody_s_ending_lost
         finish(upload)
 
 
+def test_parts_that_come_in_another_order_are_put_together_in_theirs(store: ObjectStore, notes: Path) -> None:
+    upload = begun(store, notes)
+    upload.put(2, b"x")
+    upload.put(1, FIRST)
+    assert store.get_bytes("k") == FIRST + b"x"
+
+
+@pytest.mark.parametrize("code", ["NoSuchUpload", "NoSuchKey", "404"])
+def test_an_upload_that_was_given_up_and_is_gone_is_forgotten(code: str, store: ObjectStore, notes: Path) -> None:
+    def deny(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": code}}, "AbortMultipartUpload")
+
+    left(store, notes)
+    os.utime(note_of(notes), (0, 0))
+    store.client.meta.events.register("before-call.s3.AbortMultipartUpload", deny)
+    assert abort_forgotten(store.client, notes) == 1
+    assert list(notes.iterdir()) == []
+
+
+def test_an_upload_that_was_ended_is_remembered_by_nobody(store: ObjectStore, notes: Path) -> None:
+    upload = begun(store, notes)
+    upload.abort()
+    assert list(notes.iterdir()) == [] and uploads_under_way(store) == []
+
+
 def told_of(store: ObjectStore) -> dict[str, Any]:
     """What is told of checksums as an upload begins, with its parts, and at its end; filled as it goes."""
     found: dict[str, Any] = {"begun": [], "parts": {}, "end": []}

@@ -149,14 +149,31 @@ def test_what_is_to_become_a_file_where_a_folder_is_is_refused_before_anything_i
     assert not asked.count
 
 
-def test_of_more_files_than_are_open_at_once_each_comes(
+@pytest.mark.parametrize("named", [True, False])
+def test_only_a_store_that_names_its_versions_is_asked_for_the_one_that_was_looked_at(
+    named: bool, store: ObjectStore, small: Path, tmp_path: Path
+) -> None:
+    stored, asked = store.put_file("k", small), list[str | None]()
+    etag = store.client.head_object(Bucket=store.bucket, Key=store.prefix + "k")["ETag"]
+    events = store.client.meta.events
+    if not named:
+        for operation in ("HeadObject", "GetObject"):
+            events.register(f"after-call.s3.{operation}", lambda parsed, **_: parsed.pop("ETag"))
+    events.register("provide-client-params.s3.GetObject", lambda params, **_: asked.append(params.get("IfMatch")))
+    store.download(stored, tmp_path / "back")
+    assert asked == [etag if named else None]
+
+
+def test_of_more_files_than_are_open_at_once_each_comes_once(
     store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching, "OPEN", 2)
     names = [str(number) for number in range(5)]
     for name in names:
         store.put_bytes(name, name.encode())
+    asked = Requests(store)
     fetch_files(store.client, [Incoming(store.uri(name), tmp_path / "back" / name) for name in names])
+    assert asked.count["GetObject"] == len(names)
     assert sorted((path.name, path.read_bytes()) for path in (tmp_path / "back").iterdir()) == [
         (name, name.encode()) for name in names
     ]
