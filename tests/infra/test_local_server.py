@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -16,7 +17,7 @@ import pytest
 
 from errors import StoreError
 from infra import local_server, local_store, seaweed
-from infra.local_server import DATA, ENDPOINT, LOG, SERVER, Endpoint, LeftServer
+from infra.local_server import DATA, ENDPOINT, LOG, SERVER, USERS, Endpoint, LeftServer
 from infra.local_store import SUPERVISOR
 from infra.seaweed import free_ports
 
@@ -276,3 +277,70 @@ def test_a_machine_without_ports_enough_is_told_what_the_server_needs(monkeypatc
     monkeypatch.setattr(seaweed, "_is_free", lambda port: port in {10_001, 20_001, 10_002, 20_003})
     with pytest.raises(StoreError, match=r"needs 5 ports from 10,000 to 19,999 .* and there are 1\. End"):
         free_ports(5)
+
+
+def is_locked(file: Path) -> bool:
+    with file.open("w") as another:
+        try:
+            fcntl.flock(another, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_a_user_is_counted_before_a_server_is_looked_for_and_until_it_is_done_and_hinders_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[bool] = []
+
+    def running(directory: Path) -> Endpoint:
+        counted.append(is_locked(directory / USERS))
+        return NOTED
+
+    monkeypatch.setattr(local_store, "_running", running)
+    with local_store.local_store(tmp_path), local_store.local_store(tmp_path):
+        assert counted == [True, True] and is_locked(tmp_path / USERS)
+    assert not is_locked(tmp_path / USERS)
+
+
+@pytest.mark.parametrize(
+    ("answers", "supervised", "done"),
+    [(True, True, []), (True, False, ["supervised again"]), (False, True, ["started"]), (False, False, ["started"])],
+)
+def test_a_server_that_answers_is_used_and_looked_after_and_any_other_is_started_by_one_user_at_a_time(
+    answers: bool, supervised: bool, done: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+
+    def start(*_: Path) -> Endpoint:
+        assert is_locked(tmp_path / "start.lock")
+        did.append("started")
+        return NOTED
+
+    local_server._note(NOTED, tmp_path / ENDPOINT)
+    monkeypatch.setattr(local_store, "_answers", lambda _: answers)
+    monkeypatch.setattr(local_store, "_is_supervised", lambda _: supervised)
+    monkeypatch.setattr(local_store, "_supervise_again", lambda *_: did.append("supervised again"))
+    monkeypatch.setattr(local_store, "_start", start)
+    assert local_store._running(tmp_path) == NOTED and did == done
+
+
+def test_a_server_that_was_started_is_used_once_it_answers_and_forces_what_it_is_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = iter([False, True])
+    answered: list[Endpoint] = []
+    local_server._note(Endpoint("http://127.0.0.1:2", "old", "old", 2, {}), tmp_path / ENDPOINT)
+
+    def supervisor(directory: Path) -> Process:
+        assert not (directory / ENDPOINT).exists(), "where an earlier one was"
+        local_server._note(NOTED, directory / ENDPOINT)
+        return Process(ends=0)
+
+    monkeypatch.setattr(local_store, "_supervisor", supervisor)
+    monkeypatch.setattr(local_store, "_answers", lambda endpoint: answered.append(endpoint) or True)
+    monkeypatch.setattr(local_store, "_forces", lambda _: next(told))
+    assert local_store._started(tmp_path, tmp_path / ENDPOINT, time.monotonic() + 10) == NOTED
+    assert answered == [NOTED, NOTED]
+    monkeypatch.setattr(local_store, "_forces", lambda _: False)
+    assert local_store._started(tmp_path, tmp_path / ENDPOINT, time.monotonic() + 0.2) is None
