@@ -22,7 +22,7 @@ from tasks.registry.approvals import (
     refusal,
     require_asked_about,
 )
-from tasks.registry.versions import weights_of
+from tasks.registry.versions import read_version, weights_of
 from tasks.scoring import score_rows
 
 NO_REASON = "no reason given"
@@ -55,6 +55,7 @@ def reject(spec: ModelSpec, version: int, *, why: str, force: bool, store: Objec
         raise SpecError("a rejection needs its reason: it is what the next person reads. Give one with --reason.")
     question = find_question(version, store=store)
     if question is None:
+        read_version(version, store=store)  # says so where there is none
         raise SpecError(f"nobody asked about version {version}, so there is nothing to reject; `upkeep waiting SPEC` "
                         "lists what waits for an answer")  # fmt: skip
     return _answered(question, "reject", why=why, force=force, store=store)
