@@ -27,6 +27,8 @@ class Rated:
     version: int
     kept: int
     """Ratings that this call has added."""
+    none_left: str
+    """Why there was none to add; empty where there was."""
     verdict: GateResult
     """Of all ratings so far."""
     needed: bool
@@ -52,7 +54,8 @@ def rate(spec_path: Path, *, rater: str, choose: Choose, version: int | None = N
         finally:
             if given:
                 keep_ratings(tuple(given), question, now=datetime.now(UTC), store=work.store)
-        return _so_far(question, len(given), work.store)
+        none_left = "" if open_ else f"{rater.strip()} has rated every sample already"
+        return _so_far(question, len(given), none_left, work.store)
 
 
 def write_rating_page(spec_path: Path, page: Path, *, version: int | None = None) -> int:
@@ -77,12 +80,13 @@ def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None 
         asked = {sample.content for sample in _samples(question, work.store)}
         read = [read_page_ratings(file, asked=asked, question=question.request_sha256) for file in files]
         kept = [keep_ratings(given, question, now=datetime.now(UTC), store=work.store) for given in read]
-        return _so_far(question, sum(kept), work.store)
+        return _so_far(question, sum(kept), "" if any(kept) else "all of them were handed in before", work.store)
 
 
 def describe_rated(rated: Rated, spec_path: Path) -> list[str]:
     which = f"{spec_path} --version {rated.version}"
-    said = f"{amount(rated.kept, 'rating')} kept; version {rated.version}: {rated.verdict.because}"
+    why = f": {rated.none_left}" if rated.none_left else ""
+    said = f"{amount(rated.kept, 'rating')} kept{why}; version {rated.version}: {rated.verdict.because}"
     if rated.needed and rated.verdict.verdict is not Verdict.BLESSED:
         return [
             said,
@@ -115,7 +119,7 @@ def _unrated(question: Question, rater: str, store: ObjectStore) -> list[Blind]:
     return [sample for sample in _samples(question, store) if sample.content not in done]
 
 
-def _so_far(question: Question, kept: int, store: ObjectStore) -> Rated:
+def _so_far(question: Question, kept: int, none_left: str, store: ObjectStore) -> Rated:
     sheets = list_ratings(question.request.version, store=store).values()
     verdict = judge_ratings(sheets, question.request)
-    return Rated(question.request.version, kept, verdict, needed=bool(question.request.ratings))
+    return Rated(question.request.version, kept, none_left, verdict, needed=bool(question.request.ratings))

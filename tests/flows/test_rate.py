@@ -44,6 +44,10 @@ def rated(registry: Asking, rater: str, choose: object) -> Rated:
     return rate(registry.spec, rater=rater, choose=choose)  # type: ignore[arg-type]
 
 
+def described(found: Rated) -> str:
+    return "\n".join(describe_rated(found, Path("spec.yaml")))
+
+
 def test_whoever_rates_cannot_tell_whose_an_answer_is() -> None:
     shown = [blind(sample(n), question="q") for n in range(200)]
     firsts = sum(one.a == "negative" for one in shown)  # the champion's
@@ -66,7 +70,8 @@ def test_ratings_from_the_terminal_open_the_gate_and_disagreement_is_told(regist
     )  # type: ignore[operator]
     assert re.search(r"agree with Krippendorff's alpha -?\d\.\d\d", second.verdict.because)
     assert f"upkeep approve {registry.spec} --version 2" in describe_rated(second, registry.spec)[1]
-    assert rated(registry, "Ann ", likes("negative")).kept == 0  # she has said what she had to say
+    again = rated(registry, "Ann ", likes("negative"))  # she has said what she had to say
+    assert again.kept == 0 and "0 ratings kept: Ann has rated every sample already; version 2" in described(again)
     assert promoted(registry, why="people like it").entry.version == 2
 
 
@@ -83,6 +88,7 @@ def test_what_was_said_before_an_interruption_is_kept(registry: Asking) -> None:
     asked: list[int] = []
     found = rated(registry, "ann", lambda shown, number, of: asked.append(of))
     assert (asked, found.kept) == ([7], 0)
+    assert "0 ratings kept; version 2" in described(found)  # she could have gone on
     assert "3 of 10 samples rated" in found.verdict.because
 
 
@@ -100,7 +106,8 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
     saved.write_text(as_saved(html, likes="positive"), encoding="utf-8")
     found = take_ratings(registry.spec, [saved])
     assert (found.kept, "candidate better 10, champion 0" in found.verdict.because) == (10, True)
-    assert take_ratings(registry.spec, [saved]).kept == 0  # the same file again adds nothing
+    again = take_ratings(registry.spec, [saved])
+    assert again.kept == 0 and "0 ratings kept: all of them were handed in before; version 2" in described(again)
     with pytest.raises(SpecError, match="not overwritten"):
         write_rating_page(registry.spec, page)
     saved.write_text("content,choice,rater\ncnobody,a,cy\n")
@@ -180,6 +187,12 @@ def test_a_page_is_not_written_where_another_is_handed_in_whose_ratings_would_be
     both = ["--page", str(tmp_path / "new.html"), "--take", str(tmp_path / "ann.csv")]
     refused = CliRunner().invoke(app, ["rate", str(tmp_path / "spec.yaml"), *both])
     assert refused.exit_code == 2 and "give one of them" in refused.output
+
+
+@pytest.mark.parametrize("way", ["--page", "--take"])
+def test_a_name_is_not_taken_where_those_on_the_page_count(way: str, tmp_path: Path) -> None:
+    refused = CliRunner().invoke(app, ["rate", str(tmp_path / "spec.yaml"), way, str(tmp_path / "a"), "--rater", "ann"])
+    assert refused.exit_code == 2 and "'ann' is not taken" in refused.output
 
 
 def test_a_run_that_asks_says_that_a_yes_needs_ratings_where_it_does() -> None:
