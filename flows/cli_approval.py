@@ -58,10 +58,7 @@ def rate(
     """Say which of two answers is better, without knowing whose they are: here, or on a page for others."""
     from flows import rate as flow
 
-    if page and take:
-        raise typer.BadParameter(
-            "--page writes a page and --take reads what one saved: give one of them", param_hint="--take"
-        )
+    _require_one_way(page, take, rater)
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
         typer.echo(
@@ -72,6 +69,18 @@ def rate(
         spec, rater=rater or _login(), choose=_ask, version=version)  # fmt: skip
     lines = flow.describe_rated(found, spec)
     typer.echo(found.verdict.model_dump_json(indent=2) if as_json else "\n".join(lines))
+
+
+def _require_one_way(page: Path | None, take: list[Path] | None, rater: str) -> None:
+    if page and take:
+        raise typer.BadParameter(
+            "--page writes a page and --take reads what one saved: give one of them", param_hint="--take"
+        )
+    if rater and (page or take):
+        raise typer.BadParameter(
+            f"{rater!r} is not taken: whoever rates on a page writes their name there; leave it out",
+            param_hint="--rater",
+        )
 
 
 def _login() -> str:
