@@ -25,6 +25,8 @@ _LONGEST_CELL = 8 << 20
 _SEPARATORS = ",;\t"
 _GUESSED = "cp1252"
 """Any bytes are letters in it, if not those that were meant."""
+_TAKEN_BY = {"better": "upkeep approve SPEC --reason … --ratings FILE", "choice": "upkeep rate SPEC --take FILE"}
+"""A column that only such files have -> what takes them."""
 
 Row = dict[str, Any]
 
@@ -172,8 +174,10 @@ def _require(columns: list[str], path: Path, needed: Sequence[str]) -> None:
     missing = [name for name in needed if name not in columns]
     if missing:
         kept = " and ".join(f"`{name}`" for name in needed)
+        others = [name for name in _TAKEN_BY if name in columns and name not in needed]
+        taken = [f" With its column `{name}` it is for: {_TAKEN_BY[name]}" for name in others]
         raise DataError(f"{path} has no column {missing[0]!r}; columns that are there: {', '.join(columns[:20])}. "
-                        f"Keep the columns {kept} of the sheet; all others may go.")  # fmt: skip
+                        f"Keep the columns {kept} of the sheet; all others may go.{''.join(taken)}")  # fmt: skip
     twice = [name for name in needed if columns.count(name) > 1]
     if twice:
         raise DataError(f"{path} has {columns.count(twice[0])} columns named {twice[0]!r}; keep the one that counts")

@@ -12,6 +12,7 @@ from scipy import stats
 from errors import DataError
 from models.contracts import ApprovalRequest, Rating, Ratings, Table, Verdict
 from tasks.metrics.win_rate import win_rate
+from tasks.rating_page import read_page_ratings
 from tasks.rating_sheets import read_ratings, read_samples, write_sheet
 from tasks.ratings import judge_ratings
 from tests.questions import sample
@@ -139,6 +140,17 @@ def test_a_sheet_that_says_nothing_or_too_much_is_refused_with_its_line(
 ) -> None:
     with pytest.raises(DataError, match=refused):
         read_ratings(written(tmp_path, *rows), asked={"c1", "c2"}, version=2)
+
+
+def test_a_sheet_and_what_a_page_saved_are_told_which_command_takes_them_where_they_are_given_to_the_other(
+    tmp_path: Path,
+) -> None:
+    sheet, saved = written(tmp_path, "same,ann,c1"), tmp_path / "saved.csv"
+    saved.write_text("content,choice,rater\nc1,a,ann\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"no column 'choice'.*column `better` it is for: upkeep approve .* --ratings"):
+        read_page_ratings(sheet, asked={"c1"}, question="q")
+    with pytest.raises(DataError, match=r"no column 'better'.*column `choice` it is for: upkeep rate SPEC --take"):
+        read_ratings(saved, asked={"c1"}, version=2)
 
 
 def test_a_row_that_nobody_rated_is_left_out(tmp_path: Path) -> None:
