@@ -42,7 +42,7 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
     measured = ", ".join(f"{m.metric} {_est(m.estimate, m.metric)}" for m in report.measured)
     return [
         f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
-        f"   training  {_steps(f'{trained.train.rows} rows', cost)}",
+        f"   training  {_steps(_rows(trained.train.rows, 'row'), cost)}",
         f"   measured  {measured} ({amount(trained.test.rows, 'sealed row')})",
         *_variants(report.variants),
     ]
@@ -112,8 +112,14 @@ def _check(check: QualityCheck) -> str:
 
 def _attempt(attempt: Attempt) -> list[str]:
     trained, cost = attempt.training_set, attempt.candidate.cost
-    rows = f"{trained.new_rows} new + {trained.replayed_rows} replayed rows, {trained.leaks.near} leaking removed"
+    replayed = _rows(trained.replayed_rows, "replayed row")
+    rows = f"{trained.new_rows} new + {replayed}, {trained.leaks.near} leaking removed"
     return [f"   training  {_steps(rows, cost)}", *tell_evidence(attempt.evidence)]
+
+
+def _rows(number: int, thing: str) -> str:
+    """Without the comma of `amount`, as the counts in these lines are."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _steps(rows: str, cost: Cost) -> str:

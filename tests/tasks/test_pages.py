@@ -629,6 +629,17 @@ def test_a_training_of_less_than_a_second_takes_as_long_on_the_terminal_as_on_th
     assert "300 steps, 0.4 s on cpu" in "\n".join(tell(Ended(report=report, pages=None)))
 
 
+def test_one_row_that_was_trained_on_is_not_told_as_rows() -> None:
+    one = {"train": table(1), "new_rows": 3, "replayed_rows": 1}
+    first, tried = bootstrapped(), attempt()
+    reports = (
+        first.model_copy(update={"training_set": first.training_set.model_copy(update=one)}),
+        run(observation(accuracy=0.7, gap=0.4), tried.model_copy(update={"training_set": tried.training_set.model_copy(update=one)})),
+    )  # fmt: skip
+    for report, told in zip(reports, ("training  1 row, 300", "training  3 new + 1 replayed row, 0"), strict=True):
+        assert told in "\n".join(tell(Ended(report=report, pages=None)))
+
+
 def test_a_request_that_was_served_within_a_millisecond_took_more_than_none() -> None:
     seen = observation()
     quick = Percentiles(p50=0.42, p95=0.97, p99=1253.4, n=200)
