@@ -79,7 +79,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # asked to end, it ends as by Ctrl-C: with its server
     try:
         with suppress(KeyboardInterrupt), serving(port, models=folder / "models", log=folder / "gateway.log") as url:
-            print(f"`transformers serve` answers at {url}; its log: gateway.log", flush=True)
+            print(f"`transformers serve` answers at {url}; its log: {folder / 'gateway.log'}", flush=True)
             sys.stdin.read()
     except RuntimeError as problem:
         sys.exit(str(problem))

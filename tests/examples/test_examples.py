@@ -65,7 +65,7 @@ def test_the_hosted_example_is_laid_out_and_both_of_its_models_answer_at_its_gat
             assert asked.pinned.model == model
             answers = asked.predict(rows(spec, tmp_path / "batches" / "day-2.csv").texts, advance=quietly)
             assert asked.failed == 0 and len(answers.texts or ()) == 24
-    assert asked.pinned.url in said[0]
+    assert asked.pinned.url in said[0] and f"its log: {tmp_path / 'gateway.log'}" in said[0]
     with pytest.raises(ModelError, match="ConnectError"):  # the gateway has ended with its input
         HostedModel.load(tmp_path / "version", spec.kind, new_head=True)
 
