@@ -111,9 +111,10 @@ def _answered(question: Question, says: Says, *, why: str, force: bool, store: O
     rated = judge_ratings(sheets.values(), question.request) if sheets or question.request.ratings else None
     asked_for = question.request.ratings and says == "approve" and not force
     if rated and asked_for and rated.verdict is not Verdict.BLESSED:
+        way_out = "Reject it," if question.request.lack else "Hand in more with --ratings FILE, reject it,"
         raise NotApproved(f"people's ratings do not bear out version {question.request.version} "
-                          f"({rated.verdict.replace('_', ' ')}): {rated.because}. Hand in more with --ratings FILE, "
-                          "reject it, or approve it all the same with --force.")  # fmt: skip
+                          f"({rated.verdict.replace('_', ' ')}): {rated.because}. {way_out} "
+                          "or approve it all the same with --force.")  # fmt: skip
     return give_answer(
         question, says, why=why, forced=force, rated=rated, sheets=sheets, now=now, store=store
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 from errors import SpecError
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
-from models.contracts import GateResult, Rating, Verdict
+from models.contracts import ApprovalRequest, GateResult, Rating, Verdict
 from models.spec import read_spec
 from tasks.blinding import Blind, Choice, blind, unblind
 from tasks.formats import amount
@@ -24,15 +24,13 @@ Choose = Callable[[Blind, int, int], Choice | None]
 
 @dataclass(frozen=True)
 class Rated:
-    version: int
+    request: ApprovalRequest
     kept: int
     """Ratings that this call has added."""
     none_left: str
     """Why there was none to add; empty where there was."""
     verdict: GateResult
     """Of all ratings so far."""
-    needed: bool
-    """Whether a yes waits for the verdict."""
 
 
 def rate(spec_path: Path, *, rater: str, choose: Choose, version: int | None = None) -> Rated:
@@ -84,15 +82,16 @@ def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None 
 
 
 def describe_rated(rated: Rated, spec_path: Path) -> list[str]:
-    which = f"{spec_path} --version {rated.version}"
+    version, which = rated.request.version, f"{spec_path} --version {rated.request.version}"
     why = f": {rated.none_left}" if rated.none_left else ""
-    said = f"{amount(rated.kept, 'rating')} kept{why}; version {rated.version}: {rated.verdict.because}"
-    if rated.needed and rated.verdict.verdict is not Verdict.BLESSED:
+    said = f"{amount(rated.kept, 'rating')} kept{why}; version {version}: {rated.verdict.because}"
+    if rated.request.ratings and not rated.request.lack and rated.verdict.verdict is not Verdict.BLESSED:
         return [
             said,
             f"a yes needs more: upkeep rate {which} --rater NAME asks somebody else; upkeep reject {which} --reason … says no",
         ]
-    return [said, f"upkeep approve {which} --reason … or upkeep reject {which} --reason … answers the question"]
+    force = " --force" if rated.request.lack else ""
+    return [said, f"upkeep approve {which} --reason …{force} or upkeep reject {which} --reason … answers the question"]
 
 
 def _open_question(version: int | None, store: ObjectStore) -> Question:
@@ -122,4 +121,4 @@ def _unrated(question: Question, rater: str, store: ObjectStore) -> list[Blind]:
 def _so_far(question: Question, kept: int, none_left: str, store: ObjectStore) -> Rated:
     sheets = list_ratings(question.request.version, store=store).values()
     verdict = judge_ratings(sheets, question.request)
-    return Rated(question.request.version, kept, none_left, verdict, needed=bool(question.request.ratings))
+    return Rated(question.request, kept, none_left, verdict)

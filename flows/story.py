@@ -60,11 +60,10 @@ def _run(report: RunReport) -> list[str]:
 
 
 def _asked(request: ApprovalRequest) -> list[str]:
-    rated = (
-        f"upkeep rate SPEC, since a yes needs {amount(request.ratings, 'sample')} rated; " if request.ratings else ""
-    )
+    rated = f"upkeep rate SPEC, since a yes needs {amount(request.ratings, 'sample')} rated; "
+    rated, force = ("", " --force") if request.lack else (rated if request.ratings else "", "")
     return [f"   approval  {amount(request.samples.rows, 'row')} with both answers: upkeep waiting SPEC; {rated}then upkeep approve SPEC "
-            "--reason … or upkeep reject SPEC --reason …"]  # fmt: skip
+            f"--reason …{force} or upkeep reject SPEC --reason …"]  # fmt: skip
 
 
 def _labels(request: LabelRequest) -> list[str]:

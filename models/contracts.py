@@ -1040,6 +1040,12 @@ class ApprovalRequest(Record):
     """So many samples must have been rated by people before it can be approved."""
     win_rate: float
 
+    @property
+    def lack(self) -> str:
+        """Why no ratings can suffice, where the run drew fewer samples than must be rated; else empty."""
+        there = f"{self.ratings} must be rated, and there are only {self.samples.rows}: a yes needs --force"
+        return there if self.ratings > self.samples.rows else ""
+
 
 class Rating(Record):
     """What one person says of one sample, named by its content."""

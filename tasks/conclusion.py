@@ -95,7 +95,8 @@ def conclude(
 
 
 def asked_in_words(request: ApprovalRequest) -> str:
-    return f"Version {request.version} waits for an answer until {formats.moment(request.expires_at)}."
+    told = f" Of its samples {request.lack}." if request.lack else ""
+    return f"Version {request.version} waits for an answer until {formats.moment(request.expires_at)}.{told}"
 
 
 def stage_times(timings: Timings) -> tuple[StageTime, ...]:

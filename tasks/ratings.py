@@ -52,7 +52,7 @@ def _judge(measured: Estimate, rated: int, request: ApprovalRequest) -> tuple[Ve
         f"{100 * request.win_rate:.10g}%",
     )
     if rated < request.ratings:
-        return Verdict.INSUFFICIENT, f"{request.ratings} must be rated"
+        return Verdict.INSUFFICIENT, request.lack or f"{request.ratings} must be rated"
     if not measured.n:
         return Verdict.INSUFFICIENT, "nobody saw a difference"
     if measured.low >= request.win_rate:

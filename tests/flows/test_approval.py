@@ -38,9 +38,9 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=8)
 class Asking(Registry):
     """Version 1 is champion; further versions are asked about."""
 
-    def ask(self, *, now: datetime | None = None, ratings: int = 0) -> int:
+    def ask(self, *, now: datetime | None = None, ratings: int = 0, samples: int = 10) -> int:
         manifest = self.publish(judged_against=1, evidence=attempt().evidence)
-        asked(manifest, self.store, now=now, ratings=ratings)
+        asked(manifest, self.store, now=now, ratings=ratings, samples=samples)
         return manifest.version
 
     @property

@@ -16,6 +16,7 @@ from flows.story import _asked
 from infra.object_store import ObjectStore
 from models.contracts import Verdict
 from tasks.blinding import Blind, Choice, blind, unblind
+from tasks.conclusion import asked_in_words
 from tests.flows.conftest import Home
 from tests.flows.test_approval import LONG_AGO, Asking
 from tests.flows.test_cli import upkeep
@@ -198,9 +199,26 @@ def test_a_name_is_not_taken_where_those_on_the_page_count(way: str, tmp_path: P
 def test_a_run_that_asks_says_that_a_yes_needs_ratings_where_it_does() -> None:
     request = asked().request
     one = request.model_copy(update={"samples": request.samples.model_copy(update={"rows": 1})})
-    (plain,), (rated_first,) = _asked(one), _asked(asked(ratings=5).request)
+    (plain,), (rated_first,) = _asked(one), _asked(asked(ratings=5, samples=20).request)
     assert "approval  1 row with" in plain and "upkeep rate" not in plain
     assert "upkeep rate SPEC, since a yes needs 5 samples rated; then upkeep approve" in rated_first
+
+
+def test_where_fewer_samples_were_drawn_than_must_be_rated_all_that_tells_of_the_question_says_that_a_yes_needs_force(
+    registry: Asking,
+) -> None:
+    request = asked(ratings=5).request
+    (told,) = _asked(request)
+    assert "upkeep rate" not in told and "upkeep approve SPEC --reason … --force" in told
+    assert "5 must be rated, and there are only 2: a yes needs --force." in asked_in_words(request)
+    registry.ask(ratings=5, samples=2)
+    found = rated(registry, "ann", likes("positive"))
+    assert "2 of 2 samples rated" in described(found) and "5 must be rated, and there are only 2" in described(found)
+    assert "upkeep approve spec.yaml --version 2 --reason … --force" in described(found)
+    assert "upkeep rate" not in described(found)
+    with pytest.raises(NotApproved, match=r"a yes needs --force\. Reject it, or approve it all the same with --force"):
+        promoted(registry, why="looks fine")
+    assert promoted(registry, why="looks fine", force=True).version == 2
 
 
 @pytest.mark.slow

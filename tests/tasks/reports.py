@@ -110,7 +110,9 @@ def run(seen: Observation | None, tried: Attempt | None = None, *, force: bool =
     )  # fmt: skip
 
 
-def asked(*, text: str = "the film was fine", label: str | None = "positive", ratings: int = 0) -> Asked:
+def asked(
+    *, text: str = "the film was fine", label: str | None = "positive", ratings: int = 0, samples: int = 2
+) -> Asked:
     """Version 2 waits for a week."""
     shown = (SideBySide(text=text, label=label, champion="negative", champion_confidence=0.61, candidate="positive",
                         candidate_confidence=0.92, content="c" * 32),
@@ -118,7 +120,7 @@ def asked(*, text: str = "the film was fine", label: str | None = "positive", ra
                         candidate_confidence=0.99, content="d" * 32))  # fmt: skip
     request = ApprovalRequest(
         version=2, run_id="20261125-150000-abcdef", champion_version=1, manifest_sha256="m" * 64, asked_at=AT,
-        expires_at=AT + timedelta(days=7), samples=table(2), ratings=ratings, win_rate=0.5,
+        expires_at=AT + timedelta(days=7), samples=table(samples), ratings=ratings, win_rate=0.5,
     )  # fmt: skip
     return Asked(request=request, samples=Samples(sheet=request.samples, shown=shown, differing=17, rows=1200))
 

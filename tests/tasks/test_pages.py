@@ -539,14 +539,14 @@ def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -
 
 
 def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_the_commands_that_answer() -> None:
-    report = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=10))
+    report = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=2))
     assert isinstance(report, RunReport)
     assert report.headline.endswith("Version 2 waits for an answer until 2026-12-02 15:00 UTC.")
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
         assert "A better model waits for approval; version 1 stays champion" in shown
         assert "it is published and waits for approval until 2026-12-02 15:00 UTC; version 1 goes on serving" in shown
         assert "17 of 1,200 sealed rows are answered differently by the two models; 2 of all are here" in shown
-        assert "10 must be rated, and the candidate be shown to win at least 50.0% of the decided ones" in shown
+        assert "2 must be rated, and the candidate be shown to win at least 50.0% of the decided ones" in shown
         assert all(command in shown for command in ("upkeep approve SPEC", "upkeep reject SPEC", "upkeep waiting SPEC"))
         assert "no alias is moved without a person's yes" in shown
     assert "| ≠ | the film was fine | positive | negative 61.0% | positive 92.0% |" in render_markdown(report)
