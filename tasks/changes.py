@@ -30,8 +30,9 @@ def list_changes(release: Release, before: Manifest | None) -> tuple[Change, ...
 def _facts(manifest: Manifest) -> dict[str, str]:
     found = {f"{words(m.metric)} {_on(m.on)}": measured(m.estimate, m.metric)
                 for m in manifest.measured if not m.on.startswith("slice:")}  # fmt: skip
+    parent = f"version {manifest.parent}"
     return found | {
-        "learned from": f"version {manifest.parent}" if manifest.parent else "the spec's source",
+        "learned from": parent if manifest.lineage.source == parent else "the spec's source",
         "recipe": manifest.lineage.recipe, "its run began": moment(manifest.created_at),
         "files": f"{len(manifest.files)}, {size(sum(f.bytes for f in manifest.files))}",
         "rows that it is adapted to": amount(manifest.reference.table.rows, "row"),

@@ -17,9 +17,10 @@ def trace_lineage(
     spec: ModelSpec, start: RunStart, window: Window, training_set: TrainingSet, candidate: Candidate
 ) -> Lineage:
     """Where a version comes from, enough to make it again."""
-    parent = f"version {candidate.parent}" if candidate.parent else spec.model.described
+    from_parent = candidate.parent and candidate.cost.trained  # a model that the spec names was made from no version
+    source = f"version {candidate.parent}" if from_parent else spec.model.described
     return Lineage(
-        run_id=start.run_id, spec=json.dumps(spec.model_dump(mode="json")), spec_digest=spec.digest, source=parent,
+        run_id=start.run_id, spec=json.dumps(spec.model_dump(mode="json")), spec_digest=spec.digest, source=source,
         window_digest=window.table.sha256, training_digest=_digest(training_set), recipe=candidate.recipe,
         packages={name: version(name) for name in PACKAGES}, git_commit=_git_commit(), seed=spec.seed,
     )  # fmt: skip

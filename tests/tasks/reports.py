@@ -247,7 +247,7 @@ def files(weights: str) -> tuple[FileEntry, ...]:
 
 
 def release(version: int) -> Release:
-    lineage = Lineage(run_id="20261125-150000-abcdef", spec="spec.yaml", spec_digest="s" * 64, source="model",
+    lineage = Lineage(run_id="20261125-150000-abcdef", spec="spec.yaml", spec_digest="s" * 64, source=f"version {version - 1}" if version > 1 else "model",
                       window_digest="w" * 64, training_digest="d" * 64, recipe="full, learning rate 5e-05",
                       packages={"torch": "2.13.0"}, git_commit="abc123", seed=13)  # fmt: skip
     measured = tuple(

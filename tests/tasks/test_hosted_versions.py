@@ -15,12 +15,17 @@ from models.contracts import Budget, Candidate, ModelKind
 from models.generation import Generation
 from models.hosting import HOSTED_FILE, Hosted, Pinned, write_pinned
 from models.recipe import Training
+from models.spec import ModelSpec
+from tasks.changes import list_changes
 from tasks.dataset import build_training_set
 from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune, store_folder, why_not_trained
 from tasks.importing import pin_hosted
+from tasks.lineage import trace_lineage
 from tasks.timing import TEXTS
 from tests.apis import Answer, Asked, Serve, completion
+from tests.flows.conftest import SPEC
+from tests.tasks.reports import candidate, release, started, training_set, window
 from tests.tiny import kept_table, stories
 
 HOSTED = Hosted(url="https://api.example.com/v1", model="a")
@@ -49,6 +54,21 @@ def test_only_a_hosted_kind_goes_without_safetensors_and_it_has_nothing_else(
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match="and nothing else"):
         store_folder(tmp_path, store, hosted=True)
+
+
+def test_a_version_that_the_spec_named_comes_from_there_and_not_from_the_version_before_which_nobody_trained() -> None:
+    spec = ModelSpec.model_validate(
+        SPEC | {"task": "translation", "labels": [], "model": {"hosted": {"url": HOSTED.url, "model": "b"}}, "training": {},
+                "gates": [{"kind": "better"}]}
+    )  # fmt: skip
+    named, tuned = (
+        trace_lineage(spec, started(None), window(200), training_set(), candidate(steps=steps)) for steps in (0, 300)
+    )
+    assert (named.source, tuned.source) == ("b at https://api.example.com/v1", "version 1")
+    chosen = release(2).manifest.model_copy(update={"lineage": named})
+    shown = release(2).model_copy(update={"manifest": chosen})
+    learned = {change.what: change.after for change in list_changes(shown, release(1).manifest)}
+    assert learned["learned from"] == "the spec's source"
 
 
 def test_a_changed_byte_of_a_version_is_found(store: ObjectStore) -> None:
