@@ -82,7 +82,7 @@ def improvement_of(champion: Summed, candidate: Summed, *, level: float = 0.95) 
 def got_worse(name: str, now: Estimate, then: Estimate) -> float:
     """One-sided p-value that the metric is no worse now than then: of two samples that share no row, from their 95 %
     intervals, by Student's distribution with the smaller sample's degrees of freedom (conservative Welch). Where the rows
-    of each sample are alike, by permutation: one order of all that there are parts them as these two are parted."""
+    of each sample are alike, or one has nothing but 0, by permutation: how few orders part them as these two are parted."""
     better = METRICS[name].better
     errors = [standard_error(name, e) for e in (now, then)]
     if better == "neither" or now.tells_nothing or then.tells_nothing or any(map(_is_unknown, errors, (now.n, then.n))):
@@ -90,19 +90,28 @@ def got_worse(name: str, now: Estimate, then: Estimate) -> float:
     worse = _gap(name, now.value, then.value) * (1 if better == "less" else -1)
     if (spread := math.hypot(*errors)) <= _ALIKE:
         return _one_order(now.n, then.n) if worse > _ALIKE else 1.0
+    if not METRICS[name].is_share and min(now.value, then.value) <= _LEAST:
+        none, some = sorted((then, now), key=lambda found: found.value)
+        return _all_on_one_side(none.n, some.n, max(errors)) if worse > 0 else 1.0
     return float(stats.t.sf(worse / spread, max(1, min(now.n, then.n) - 1)))
 
 
 def _gap(name: str, now: float, then: float) -> float:
-    """On the scale of the standard errors; of a number beside 0, of which there is no logarithm, its own size."""
+    """On the scale of the standard errors; of a number beside 0, of which there is no logarithm, its sign."""
     if METRICS[name].is_share:
         return now - then
-    return math.log(now / then) if min(now, then) > _LEAST else float(np.sign(now - then))
+    return math.log(now) - math.log(then) if min(now, then) > _LEAST else float(np.sign(now - then))
 
 
 def _one_order(rows: int, others: int) -> float:
     """1 / (rows + others choose rows)."""
     return math.exp(math.lgamma(rows + 1) + math.lgamma(others + 1) - math.lgamma(rows + others + 1))
+
+
+def _all_on_one_side(none: int, rows: int, error: float) -> float:
+    """How often chance leaves all rows that are not 0 among `rows`, and of `none` others not one. The relative error of their
+    mean tells how many they are, or that they weigh as much as so few."""
+    return float((rows / (rows + none)) ** (1 / (error**2 + 1 / rows)))
 
 
 def _is_unknown(error: float, rows: int) -> bool:

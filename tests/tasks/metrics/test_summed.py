@@ -91,6 +91,16 @@ def test_a_few_rows_that_cost_something_do_not_prove_that_nothing_became_dear(co
     assert got_worse("cost_per_1000", after, before) > 0.01
 
 
+@pytest.mark.parametrize(("free", "rows", "costly"), [(8, 300, 30), (50, 50, 6), (300, 50, 5), (300, 300, 300)])
+def test_what_cost_nothing_before_is_held_to_what_chance_leaves_of_rows_that_cost_something(
+    free: int, rows: int, costly: int
+) -> None:
+    costs = np.r_[np.zeros(rows - costly), np.linspace(0.39, 0.41, costly)]
+    before, after = measure(mean("cost_per_1000", np.zeros(free))), measure(mean("cost_per_1000", costs))
+    by_chance = float(stats.hypergeom.pmf(0, free + rows, costly, free))
+    assert by_chance <= got_worse("cost_per_1000", after, before) <= max(10 * by_chance, 1e-9)
+
+
 def test_rows_too_few_for_an_interval_prove_no_rise_of_a_perplexity() -> None:
     before, after = (measure(perplexity(np.full(FEWEST - 1, loss), np.ones(FEWEST - 1))) for loss in (3.0, 30.0))
     assert got_worse("perplexity", after, before) == 1
