@@ -79,7 +79,7 @@ def bootstrap(
     prepare_environment(verbose=verbose)
     from flows.bootstrap import bootstrap as flow
 
-    answer(flow(spec, force=force), as_json=as_json)
+    answer(flow(spec, force=force), spec, as_json=as_json)
 
 
 @app.command()
@@ -92,7 +92,7 @@ def run(
     prepare_environment(verbose=verbose)
     from flows.maintain import maintain
 
-    answer(maintain(spec, force=force, dry_run=dry_run), as_json=as_json)
+    answer(maintain(spec, force=force, dry_run=dry_run), spec, as_json=as_json)
 
 
 @app.command()

@@ -29,7 +29,7 @@ def monitor(
     prepare_environment(verbose=verbose)
     from flows.monitor import monitor as flow
 
-    answer(flow(spec, dry_run=dry_run), as_json=as_json)
+    answer(flow(spec, dry_run=dry_run), spec, as_json=as_json)
 
 
 @operating.command()

@@ -120,7 +120,7 @@ def _act(folder: Path, act: Act, run: Callable[[], Ended], say: Say) -> Ended:
     shutil.copyfile(folder / "batches" / act.batch, folder / "incoming" / act.batch)
     began = time.monotonic()
     ended = run()
-    for line in tell(ended):
+    for line in tell(ended, _from_here(folder / "spec.yaml")):
         say(line)
     say(f"   took {time.monotonic() - began:.0f} s")
     return ended

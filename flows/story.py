@@ -1,5 +1,7 @@
 """A run's result in the few lines that a person reads in a terminal."""
 
+from pathlib import Path
+
 from models.contracts import (
     ApprovalRequest,
     Attempt,
@@ -25,12 +27,12 @@ from tasks.judgements import tell_judgement
 MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
 
 
-def tell(ended: Ended) -> list[str]:
-    """Lines: what was seen, what was decided and why, what came of it, where to read on."""
+def tell(ended: Ended, spec: Path | str = "SPEC") -> list[str]:
+    """Lines: what was seen, what was decided and why, what came of it, where to read on. `spec`: as commands are to name it."""
     report = ended.report
     if isinstance(report, Handled):
         return [f"=> done already by run {report.run_id}: {report.headline}"]
-    lines = _bootstrap(report) if isinstance(report, BootstrapReport) else _run(report)
+    lines = _bootstrap(report) if isinstance(report, BootstrapReport) else _run(report, spec)
     lines.append(f"=> {report.headline}")
     if ended.pages:
         lines.append(f"   report: {ended.pages.local_html}")
@@ -48,29 +50,29 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
     ]
 
 
-def _run(report: RunReport) -> list[str]:
+def _run(report: RunReport, spec: Path | str) -> list[str]:
     lines = _seen(report.observation) if report.observation else []
     if report.decision:
         lines.append(f"   decision  {report.decision.action.upper()}: {'; '.join(report.decision.reasons)}")
-    lines += _labels(report.label_request) if report.label_request else []
+    lines += _labels(report.label_request, spec) if report.label_request else []
     lines += _attempt(report.attempt) if report.attempt else []
     if report.outcome is Outcome.PUBLISHED and not report.asked:
-        lines.append("   waits     upkeep promote SPEC makes it champion")
-    return lines + (_asked(report.asked.request) if report.asked else [])
+        lines.append(f"   waits     upkeep promote {spec} makes it champion")
+    return lines + (_asked(report.asked.request, spec) if report.asked else [])
 
 
-def _asked(request: ApprovalRequest) -> list[str]:
-    rated = f"upkeep rate SPEC, since a yes needs {amount(request.ratings, 'sample')} rated; "
+def _asked(request: ApprovalRequest, spec: Path | str) -> list[str]:
+    rated = f"upkeep rate {spec}, since a yes needs {amount(request.ratings, 'sample')} rated; "
     rated, force = ("", " --force") if request.lack else (rated if request.ratings else "", "")
-    return [f"   approval  {amount(request.samples.rows, 'row')} with both answers: upkeep waiting SPEC; {rated}then upkeep approve SPEC "
-            f"--reason …{force} or upkeep reject SPEC --reason …"]  # fmt: skip
+    return [f"   approval  {amount(request.samples.rows, 'row')} with both answers: upkeep waiting {spec}; {rated}then upkeep approve {spec} "
+            f"--reason …{force} or upkeep reject {spec} --reason …"]  # fmt: skip
 
 
-def _labels(request: LabelRequest) -> list[str]:
+def _labels(request: LabelRequest, spec: Path | str) -> list[str]:
     return [
         f"   labels    {amount(request.rows, 'row')} to label: {request.local_csv}",
         f"             its {amount(request.random_rows, 'random row')} find{'s' if request.random_rows == 1 else ''} {loss(request.metric, request.drop)} with "
-        f"probability {request.power:.0%}; fill `label`, then: upkeep label SPEC FILE",
+        f"probability {request.power:.0%}; fill `label`, then: upkeep label {spec} FILE",
     ]  # fmt: skip
 
 

@@ -199,7 +199,7 @@ def test_a_name_is_not_taken_where_those_on_the_page_count(way: str, tmp_path: P
 def test_a_run_that_asks_says_that_a_yes_needs_ratings_where_it_does() -> None:
     request = asked().request
     one = request.model_copy(update={"samples": request.samples.model_copy(update={"rows": 1})})
-    (plain,), (rated_first,) = _asked(one), _asked(asked(ratings=5, samples=20).request)
+    (plain,), (rated_first,) = _asked(one, "SPEC"), _asked(asked(ratings=5, samples=20).request, "SPEC")
     assert "approval  1 row with" in plain and "upkeep rate" not in plain
     assert "upkeep rate SPEC, since a yes needs 5 samples rated; then upkeep approve" in rated_first
 
@@ -208,7 +208,7 @@ def test_where_fewer_samples_were_drawn_than_must_be_rated_all_that_tells_of_the
     registry: Asking,
 ) -> None:
     request = asked(ratings=5).request
-    (told,) = _asked(request)
+    (told,) = _asked(request, "SPEC")
     assert "upkeep rate" not in told and "upkeep approve SPEC --reason … --force" in told
     assert "5 must be rated, and there are only 2: a yes needs --force." in asked_in_words(request)
     registry.ask(ratings=5, samples=2)

@@ -7,6 +7,7 @@ import pytest
 
 from flows.story import tell
 from models.contracts import (
+    Asked,
     Attempt,
     BootstrapReport,
     Comparison,
@@ -627,6 +628,18 @@ def test_a_training_of_less_than_a_second_takes_as_long_on_the_terminal_as_on_th
     report = run(observation(accuracy=0.7, gap=0.4), short)
     assert "<dd>0.4 s, 3.0 min of CPU time</dd>" in render_html(report)
     assert "300 steps, 0.4 s on cpu" in "\n".join(tell(Ended(report=report, pages=None)))
+
+
+@pytest.mark.parametrize("asking", [None, asked(ratings=2)])
+def test_what_the_terminal_says_to_do_next_names_the_spec_as_it_was_given(asking: Asked | None) -> None:
+    report = run(observation(accuracy=0.7), attempt(), promote=False, asking=asking)
+    request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
+                           drop=0.05, metric="accuracy")  # fmt: skip
+    told = "\n".join(
+        tell(Ended(report=report.model_copy(update={"label_request": request}), pages=None), "mine/spec.yaml")
+    )
+    commands = ("waiting", "rate", "approve", "reject") if asking else ("promote",)
+    assert all(f"upkeep {command} mine/spec.yaml" in told for command in (*commands, "label")) and "SPEC" not in told
 
 
 def test_one_row_that_was_trained_on_is_not_told_as_rows() -> None:
