@@ -37,6 +37,14 @@ def test_what_a_broken_connection_left_is_gone_on_with_and_what_any_other_error_
     assert list(tmp_path.iterdir()) == []
 
 
+def test_what_was_left_of_another_content_is_not_gone_on_with(tmp_path: Path) -> None:
+    with pytest.raises(StoreError), draft_of(tmp_path / "made", CONTENT) as draft:
+        (draft / "first").touch()
+        raise StoreError("the connection broke")
+    with draft_of(tmp_path / "made", "d" * 64) as draft:
+        assert not list(draft.iterdir())
+
+
 def test_a_draft_whose_owner_made_the_folder_of_it_is_not_the_one_of_who_waited(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
