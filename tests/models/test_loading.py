@@ -6,7 +6,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification
 
-from errors import ModelError
+from errors import ModelError, UnsafeModel
 from models.contracts import ModelKind
 from models.loading import load_parts, read_config, token_batches
 from tests.tiny import tiny_model
@@ -26,6 +26,14 @@ def test_a_padded_batch_fills_its_budget_at_most_and_a_row_that_is_longer_goes_a
     lengths: list[int], batches: list[list[int]]
 ) -> None:
     assert list(token_batches(lengths, tokens=10)) == batches
+
+
+def test_a_folder_is_looked_at_as_a_whole_before_anything_of_it_is_read(tmp_path: Path) -> None:
+    folder = tiny_model(tmp_path / "model")
+    (folder / "more.pkl").write_bytes(b"")
+    (folder / "config.json").write_text("no configuration")
+    with pytest.raises(UnsafeModel, match=r"more\.pkl"):
+        read_config(folder, ModelKind(task="text-classification", labels=("a", "b"), max_tokens=16, seed=1))
 
 
 def test_weights_of_half_precision_are_read_in_single(tmp_path: Path) -> None:
