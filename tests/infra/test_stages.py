@@ -1,13 +1,17 @@
+import re
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from errors import CorruptObject
+from infra import object_store
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Record
+from tests.infra.transfers import Requests
 
 
 @once("inner")
@@ -103,3 +107,24 @@ def test_an_input_that_has_no_value_of_its_own_is_refused_since_its_digest_could
             TypeError, match=f"needs its object store as the keyword `store`; got {type(wrong).__name__}"
         ):
             worked(1, options={}, where=Path("x"), at=at, how="fast", store=wrong)  # type: ignore[arg-type]
+
+
+def test_a_finished_stage_s_record_that_cannot_be_read_is_told_with_its_address_and_not_made_anew(
+    store: ObjectStore,
+) -> None:
+    inner(store=store)
+    (key,) = store.list_keys("stages/")
+    store.put_bytes(key, b"{")
+    with pytest.raises(CorruptObject, match=re.escape(store.uri(key))):
+        inner(store=store)
+    assert store.get_bytes(key) == b"{"
+
+
+def test_a_stage_s_record_that_is_used_again_is_young_again_or_gc_would_take_it(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner(store=store)
+    monkeypatch.setattr(object_store, "USED_AGAIN", timedelta(-1))
+    asked = Requests(store)
+    inner(store=store)
+    assert asked.count["PutObject"] == 1
