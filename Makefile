@@ -20,8 +20,8 @@ demo: $(READY)  ## the main job on real data, start to end
 test: $(READY)  ## the tests that one runs while working
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
-test-slow: $(READY)  ## those of whole runs and real processes that take longer; CI runs both
-	$(BIN)/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations=15
+test-slow: $(READY)  ## those of whole runs and real processes that take longer, and often wait: three at once; CI runs both
+	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist loadfile --durations=15
 
 lint: $(READY)
 	$(BIN)/ruff check .
