@@ -552,6 +552,9 @@ def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_t
         assert "no alias is moved without a person's yes" in shown
     assert "| ≠ | the film was fine | positive | negative 61.0% | positive 92.0% |" in render_markdown(report)
     assert "| = | dull |  | negative 80.0% | negative 99.0% |" in render_markdown(report)
+    lacking = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=3))
+    for shown in (Page(render_html(lacking)).shown, render_markdown(lacking)):
+        assert "3 must be rated, and there are only 2: a yes needs --force" in shown
 
 
 def test_labels_that_are_taken_for_one_another_are_shown_for_both_models_or_for_the_first_one() -> None:
