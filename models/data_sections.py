@@ -28,7 +28,8 @@ class Columns(Part):
     prediction: str | None = Field(None, description="The label or text that was served.")
     score: str | None = Field(None, description="The confidence that was served, 0 to 1.")
     latency: str | None = Field(None, description="Milliseconds that the request took.")
-    slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own.")
+    slices: tuple[str, ...] = Field((), description="Columns that name subsets to be watched on their own: of each the 20 most "
+                                    "frequent values for drift, the 50 most frequent by gates.")  # fmt: skip
     metadata: tuple[str, ...] = Field((), description="Further columns, numbers or categories, watched for drift: "
                                       "their values, and how many rows have none.")  # fmt: skip
 

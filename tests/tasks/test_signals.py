@@ -7,7 +7,10 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.contracts import DriftSignal
+from models.data_sections import Columns
 from models.sections import Drift
+from tasks import evaluation
+from tasks import signals as questions
 from tasks.answers import watched_labels
 from tasks.sides import UNKNOWN, Side
 from tasks.signals import find_signals, share_alpha
@@ -211,3 +214,9 @@ def test_numbers_of_a_thousand_and_more_are_told_in_full() -> None:
     papers = replace(side(60, rng), texts=["word " * 260] * 60)
     told = {s.name: s.detail for s in signals(papers, papers)}["characters"]
     assert told == "median 1,300 → 1,300, mean 1,300 → 1,300"
+
+
+def test_the_spec_says_how_many_values_of_a_slice_column_are_looked_at() -> None:
+    told = Columns.model_fields["slices"].description or ""
+    assert f"the {questions.MAX_SLICES} most frequent values for drift" in told
+    assert f"the {evaluation.MAX_SLICES} most frequent by gates" in told
