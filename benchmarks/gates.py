@@ -207,12 +207,12 @@ def _slices(options: Options, rng: Rng) -> Table:
     )  # fmt: skip
 
 
-def _promoted(draw: Draw, rows: int, gate: Gate, runs: int, rng: Rng) -> int:
+def _promoted(draw: Draw, rows: int, gate: Better | NotWorse, runs: int, rng: Rng) -> int:
     return sum(_verdict(draw(rows, rng), gate) is Verdict.BLESSED for _ in range(runs))
 
 
 def _verdict(pair: Pair, gate: Better | NotWorse) -> Verdict:
-    return _judged([_compared(pair, gate.on, gate.metric, 0.95)], gate)
+    return _judged([_compared(pair, gate.on, gate.metric or "accuracy", 0.95)], gate)
 
 
 def _compared(pair: Pair, on: str, metric: str, level: float) -> Comparison:
