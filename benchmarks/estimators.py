@@ -82,7 +82,7 @@ def _judge(shift: Shift, own: Scored, rng: Rng) -> Judged:
     drawn = rng.permutation(len(own))
     calibration = own.take(drawn[: CALIBRATION[shift.home]])
     window = shift.window(drawn[CALIBRATION[shift.home] :], rng)
-    estimates = {
+    estimates: dict[str, Estimate] = {
         m: estimate_right(m, calibration.probabilities.max(1), calibration.right, window.probabilities.max(1), rng)
         for m in METHODS
     }

@@ -126,7 +126,7 @@ def _equally_good(options: Options, rng: Rng) -> _Part:
 
 
 def _at_most(cells: list[tuple[str, int, int]], what: str) -> tuple[Bar, ...]:
-    hits, runs = (sum(cell[i] for cell in cells) for i in (1, 2))
+    hits, runs = sum(h for _, h, _ in cells), sum(n for _, _, n in cells)
     beyond = beyond_chance(cells, LEVEL)
     return (
         Bar(promise=f"{what} in at most {LEVEL:.1%} of all simulations", met=hits <= LEVEL * runs,

@@ -17,7 +17,7 @@ from models.text_classification import TextClassifier
 
 TRAIN, VALIDATION, TEST = 1000, 100, 2000
 BATCH, EPOCHS, MAX_TOKENS = 16, 1, 128
-ADVISED = {"learning_rate": 5e-5, "weight_decay": 0.01}
+ADVISED: dict[str, Any] = {"learning_rate": 5e-5, "weight_decay": 0.01}
 
 
 def examples(begin: int, rows: int) -> Examples:

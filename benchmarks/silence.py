@@ -13,6 +13,7 @@ import httpx
 from prefect import flow, get_client
 from prefect.blocks.notifications import CustomWebhookNotificationBlock
 from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.schemas.objects import State
 from prefect.events import Event
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import PrefectHTTPStatusError
@@ -94,7 +95,7 @@ def _install(address: str, client: SyncPrefectClient) -> dict[str, UUID]:
         found[model] = client.create_deployment(flow_id, model, tags=[f"model:{model}"])
         ids = {name: str(found[model]) for name in ("maintain", "monitor", "promote", "rollback", "retrain", "score")}
         values = {"model": model, "silence": str(SILENCE), "heartbeats": "120", **ids}
-        for automation in read_automations(values, notify=block):
+        for automation in read_automations(values, notify=UUID(str(block))):
             client.create_automation(automation)
             if RUNNING in getattr(automation.trigger, "after", ()):
                 client.create_automation(_ends_only(automation))
@@ -124,7 +125,8 @@ def _run(deployment: UUID, model: str, client: SyncPrefectClient, *, beats: int 
     run = client.create_flow_run_from_deployment(deployment, tags=[f"model:{model}"]).id
     resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
     related = [{"prefect.resource.id": f"prefect.tag.model:{model}", "prefect.resource.role": "tag"}]
-    for state in (Pending(), Running()):
+    states: tuple[State[None], ...] = (Pending(), Running())
+    for state in states:
         client.set_flow_run_state(run, state)
     for _ in range(beats):
         beat = Event(event="prefect.flow-run.heartbeat", resource=resource, related=related)

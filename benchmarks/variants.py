@@ -6,6 +6,7 @@ processor that multiplies int8 exactly (VNNI) would answer is worked out by ONNX
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +105,7 @@ def _exactly(graph: Path, arm: OnnxClassifier, texts: list[str]) -> NDArray[np.f
     from onnx.reference import ReferenceEvaluator
     from onnx.reference.op_run import OpRun
 
-    class GatherElements(OpRun):  # type: ignore[misc]
+    class GatherElements(OpRun):
         """onnx 1.23's own fails above 64 columns."""
 
         def _run(self, data: Any, indices: Any, axis: int = 0) -> tuple[Any]:
@@ -119,6 +120,10 @@ def _alike(here: NDArray[np.float32], exact: NDArray[np.float32]) -> tuple[str, 
     return share(int(same_answers(here, exact, KIND).sum()), len(here)), f"{gaps.mean():.4f}", f"{gaps.max():.2f}"
 
 
+def _ask(arm: OnnxClassifier, text: str) -> object:
+    return arm.predict([text])
+
+
 def _times(
     model: TextClassifier, arms: dict[str, OnnxClassifier], texts: list[str], *, rounds: int
 ) -> dict[str, list[float]]:
@@ -128,7 +133,7 @@ def _times(
     torch.set_num_threads(1)
     asked: dict[str, Callable[[str], object]] = {FULL: lambda text: model.predict([text], advance=lambda _: None)}
     for name, arm in arms.items():
-        asked[name] = lambda text, arm=arm: arm.predict([text])
+        asked[name] = partial(_ask, arm)
     found = [time_in_turn(asked, texts[45 * number :]) for number in range(rounds)]
     return {name: [timed[name].p50 for timed in found] for name in asked}
 
