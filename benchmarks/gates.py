@@ -223,8 +223,12 @@ def _compared(pair: Pair, on: str, metric: str, level: float) -> Comparison:
 
 
 def _judged(compared: Sequence[Comparison], gate: Gate) -> Verdict:
-    card = Scorecard(comparisons=tuple(compared), latency=Latency(champion=_MS, candidate=_MS), label_agreement=1.0)
-    return judge.fn(card, gates=(gate,)).verdict
+    return judge.fn(scorecard(compared), gates=(gate,)).verdict
+
+
+def scorecard(compared: Sequence[Comparison]) -> Scorecard:
+    """For gates that look at comparisons alone."""
+    return Scorecard(comparisons=tuple(compared), latency=Latency(champion=_MS, candidate=_MS), label_agreement=1.0)
 
 
 def _real_pairs(options: Options) -> dict[str, Pair]:

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.corpus import SEED
+from benchmarks.gates import scorecard
 from benchmarks.results import Bar, Findings, Options, Table, main, share
-from models.contracts import Comparison, Evidence, QualityCheck, Scorecard
+from models.contracts import Comparison, Evidence, QualityCheck
 from models.gate_kinds import Better
 from tasks.chosen import without_luck
 from tasks.gates import judge
@@ -133,7 +134,7 @@ def _evidence(gained: int, lost: int, kept: int) -> Evidence:
     old, new = (wilson(right, SEALED) for right in (lost + kept, gained + kept))
     compared = Comparison(on="current", metric="accuracy", champion=old, candidate=new,
                           difference=score_interval(gained, lost, SEALED))  # fmt: skip
-    card = Scorecard.model_construct(comparisons=(compared,))  # type: ignore[call-arg]  # no gate here asks for more
+    card = scorecard([compared])
     return Evidence.model_construct(scorecard=card, blessing=judge.fn(card, gates=(Better(),)))
 
 

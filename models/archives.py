@@ -16,16 +16,7 @@ _MAGICS = {
     b"\x5d\0\0": "an lzma archive", b"\x04\x22\x4d\x18": "an lz4 archive", b"PK\x03\x04": "a zip archive",
     b"\x89HDF\r\n": "an HDF5 file, whose layers may hold pickled code",
 }  # fmt: skip
-_UNPACKABLE = (
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    OSError,
-    EOFError,
-    ValueError,
-    zlib.error,
-    lzma.LZMAError,
-)
+_UNPACKABLE = (zipfile.BadZipFile, RuntimeError, OSError, EOFError, ValueError, zlib.error, lzma.LZMAError)
 _NO_HEADER = (ValueError, TypeError, IndexError, SyntaxError, tokenize.TokenError, MemoryError, RecursionError)
 """What `zipfile` and numpy raise of what is damaged, or was never whole."""
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from errors import DataError, NotApproved, SpecError
 from flows.cli import app
 from flows.cli_approval import _ask
-from flows.rate import Rated, describe_rated, rate, take_ratings, write_rating_page
+from flows.rate import Choose, Rated, describe_rated, rate, take_ratings, write_rating_page
 from flows.story import _asked
 from infra.object_store import ObjectStore
 from models.contracts import Verdict
@@ -32,7 +32,7 @@ def registry(home: Home, store: ObjectStore) -> Asking:
     return Asking(home, store)
 
 
-def likes(word: str) -> object:
+def likes(word: str) -> Choose:
     """Somebody who prefers one word, whoever says it."""
 
     def choose(shown: Blind, number: int, of: int) -> Choice | None:
@@ -41,8 +41,8 @@ def likes(word: str) -> object:
     return choose
 
 
-def rated(registry: Asking, rater: str, choose: object) -> Rated:
-    return rate(registry.spec, rater=rater, choose=choose)  # type: ignore[arg-type]
+def rated(registry: Asking, rater: str, choose: Choose) -> Rated:
+    return rate(registry.spec, rater=rater, choose=choose)
 
 
 def described(found: Rated) -> str:
@@ -68,7 +68,7 @@ def test_ratings_from_the_terminal_open_the_gate_and_disagreement_is_told(regist
     assert "alpha" not in first.verdict.because
     second = rated(
         registry, "bo", lambda shown, number, of: likes("positive" if number < 8 else "negative")(shown, number, of)
-    )  # type: ignore[operator]
+    )
     assert re.search(r"agree with Krippendorff's alpha -?\d\.\d\d", second.verdict.because)
     assert f"upkeep approve {registry.spec} --version 2" in describe_rated(second, registry.spec)[1]
     again = rated(registry, "Ann ", likes("negative"))  # she has said what she had to say
@@ -239,7 +239,7 @@ def test_a_version_that_waits_for_no_answer_is_refused_with_what_became_of_it(re
     registry.ask(now=LONG_AGO)
     for version, why in {3: "expired", 0: "nobody was asked about it"}.items():
         with pytest.raises(SpecError, match=f"version {version} waits for no answer: {why}"):
-            rate(registry.spec, rater="ann", choose=likes("x"), version=version)  # type: ignore[arg-type]
+            rate(registry.spec, rater="ann", choose=likes("x"), version=version)
 
 
 def test_where_nothing_waits_there_is_nothing_to_rate(registry: Asking) -> None:

@@ -28,7 +28,7 @@ from safetensors.torch import load_file
 
 from errors import ModelError, SpecError, UnsafeModel
 from models.contracts import FileEntry, ModelKind
-from models.pickles import HEADER, is_pickle, is_safetensors
+from models.pickles import HEADER, danger_in, is_pickle, is_safetensors
 from models.plain_files import refuse_names, refuse_unsafe, select_files
 from models.spec import parse_spec
 from models.text_classification import TextClassifier
@@ -168,6 +168,7 @@ def test_a_length_that_lies_asks_for_no_memory(model: Path) -> None:
     for length in (1 << 30, 1 << 60):
         (model / "vocab.txt").write_bytes(b"\x8e" + length.to_bytes(8, "little") + b"text")
         with little_memory():
+            assert danger_in(model / "vocab.txt") is None
             refuse_unsafe(model, code=NONE)
 
 
