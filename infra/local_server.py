@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from infra.files import force_to_disk
-from infra.seaweed import PORTS, command, environment, free_ports, weed
+from infra.seaweed import PORTS, command, environment, free_ports, tidy, weed
 
-GRACE_SECONDS = 3
+GRACE_SECONDS, STOP_SECONDS = 3, 5
 DATA, ENDPOINT, USERS, SERVER, LOG = "data", "endpoint.json", "users.lock", "server.lock", "server.log"
 SUPERVISOR = "supervisor.lock"
 """In the server's directory."""
@@ -70,6 +70,7 @@ def _run(directory: Path) -> None:
                 lock.truncate(0)
         finally:
             _stop(server)
+            tidy(ports)
 
 
 def _look_after(server: Server, directory: Path) -> bool:
@@ -153,12 +154,13 @@ def _wait_until_unused(lock: int, server: Server) -> None:
 
 
 def _stop(server: Server) -> bool:
-    """Whether it ended by itself once it was asked to."""
+    """Whether it ended by itself once it was asked to. SeaweedFS waits half a minute for connections that it opened to itself and
+    never used; all that it answered for is on the disk by then."""
     if server.poll() is not None:
         return False
     server.terminate()
     try:
-        return server.wait(20) == 0
+        return server.wait(STOP_SECONDS) == 0
     except subprocess.TimeoutExpired:
         server.kill()
         return False

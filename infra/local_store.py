@@ -22,7 +22,9 @@ from infra.seaweed import weed
 logger = logging.getLogger(__name__)
 BUCKET = "upkeep"
 START_SECONDS, STARTS, TOLD_SECONDS = 60, 3, 10
-FORCE = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nexit\n"
+FIRST = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nfs.log.purge -daysAgo=0\nexit\n"
+"""Writes are forced to the disk (infra/lasting.py). Every start leaves one more log of changed names, which nobody here follows and
+each later start reads whole, by a dozen connections and more at once (docs/performance.md)."""
 FORCES = re.compile(r'"fsync": *true')
 """How many spaces it writes there hangs on the bytes of its program, and so on the platform."""
 
@@ -134,11 +136,11 @@ def _answers(endpoint: Endpoint) -> bool:
 
 
 def _forces(endpoint: Endpoint) -> bool:
-    """Tells the server to force what objects hold to the disk before it answers (infra/lasting.py); whether it will."""
+    """Tells the server what it is to do first; whether it will force what objects hold to the disk before it answers."""
     command = [str(weed()), "shell", f"-master=127.0.0.1:{endpoint.ports['master']}",
                f"-filer=127.0.0.1:{endpoint.ports['filer']}"]  # fmt: skip
     try:
-        told = subprocess.run(command, input=FORCE, capture_output=True, text=True, timeout=TOLD_SECONDS)
+        told = subprocess.run(command, input=FIRST, capture_output=True, text=True, timeout=TOLD_SECONDS)
     except subprocess.TimeoutExpired:
         return False
     return told.returncode == 0 and FORCES.search(told.stdout) is not None

@@ -2,8 +2,10 @@
 
 import os
 import secrets
+import shutil
 import socket
 import sysconfig
+from contextlib import suppress
 from pathlib import Path
 
 from errors import MissingExtra, StoreError
@@ -11,11 +13,15 @@ from errors import MissingExtra, StoreError
 PORTS = ("s3", "master", "volume", "filer", "admin")
 TWIN = 10_000
 """A port's gRPC twin is so many above it."""
+SOCKETS = Path("/tmp")
+"""Where it makes some of its sockets, whatever it is told."""
 
 
 def command(data: Path, ports: dict[str, int]) -> list[str]:
     """SeaweedFS closed to everything but loopback, without telemetry or its unauthenticated side doors."""
     data.mkdir(parents=True, exist_ok=True)
+    for elections in data.glob("m[0-9]*"):  # of earlier starts, by their ports; there is one master, which resumes none
+        shutil.rmtree(elections)
     flags = [
         f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={ports['s3']}",
         f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
@@ -25,6 +31,15 @@ def command(data: Path, ports: dict[str, int]) -> list[str]:
         "-s3.allowDeleteBucketNotEmpty=false",
     ]  # fmt: skip
     return [str(weed()), "mini", *flags]
+
+
+def tidy(ports: dict[str, int]) -> None:
+    """Takes away the sockets that a server with these ports has left: one, or seven where it was killed."""
+    mine = {str(port + twin) for port in ports.values() for twin in (0, TWIN)}
+    for socket_file in SOCKETS.glob("seaweedfs-*.sock"):
+        if socket_file.stem.rpartition("-")[2] in mine:
+            with suppress(FileNotFoundError, PermissionError):  # another user's has the same name
+                socket_file.unlink()
 
 
 def weed() -> Path:
