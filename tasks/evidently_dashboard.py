@@ -1,5 +1,6 @@
 """Evidently's dashboard over time: the snapshots of all runs as one workspace, for `evidently ui`."""
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +9,7 @@ from typing import Any
 
 from errors import MissingObject
 from infra.object_store import ObjectStore
-from models.contracts import Artifact, DriftReport, RunReport
+from models.contracts import Artifact, RunReport
 
 
 @dataclass(frozen=True)
@@ -28,28 +29,45 @@ def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, s
     workspace = Workspace.create(str(folder))
     project = workspace.create_project(model)
     drifts = [report.observation.drift for report in reports if report.observation]
-    taken = [(drift, drift.evidently_snapshot) for drift in drifts if drift.evidently_snapshot]
-    held = list[DriftReport]()
-    for drift, text in _snapshots(taken, store):
-        workspace.add_run(project.id, Snapshot.loads(text))
-        held.append(drift)
-    distributions = sorted({s.name for drift in held for s in drift.signals if s.method == "Kolmogorov-Smirnov"})
-    for panel in _panels(distributions):
+    taken = [drift.evidently_snapshot for drift in drifts if drift.evidently_snapshot]
+    runs, named = 0, set[tuple[str, str]]()
+    for text in _snapshots(taken, store):
+        snapshot = json.loads(text)
+        named |= _name_series(snapshot)
+        workspace.add_run(project.id, Snapshot.load_dict(snapshot))
+        runs += 1
+    for panel in _panels(**{of: sorted(name for key, name in named if key == of) for of in ("column", "title")}):
         project.dashboard.add_panel(panel)
-    return Held(runs=len(held), gone=len(taken) - len(held))
+    return Held(runs=runs, gone=len(taken) - runs)
 
 
-def _snapshots(taken: Sequence[tuple[DriftReport, Artifact]], store: ObjectStore) -> Iterator[tuple[DriftReport, str]]:
+def _name_series(snapshot: dict[str, Any]) -> set[tuple[str, str]]:
+    """The columns and titles that a run tells numbers of. What else a metric was set by (a threshold, or the number itself) is
+    taken out: Evidently joins into one line only what all of it is equal for."""
+    named = set[tuple[str, str]]()
+    for result in snapshot["metric_results"].values():
+        for number in (result, *(result[of] for of in ("count", "share") if of in result)):
+            metric = number["metric_value_location"]["metric"]
+            kept = {key: metric["params"][key] for key in ("column", "title") if key in metric["params"]}
+            kept |= {
+                key: said.partition(" (")[0] for key, said in kept.items() if key == "title"
+            }  # not by which method
+            metric["params"] = {"type": metric["params"]["type"], **kept}
+            named |= kept.items()
+    return named
+
+
+def _snapshots(taken: Sequence[Artifact], store: ObjectStore) -> Iterator[str]:
     """Those that are there: a lifecycle rule, or a person, may have deleted old ones."""
-    for drift, snapshot in taken:
+    for snapshot in taken:
         try:
             path = store.get_file(snapshot)
         except MissingObject:
             continue
-        yield drift, path.read_text()
+        yield path.read_text()
 
 
-def _panels(columns: Sequence[str]) -> list[Any]:
+def _panels(*, column: Sequence[str], title: Sequence[str]) -> list[Any]:
     from evidently.sdk.models import PanelMetric
     from evidently.sdk.panels import line_plot_panel
 
@@ -57,9 +75,13 @@ def _panels(columns: Sequence[str]) -> list[Any]:
 
     counted, drift, recorded = (f"evidently:metric_v2:{m.__name__}" for m in (CountedDrift, DrawnDrift, Recorded))
     share = PanelMetric(metric=counted, metric_labels={"value_type": "share"}, legend="share")
-    p_values = [PanelMetric(metric=drift, metric_labels={"column": c}, legend=c) for c in columns]
     return [
         line_plot_panel("Share of columns that drifted, at Upkeep's thresholds", [share]),
-        line_plot_panel("p-value of each distribution", p_values),
-        line_plot_panel("Embeddings: p-value and AUC", [PanelMetric(metric=recorded, legend="embeddings")]),
-    ]  # fmt: skip
+        *(
+            line_plot_panel(name, [PanelMetric(metric=of, metric_labels={key: one}, legend=one) for one in several])
+            for name, of, key, several in (
+                ("p-value of each column", drift, "column", column),
+                ("Embeddings: p-value and effect", recorded, "title", title),
+            )
+        ),
+    ]

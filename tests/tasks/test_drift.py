@@ -35,13 +35,13 @@ def scored(count: int, seed: int, store: ObjectStore, folder: Path, *, moved: fl
 
 def detected(
     then: pd.DataFrame, now: pd.DataFrame, store: ObjectStore, folder: Path, *, trained: pd.DataFrame | None = None,
-    moved: float = 0.0,
+    moved: float = 0.0, alpha: float = 0.001,
 ) -> DriftReport:  # fmt: skip
     current = Scored(rows=kept_table(now, store), scores=scored(len(now), 2, store, folder, moved=moved))
     baseline = Scored(rows=kept_table(then, store), scores=scored(len(then), 1, store, folder))
     reference = kept_table(sentences(300, start=9000) if trained is None else trained, store)
     return detect_drift.fn(
-        current, baseline, Reference(table=reference, newest_origin="w"), kind=KIND, alpha=0.001, policy=Drift(max_rows=100), training=Training(), store=store,
+        current, baseline, Reference(table=reference, newest_origin="w"), kind=KIND, alpha=alpha, policy=Drift(max_rows=100), training=Training(), store=store,
     )  # fmt: skip
 
 
