@@ -17,7 +17,7 @@ from typing import IO, Protocol
 from infra.files import force_to_disk
 from infra.seaweed import PORTS, command, environment, free_ports, tidy, weed
 
-GRACE_SECONDS, STOP_SECONDS = 3, 5
+GRACE_SECONDS, STOP_SECONDS = 3, 3
 DATA, ENDPOINT, USERS, SERVER, LOG = "data", "endpoint.json", "users.lock", "server.lock", "server.log"
 SUPERVISOR = "supervisor.lock"
 """In the server's directory."""
@@ -34,6 +34,9 @@ class Endpoint:
 
 class Server(Protocol):
     """A process: one's own child, or another's."""
+
+    @property
+    def pid(self) -> int | None: ...
 
     def poll(self) -> int | None: ...
     def terminate(self) -> None: ...
@@ -77,8 +80,15 @@ def _look_after(server: Server, directory: Path) -> bool:
     """Stops it once nobody uses it; whether it ended as it should."""
     with (directory / USERS).open("w") as users:
         _wait_until_unused(users.fileno(), server)
-        (directory / ENDPOINT).unlink(missing_ok=True)
+        _forget(server, directory / ENDPOINT)
         return _stop(server)
+
+
+def _forget(server: Server, file: Path) -> None:
+    """Unless another server runs there by now, whose users removed the directory and began it anew."""
+    endpoint = noted(file)
+    if endpoint is None or endpoint.pid == server.pid:
+        file.unlink(missing_ok=True)
 
 
 class LeftServer:
@@ -134,6 +144,14 @@ def _only_server(directory: Path) -> Iterator[IO[str]]:
         for path in (directory / SERVER, directory):
             force_to_disk(path)
         yield lock
+
+
+def noted(file: Path) -> Endpoint | None:
+    """None where no server was started, and where a power cut took what was noted."""
+    try:
+        return Endpoint(**json.loads(file.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
 
 
 def _note(endpoint: Endpoint, file: Path) -> None:

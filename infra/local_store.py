@@ -5,7 +5,6 @@ kernel frees it even after kill -9), then stops the server. Two commands at the 
 """
 
 import fcntl
-import json
 import logging
 import re
 import subprocess
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from errors import StoreError
-from infra.local_server import DATA, ENDPOINT, LOG, SUPERVISOR, USERS, Endpoint
+from infra.local_server import DATA, ENDPOINT, LOG, SUPERVISOR, USERS, Endpoint, noted
 from infra.seaweed import weed
 
 logger = logging.getLogger(__name__)
@@ -48,7 +47,7 @@ def _running(directory: Path) -> Endpoint:
     with (directory / "start.lock").open("w") as starting:
         fcntl.flock(starting, fcntl.LOCK_EX)
         state = directory / ENDPOINT
-        endpoint = _noted(state)
+        endpoint = noted(state)
         if endpoint is None or not _answers(endpoint):
             return _start(directory, state)
         if not _is_supervised(directory):
@@ -74,14 +73,6 @@ def _supervise_again(directory: Path, endpoint: Endpoint) -> None:
         time.sleep(0.1)  # or the next user would begin another
 
 
-def _noted(state: Path) -> Endpoint | None:
-    """None where no server was started, and where a power cut took what was noted."""
-    try:
-        return Endpoint(**json.loads(state.read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return None
-
-
 def _start(directory: Path, state: Path) -> Endpoint:
     weed()  # or an error that says how to install it
     deadline = time.monotonic() + START_SECONDS
@@ -100,7 +91,7 @@ def _started(directory: Path, state: Path, deadline: float) -> Endpoint | None:
     state.unlink(missing_ok=True)
     supervisor = _supervisor(directory)
     while time.monotonic() < deadline and supervisor.poll() is None:
-        endpoint = _noted(state)
+        endpoint = noted(state)
         if endpoint and _answers(endpoint) and _forces(endpoint):
             return endpoint
         time.sleep(0.1)

@@ -28,7 +28,7 @@ def command(data: Path, ports: dict[str, int]) -> list[str]:
         f"-filer.port={ports['filer']}", f"-admin.port={ports['admin']}", "-webdav=false",
         "-admin.ui=false", "-s3.port.iceberg=0", "-s3.port.lance=0", "-master.telemetry=false",
         "-master.resumeState=false", "-disableHttp", "-s3.autoCreateBucket=false",
-        "-s3.allowDeleteBucketNotEmpty=false",
+        "-s3.allowDeleteBucketNotEmpty=false", "-volume.preStopSeconds=0",
     ]  # fmt: skip
     return [str(weed()), "mini", *flags]
 

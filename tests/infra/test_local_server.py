@@ -76,7 +76,7 @@ def test_where_the_server_is_and_by_which_keys_only_its_owner_may_read(tmp_path:
     finally:
         os.umask(before)
     assert (tmp_path / ENDPOINT).stat().st_mode & 0o777 == 0o600
-    assert local_store._noted(tmp_path / ENDPOINT) == NOTED
+    assert local_server.noted(tmp_path / ENDPOINT) == NOTED
     assert [path.name for path in tmp_path.iterdir()] == [ENDPOINT]
 
 
@@ -84,7 +84,7 @@ def test_where_the_server_is_and_by_which_keys_only_its_owner_may_read(tmp_path:
 def test_what_a_power_cut_left_of_where_the_server_is_counts_as_no_server(noted: str | None, tmp_path: Path) -> None:
     if noted is not None:
         (tmp_path / ENDPOINT).write_text(noted)
-    assert local_store._noted(tmp_path / ENDPOINT) is None
+    assert local_server.noted(tmp_path / ENDPOINT) is None
 
 
 def test_indexes_are_written_anew_only_after_a_stop_that_was_none(
@@ -182,6 +182,18 @@ def test_a_server_is_used_until_nobody_holds_the_users_lock(tmp_path: Path, monk
     assert not (tmp_path / ENDPOINT).exists(), "or the next user would go there"
 
 
+def test_a_server_whose_directory_was_removed_and_begun_anew_leaves_where_the_new_one_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_server, "GRACE_SECONDS", 0)
+    local_server._note(NOTED, tmp_path / ENDPOINT)
+    process = Process(ends=0)
+    assert process.pid != NOTED.pid and local_server._look_after(process, tmp_path)
+    assert local_server.noted(tmp_path / ENDPOINT) == NOTED, (
+        "or its next user would begin a third, and wait for it in vain"
+    )
+
+
 @pytest.mark.parametrize(("ends", "kept"), [(0, ""), (1, "not stopped yet\n4711\n")])
 def test_the_server_holds_its_own_file_which_says_its_number_until_it_has_ended_well(
     ends: int, kept: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -194,7 +206,7 @@ def test_the_server_holds_its_own_file_which_says_its_number_until_it_has_ended_
 
     def look_after(server: Process, directory: Path) -> bool:
         held.append((directory / SERVER).read_text() == "not stopped yet\n4711\n")
-        noted = local_store._noted(directory / ENDPOINT)
+        noted = local_server.noted(directory / ENDPOINT)
         held.append(noted is not None and noted.pid == 4711)
         return local_server._stop(server)
 
