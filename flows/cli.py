@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from errors import SpecError, redact_causes
-from flows.cli_answer import answer
+from flows.cli_answer import answer, begin
 from flows.cli_approval import Verbose, approving
 from flows.cli_looking import Json, Spec, looking
 from flows.cli_operating import operating
@@ -76,7 +76,7 @@ def bootstrap(
     force: Annotated[bool, typer.Option(help="Release even a model that is not shown to be useful.")] = False,
 ) -> None:  # fmt: skip
     """Train (or adopt) the first champion and freeze the reference window."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     from flows.bootstrap import bootstrap as flow
 
     answer(flow(spec, force=force), spec, as_json=as_json)
@@ -89,7 +89,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")] = False,
 ) -> None:  # fmt: skip
     """Look at what came in, and hold, alert, or release a better model."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     from flows.maintain import maintain
 
     answer(maintain(spec, force=force, dry_run=dry_run), spec, as_json=as_json)

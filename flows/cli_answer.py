@@ -1,13 +1,23 @@
-"""How a run answers on the command line: in words, or in JSON, and by its exit code."""
+"""How a run begins on the command line, and answers: in words, or in JSON, and by its exit code."""
 
 from pathlib import Path
 
 import typer
 
+from infra.settings import prepare_environment
 from models.contracts import Ended, Outcome
 
 EXITS = {Outcome.ALERTED: 3, Outcome.PUBLISHED: 3, Outcome.REJECTED: 4, Outcome.INSUFFICIENT: 4}
 """By what came of the run; everything else is 0. Errors have theirs in `errors.py`."""
+
+
+def begin(spec: Path, *, verbose: bool) -> None:
+    """Makes ready for a flow, unless the spec is refused: at once, and not some ten seconds later, when torch and Prefect are
+    imported and a server has started."""
+    from models.spec import read_spec
+
+    read_spec(spec)
+    prepare_environment(verbose=verbose)
 
 
 def answer(ended: Ended, spec: Path, *, as_json: bool) -> None:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flows.cli_answer import begin
 from flows.cli_looking import Json, Spec
-from infra.settings import prepare_environment
 
 if TYPE_CHECKING:
     from tasks.blinding import Blind, Choice
@@ -119,7 +119,7 @@ def approve(
     force: Force = False,
 ) -> None:  # fmt: skip
     """Say yes: the version that waits becomes champion, once it was verified and loaded."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     promoted(spec, version=version, why=reason, ratings=ratings, force=force, as_json=as_json)
 
 
@@ -129,7 +129,7 @@ def reject(
     force: Annotated[bool, typer.Option(help="Also one whose question has expired.")] = False,
 ) -> None:  # fmt: skip
     """Say no: the version that waits never becomes champion, unless somebody forces it."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     promoted(spec, answer="reject", version=version, why=reason, force=force, as_json=as_json)
 
 

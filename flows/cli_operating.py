@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from flows.cli_answer import answer
+from flows.cli_answer import answer, begin
 from flows.cli_looking import Json, Spec
 from flows.cli_registry import Verbose
-from infra.settings import prepare_environment
 
 operating = typer.Typer()
 
@@ -26,7 +25,7 @@ def monitor(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
 ) -> None:  # fmt: skip
     """Look at what came in and tell; a window that calls for training is left to `upkeep run`."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     from flows.monitor import monitor as flow
 
     answer(flow(spec, dry_run=dry_run), spec, as_json=as_json)

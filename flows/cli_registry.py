@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_answer import begin
 from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
-from infra.settings import prepare_environment
 from models.contracts import BrokenVersion, Record, VersionLine
 from tasks.formats import amount, measured, moment, size, words
 
@@ -26,7 +26,7 @@ def promote(
     force: Force = False, why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to a version that was published and waits, once that was verified and loaded."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     promoted(spec, version=version, why=reason or why, force=force, as_json=as_json)
 
 
@@ -38,7 +38,7 @@ def rollback(
     why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to an earlier version, once that was verified and loaded."""
-    prepare_environment(verbose=verbose)
+    begin(spec, verbose=verbose)
     from flows.rollback import rollback as flow
 
     entry = flow(spec, to=to, why=reason or why or "asked for by a person").entry

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 import errors
 from errors import SpecError, UpkeepError
+from flows import cli_answer
 from flows.cli import app
 from flows.cli_answer import EXITS
 from flows.cli_refusals import as_refusal
@@ -48,6 +49,19 @@ def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tm
     assert done.returncode == 2
     assert "Did you mean model?" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["bootstrap", "run", "monitor", "promote", "rollback", "approve", "reject"])
+def test_a_wrong_spec_is_refused_before_anything_large_is_imported_or_a_server_started(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[bool] = []
+    monkeypatch.setattr(cli_answer, "prepare_environment", lambda **how: begun.append(how["verbose"]))
+    (tmp_path / "spec.yaml").write_text("name: x\nmodle: {}\n")
+    reason = ["--reason", "reads well"] if command in {"approve", "reject"} else []
+    done = CliRunner().invoke(app, [command, str(tmp_path / "spec.yaml"), *reason])
+    assert isinstance(done.exception, SpecError) and "Did you mean model?" in str(done.exception)
+    assert begun == []
 
 
 def test_whoever_types_a_command_is_not_counted_by_prefect(tmp_path: Path) -> None:
@@ -268,8 +282,9 @@ def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_ha
 
 @pytest.mark.parametrize("command", ["promote", "rollback", "approve", "reject"])
 def test_every_command_that_moves_or_answers_is_given_its_reason_by_one_word_and_two_by_their_old_one(
-    command: str, monkeypatch: pytest.MonkeyPatch
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
     given: list[str] = []
 
     def told(*_: object, why: str, **__: object) -> None:
@@ -279,7 +294,7 @@ def test_every_command_that_moves_or_answers_is_given_its_reason_by_one_word_and
     for flow in ("flows.promote.promote", "flows.rollback.rollback"):
         monkeypatch.setattr(flow, told)
     for word in ("--reason", "--why"):
-        CliRunner().invoke(app, [command, "spec.yaml", word, "it is rude"])
+        CliRunner().invoke(app, [command, str(tmp_path / "spec.yaml"), word, "it is rude"])
     assert given == ["it is rude"] * (2 if command in {"promote", "rollback"} else 1)
     shown = CliRunner().invoke(app, [command, "--help"]).output
     assert "--reason" in shown and "--why" not in shown
@@ -304,13 +319,14 @@ def test_status_before_the_first_release_names_the_command(home: Home) -> None:
      (Outcome.PUBLISHED, 3), (Outcome.REJECTED, 4), (Outcome.INSUFFICIENT, 4)],
 )  # fmt: skip
 def test_what_came_of_a_run_or_of_a_look_is_its_exit_code(
-    outcome: Outcome, code: int, monkeypatch: pytest.MonkeyPatch
+    outcome: Outcome, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
     ended = Ended(report=report_of(outcome), pages=None)
     for command, flow in (("run", "flows.maintain.maintain"), ("monitor", "flows.monitor.monitor")):
         monkeypatch.setattr(flow, lambda *given, **options: ended)
         for form in ([], ["--json"]):
-            done = CliRunner().invoke(app, [command, "spec.yaml", *form])
+            done = CliRunner().invoke(app, [command, str(tmp_path / "spec.yaml"), *form])
             assert (done.exit_code, bool(done.stdout)) == (code, True), command
 
 
