@@ -83,7 +83,8 @@ def positions_of(model: Any) -> int | None:
     tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
     counted = [table.num_embeddings - table.padding_idx - 1 for table in tables
                if getattr(table, "padding_idx", None) is not None]  # fmt: skip
-    told = getattr(model.config.get_text_config(), "max_position_embeddings", None) or 0  # XLNet's is -1
+    config = getattr(model, "config", None)  # FSMT's halves have none
+    told = getattr(config and config.get_text_config(), "max_position_embeddings", None) or 0  # XLNet's is -1
     learned = [] if told else [module.num_embeddings for name, module in model.named_modules()
                                if name.endswith("embed_positions") and hasattr(module, "num_embeddings")]  # fmt: skip
     return min([*counted, *learned, *([told] if told > 0 else [])], default=None)

@@ -21,6 +21,8 @@ from transformers import (
     BartConfig,
     BartForConditionalGeneration,
     DataCollatorForSeq2Seq,
+    FSMTConfig,
+    FSMTForConditionalGeneration,
     Gemma3Config,
     LEDConfig,
     LEDForConditionalGeneration,
@@ -261,6 +263,20 @@ def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: P
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
         adapter_for("translation").load(folder, longer, new_head=False)
+
+
+def test_a_model_whose_halves_have_no_configuration_of_their_own_writes(tmp_path: Path) -> None:
+    """FSMT's, with which WMT's translations were won."""
+    folder = tiny_writer(tmp_path, "t5")
+    words = len(AutoTokenizer.from_pretrained(folder))
+    config = FSMTConfig(
+        src_vocab_size=words, tgt_vocab_size=words, d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, pad_token_id=0, bos_token_id=2, eos_token_id=2,
+        decoder_start_token_id=2, max_position_embeddings=24,
+    )  # fmt: skip
+    FSMTForConditionalGeneration(config).save_pretrained(folder)
+    model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    assert len(model.predict(["film " * 500], advance=quietly).texts or ()) == 1
 
 
 @pytest.mark.parametrize(("kind", "made", "name"), [(TEXTS, "gpt2", "transformer.h.0.attn.c_attn.weight"),
