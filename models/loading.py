@@ -159,11 +159,13 @@ def _give_pad_token(model: Any, tokenizer: Any) -> None:
 
 
 def _require_room(model: Any, tokenizer: Any, folder: Path) -> None:
-    """A tokenizer that grew gives numbers that the model has no row for; what it then reads is memory beyond its table."""
+    """A tokenizer that grew, or whose numbers have gaps, gives numbers that the model has no row for; what it then reads is
+    memory beyond its table."""
     rows = model.get_input_embeddings().num_embeddings
-    if len(tokenizer) > rows:
+    numbers = max(tokenizer.get_vocab().values()) + 1
+    if numbers > rows:
         raise ModelError(
-            f"{folder}: the tokenizer has {len(tokenizer):,} tokens and the model's embedding {rows:,} rows. Grow the model "
-            "once with `model.resize_token_embeddings(len(tokenizer))` and save it, or give it the tokenizer that it "
-            "was trained with."
+            f"{folder}: the tokenizer numbers its {len(tokenizer):,} tokens from 0 to {numbers - 1:,}, and the model's embedding "
+            f"has {rows:,} rows. Grow the model once with `model.resize_token_embeddings({numbers})` and save it, or give it "
+            "the tokenizer that it was trained with."
         )

@@ -338,6 +338,25 @@ def test_a_tokenizer_that_grew_is_refused_with_the_way_out(tmp_path: Path) -> No
         adapter_for("causal-lm").load(folder, TEXTS, new_head=False)
 
 
+def test_a_tokenizer_is_refused_by_its_highest_number_though_it_has_fewer_tokens_than_the_model_rows(
+    tmp_path: Path,
+) -> None:
+    """One from which words were taken, and the others kept their numbers."""
+    file = tiny_writer(tmp_path) / "tokenizer.json"
+    told = json.loads(file.read_text())
+    words = told["model"]["vocab"]
+    rows = len(words)
+    words["dull"] = rows
+    file.write_text(json.dumps(told))
+    with pytest.raises(
+        ModelError, match=rf"{rows} tokens from 0 to {rows}, .* has {rows} rows\..*embeddings\({rows + 1}\)"
+    ):
+        adapter_for("causal-lm").load(tmp_path, TEXTS, new_head=False)
+    words["dull"] = rows - 2
+    file.write_text(json.dumps(told))
+    adapter_for("causal-lm").load(tmp_path, TEXTS, new_head=False)
+
+
 def test_a_tokenizer_without_a_pad_token_pads_with_its_end(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     tokenizer = AutoTokenizer.from_pretrained(folder)
