@@ -81,7 +81,7 @@ def positions_of(model: Any) -> int | None:
     """So many tokens at most have a place in the model; None where any number has. RoBERTa and its kin count places from
     the one behind their pad token's, and so have fewer than their configuration says; LED's has a number for each part."""
     tables = [module for name, module in model.named_modules() if name.endswith("position_embeddings")]
-    counted = [table.num_embeddings - table.padding_idx - 1 for table in tables
+    counted = [table.weight.shape[0] - table.padding_idx - 1 for table in tables
                if getattr(table, "padding_idx", None) is not None]  # fmt: skip
     config = getattr(model, "config", None)  # FSMT's halves have none
     told = getattr(config and config.get_text_config(), "max_position_embeddings", None) or 0  # XLNet's is -1
@@ -161,7 +161,11 @@ def _give_pad_token(model: Any, tokenizer: Any) -> None:
 def _require_room(model: Any, tokenizer: Any, folder: Path) -> None:
     """A tokenizer that grew, or whose numbers have gaps, gives numbers that the model has no row for; what it then reads is
     memory beyond its table."""
-    rows = model.get_input_embeddings().num_embeddings
+    try:
+        rows = model.get_input_embeddings().weight.shape[0]  # I-BERT's is none of torch's tables
+    except NotImplementedError as problem:
+        raise ModelError(f"{folder}: a {type(model).__name__} has no table with a row for each token, as CANINE has none, and what it "
+                         "reads cannot be held against it; begin with another kind of model") from problem  # fmt: skip
     numbers = max(tokenizer.get_vocab().values()) + 1
     if numbers > rows:
         raise ModelError(

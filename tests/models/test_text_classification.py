@@ -212,6 +212,15 @@ def test_a_model_without_a_layer_is_refused_as_such(kind: str, number: str, laye
         load(tmp_path)
 
 
+def test_a_model_that_reads_letters_by_no_table_is_refused_as_such(tmp_path: Path) -> None:
+    from transformers import CanineConfig, CanineForSequenceClassification
+
+    config = CanineConfig(**SIZES["bert"], num_hash_buckets=64, num_labels=2)
+    CanineForSequenceClassification(config).save_pretrained(tiny_model(tmp_path))
+    with pytest.raises(ModelError, match=r"a CanineForSequenceClassification has no table .*another kind of model"):
+        load(tmp_path, new_head=True)
+
+
 def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
     config = tiny_model(tmp_path) / "config.json"
     weights = load_file(tmp_path / "model.safetensors")
@@ -381,6 +390,7 @@ BART = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attent
         ("roberta", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
         ("xlm-roberta", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
         ("mpnet", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
+        ("ibert", {**SIZES["bert"], "max_position_embeddings": 66}, 64),
         ("bert", {**SIZES["bert"], "max_position_embeddings": 64}, 64),
         ("xlnet", {"d_model": 16, "n_layer": 1, "n_head": 2, "d_inner": 32}, 1024),
     ],
