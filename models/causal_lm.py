@@ -23,6 +23,9 @@ from models.sequences import Ids, Sequences, Tokens
 from models.threads import choose_threads
 from models.writing import logit_tokens, pad_left, require_answers, token_losses, write
 
+SEEN = 1e-3
+"""Of the spread of a token's logits: what rounding may move them by."""
+
 
 class CausalLM:
     """A decoder with its tokenizer on the fastest device at hand."""
@@ -46,6 +49,7 @@ class CausalLM:
         if kind.generation.chat:
             _require_template(tokenizer, folder)
         found = cls(model, tokenizer, kind)
+        _require_blindness(found.model, folder)
         if found.new_tokens:
             require_answers(found.model, tokenizer, kind.generation)
         return found
@@ -140,6 +144,18 @@ class CausalLM:
     @staticmethod
     def _begun(row: Tokens) -> Ids:
         return row.ids[: max(1, len(row.ids) // 2)]
+
+
+@torch.inference_mode()
+def _require_blindness(model: Any, folder: Path) -> None:
+    """transformers loads an encoder such as BERT as a language model, too: it sees the token that it is to guess, and what it
+    is measured by says nothing."""
+    tokens = torch.tensor([[0, 0], [0, 1]], device=model.device)
+    one, other = model.eval()(input_ids=tokens, attention_mask=torch.ones_like(tokens)).logits[:, 0].float()
+    if (one - other).abs().max() > SEEN * one.std():
+        raise ModelError(f"{folder} is a {type(model).__name__} that sees the tokens behind the one that it reads, and would be asked "
+                         "to guess what it sees; begin with a decoder (GPT-2, Llama and their kind), or, where it was trained "
+                         "as one, say is_decoder: true in its config.json")  # fmt: skip
 
 
 def _require_template(tokenizer: Any, folder: Path) -> None:

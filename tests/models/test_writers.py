@@ -20,6 +20,8 @@ from transformers import (
     AutoTokenizer,
     BartConfig,
     BartForConditionalGeneration,
+    BertConfig,
+    BertLMHeadModel,
     DataCollatorForSeq2Seq,
     FSMTConfig,
     FSMTForConditionalGeneration,
@@ -87,6 +89,21 @@ def test_only_the_answer_counts_where_rows_have_answers_and_a_row_without_one_ha
     given = number(ANSWERS, found.numbers, TEXT_LOSS)
     assert given == pytest.approx([given[0]] * 3, rel=1e-4)
     assert np.allclose(found.embeddings, found.embeddings[0], atol=1e-5)  # no answer shines through
+
+
+@pytest.mark.parametrize("as_decoder", [False, True])
+def test_an_encoder_that_would_see_what_it_is_to_guess_is_refused_unless_it_is_a_decoder(
+    as_decoder: bool, tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path)
+    config = BertConfig(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, is_decoder=as_decoder,
+                        vocab_size=len(AutoTokenizer.from_pretrained(folder)))  # fmt: skip
+    BertLMHeadModel(config).save_pretrained(folder)
+    if as_decoder:
+        CausalLM.load(folder, TEXTS, new_head=False)
+        return
+    with pytest.raises(ModelError, match=r"BertLMHeadModel that sees the tokens behind.*is_decoder: true"):
+        CausalLM.load(folder, TEXTS, new_head=False)
 
 
 def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
