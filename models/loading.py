@@ -96,6 +96,20 @@ def as_text(model: Any) -> dict[str, bool]:
     return {"split_special_tokens": True} if model.config.is_encoder_decoder else {}
 
 
+def require_end(tokenizer: Any, model: Any, folder: Path) -> None:
+    """Such a classifier answers from a row's end, to which its decoder is led from where it begins."""
+    config = model.config
+    if not config.is_encoder_decoder:
+        return
+    if getattr(config, "decoder_start_token_id", None) is None:
+        raise ModelError(f"{folder}/config.json has no decoder_start_token_id: a decoder cannot tell where to begin; set it "
+                         "and save the model")  # fmt: skip
+    if config.eos_token_id not in tokenizer("")["input_ids"]:
+        raise ModelError(f"{folder}: a {type(model).__name__} answers from the token by which a text ends (eos_token_id: "
+                         f"{config.eos_token_id} in config.json), and the tokenizer ends none by it. Give it the tokenizer that it was "
+                         "trained with, or one whose post-processor adds that token")  # fmt: skip
+
+
 def pad_behind(tokenizer: Any, model: Any) -> None:
     """Where places are counted, from the first token on, what is padded before it moves a text by its neighbours' length."""
     if positions_of(model):

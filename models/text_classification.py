@@ -14,7 +14,16 @@ from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.label_sets import membership
-from models.loading import PROBED_FROM, as_text, load_parts, longest, pad_behind, read_config, token_batches
+from models.loading import (
+    PROBED_FROM,
+    as_text,
+    load_parts,
+    longest,
+    pad_behind,
+    read_config,
+    require_end,
+    token_batches,
+)
 from models.outputs import NO_NUMBER
 from models.recipe import Training
 from models.threads import choose_threads
@@ -48,6 +57,7 @@ class TextClassifier:
             label2id={v: k for k, v in names.items()}, num_labels=len(kind.labels),
             ignore_mismatched_sizes=new_head or learned < len(kind.labels), problem_type=problem,
         )  # fmt: skip
+        require_end(tokenizer, model, folder)
         if learned < len(kind.labels):
             keep_old_rows(model, folder, learned)
         return cls(model, tokenizer, kind, learned=learned)

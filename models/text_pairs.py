@@ -13,7 +13,16 @@ from errors import ModelError
 from models.adapter import Advance
 from models.chat_templates import try_template
 from models.contracts import ModelKind
-from models.loading import PROBED_FROM, as_text, load_parts, pad_behind, positions_of, read_config, token_batches
+from models.loading import (
+    PROBED_FROM,
+    as_text,
+    load_parts,
+    pad_behind,
+    positions_of,
+    read_config,
+    require_end,
+    token_batches,
+)
 from models.threads import choose_threads
 
 LONGEST = 4096
@@ -31,6 +40,7 @@ class TextPairs:
         config = read_config(folder, kind)
         refuse(config, folder)
         self.model, self.tokenizer = load_parts(AutoModelForSequenceClassification, folder, kind, wanted=wanted)
+        require_end(self.tokenizer, self.model, folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
         self.model = self.model.to(self.device).eval()
         pad_behind(self.tokenizer, self.model)

@@ -434,6 +434,26 @@ def test_a_classifier_that_answers_from_the_end_of_a_text_learns_on_any_threads_
     assert model.predict(struck.texts, advance=quietly).numbers.shape == (32, 2)
 
 
+@pytest.mark.parametrize(("field", "told"), [
+    ("eos_token_id", r"eos_token_id: 1 in config\.json.*the tokenizer ends none by it"),
+    ("decoder_start_token_id", r"config\.json has no decoder_start_token_id"),
+])  # fmt: skip
+def test_a_classifier_that_answers_from_the_end_of_a_text_is_refused_where_it_finds_no_beginning_or_end(
+    field: str, told: str, tmp_path: Path
+) -> None:
+    from transformers import T5Config, T5ForSequenceClassification
+
+    _end_with_a_tag(tiny_model(tmp_path))
+    config = T5Config(vocab_size=20, d_model=16, d_kv=8, d_ff=32, num_layers=1, num_heads=2, eos_token_id=2, pad_token_id=0,
+                      decoder_start_token_id=0)  # fmt: skip
+    T5ForSequenceClassification(config).save_pretrained(tmp_path)
+    load(tmp_path, new_head=True)
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({name: v for name, v in json.loads(path.read_text()).items() if name != field}))
+    with pytest.raises(ModelError, match=told):
+        load(tmp_path, new_head=True)
+
+
 def _end_with_a_tag(folder: Path) -> None:
     tokenizer = AutoTokenizer.from_pretrained(folder)
     tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A [EOS]", special_tokens=[("[EOS]", 2)])

@@ -41,20 +41,32 @@ def test_a_batch_says_what_each_pair_says_alone(tmp_path: Path) -> None:
 
 def test_a_bart_that_learned_entailment_reads_a_text_with_the_mark_that_ends_its_own(tmp_path: Path) -> None:
     """It answers from a row's last </s>, which is a tag of HTML as well."""
-    tokenizer = AutoTokenizer.from_pretrained(tiny_reader(tmp_path))
+    _bart(tmp_path)
+    model = Entailment(tmp_path)
+    alone = model.probabilities(["the film was good"], ["good"], advance=quietly)
+    found = model.probabilities(["the film was good", "the [SEP] plot"], ["good", "bad [SEP]"], advance=quietly)
+    np.testing.assert_allclose(found[0], alone[0], atol=1e-6)
+
+
+def test_a_bart_whose_tokenizer_ends_no_text_is_refused_since_it_answers_from_there(tmp_path: Path) -> None:
+    config = json.loads((_bart(tmp_path) / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "eos_token_id": 1}))
+    with pytest.raises(ModelError, match="tokenizer ends none by it"):
+        Entailment(tmp_path)
+
+
+def _bart(folder: Path) -> Path:
+    tokenizer = AutoTokenizer.from_pretrained(tiny_reader(folder))
     tokenizer.add_special_tokens({"eos_token": "[SEP]"})
     tokenizer.backend_tokenizer.pre_tokenizer = Whitespace()
-    tokenizer.save_pretrained(tmp_path)
+    tokenizer.save_pretrained(folder)
     config = BartConfig(
         vocab_size=len(tokenizer), d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, pad_token_id=0, eos_token_id=2, bos_token_id=2,
         decoder_start_token_id=2, id2label=dict(enumerate(NLI)), label2id={name: i for i, name in enumerate(NLI)},
     )  # fmt: skip
-    BartForSequenceClassification(config).save_pretrained(tmp_path)
-    model = Entailment(tmp_path)
-    alone = model.probabilities(["the film was good"], ["good"], advance=quietly)
-    found = model.probabilities(["the film was good", "the [SEP] plot"], ["good", "bad [SEP]"], advance=quietly)
-    np.testing.assert_allclose(found[0], alone[0], atol=1e-6)
+    BartForSequenceClassification(config).save_pretrained(folder)
+    return folder
 
 
 def test_of_a_pair_that_is_too_long_the_longer_text_is_cut(tmp_path: Path) -> None:
