@@ -132,6 +132,9 @@ class TextClassifier:
         output = self.model(**batch, output_hidden_states=True)
         hidden = getattr(output, "hidden_states", None) or output.decoder_hidden_states
         mask = batch["attention_mask"].unsqueeze(-1).to(hidden[-1].dtype)
+        if hidden[-1].shape[1] != mask.shape[1]:
+            raise ModelError(f"a {type(self.model).__name__} shortens a text as it reads it, as Funnel does, and what it ends with cannot "
+                             "be told from padding; begin with another kind of model")  # fmt: skip
         embedding = (hidden[-1] * mask).sum(1) / mask.sum(1).clamp(min=1)
         logits = output.logits.float()
         if not torch.isfinite(logits).all():  # they would count as the first label

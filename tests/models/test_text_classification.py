@@ -221,6 +221,16 @@ def test_a_model_that_reads_letters_by_no_table_is_refused_as_such(tmp_path: Pat
         load(tmp_path, new_head=True)
 
 
+def test_a_model_that_shortens_what_it_reads_is_refused_as_such(tmp_path: Path) -> None:
+    from transformers import FunnelConfig, FunnelForSequenceClassification
+
+    config = FunnelConfig(vocab_size=20, block_sizes=[1, 1], d_model=16, n_head=2, d_head=8, d_inner=32)
+    FunnelForSequenceClassification(config).save_pretrained(tiny_model(tmp_path))
+    model = load(tmp_path, new_head=True)
+    with pytest.raises(ModelError, match=r"FunnelForSequenceClassification shortens a text.*another kind of model"):
+        model.predict(["the film was very good"], advance=quietly)
+
+
 def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
     config = tiny_model(tmp_path) / "config.json"
     weights = load_file(tmp_path / "model.safetensors")
