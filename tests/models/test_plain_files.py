@@ -25,9 +25,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from transformers import BertForSequenceClassification
 
 from errors import ModelError, SpecError, UnsafeModel
 from models.contracts import FileEntry, ModelKind
+from models.loading import load_parts, read_config
 from models.pickles import HEADER, danger_in, is_pickle, is_safetensors
 from models.plain_files import refuse_names, refuse_unsafe, select_files
 from models.spec import parse_spec
@@ -534,6 +536,28 @@ def test_code_is_run_only_as_it_was_when_it_was_trusted(model: Path, tmp_path: P
         file.write("print('changed')\n")
     with pytest.raises(UnsafeModel, match=f"the spec trusts SHA-256 {digest}, this file has"):
         TextClassifier.load(model, trusting, new_head=True)
+
+
+OWN_PARTS = """
+from transformers import BertConfig, PreTrainedTokenizerFast
+class MyConfig(BertConfig):
+    model_type = "mine"
+class MyTokenizer(PreTrainedTokenizerFast):
+    pass
+"""
+
+
+def test_a_configuration_and_a_tokenizer_may_be_of_trusted_code_as_well(model: Path) -> None:
+    given = {"config.json": {"model_type": "mine", "auto_map": {"AutoConfig": "mine.MyConfig"}},
+             "tokenizer_config.json": {"auto_map": {"AutoTokenizer": [None, "mine.MyTokenizer"]},
+                                       "tokenizer_class": "MyTokenizer"}}  # fmt: skip
+    for name, told in given.items():
+        (model / name).write_text(json.dumps(json.loads((model / name).read_text()) | told))
+    (model / "mine.py").write_text(OWN_PARTS)
+    trusting = KIND.model_copy(update={"code": {"mine.py": hashlib.sha256(OWN_PARTS.encode()).hexdigest()}})
+    assert type(read_config(model, trusting)).__name__ == "MyConfig"
+    _, tokenizer = load_parts(BertForSequenceClassification, model, trusting, wanted="a classifier")
+    assert type(tokenizer).__name__ == "MyTokenizer"
 
 
 def test_each_of_several_tokenizers_that_a_configuration_points_to_is_code(model: Path) -> None:

@@ -84,6 +84,20 @@ def test_no_answer_depends_on_its_neighbours_where_the_tokenizer_pads_at_the_beg
     assert np.allclose(model.predict(texts, advance=quietly).numbers, alone, atol=1e-6)
 
 
+def test_a_model_that_answers_from_a_rows_last_place_is_padded_before_it_as_its_tokenizer_says(tmp_path: Path) -> None:
+    """XLNet counts no places."""
+    from transformers import XLNetConfig, XLNetForSequenceClassification
+
+    folder = tiny_model(tmp_path)
+    XLNetForSequenceClassification(
+        XLNetConfig(vocab_size=20, d_model=16, n_layer=1, n_head=2, d_inner=32)
+    ).save_pretrained(folder)
+    AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)
+    model, texts = load(folder), ["good", "the film was very very good and the plot was dull"]
+    alone = np.concatenate([model.predict([text], advance=quietly).numbers for text in texts])
+    assert np.allclose(model.predict(texts, advance=quietly).numbers, alone, atol=1e-6)
+
+
 def test_the_same_seed_trains_the_same_weights(tmp_path: Path) -> None:
     tiny_model(tmp_path / "base")
     outputs = []
@@ -296,6 +310,19 @@ def test_a_file_that_transformers_stumbles_over_is_the_models_fault_and_no_bug(
 ) -> None:
     (tiny_model(tmp_path) / file).write_text(json.dumps(content))
     with pytest.raises(ModelError, match=f"(?s){told}"):
+        load(tmp_path, new_head=True)
+
+
+def test_a_configuration_that_is_no_json_and_weights_of_no_known_kind_are_the_models_fault_as_well(
+    tmp_path: Path,
+) -> None:
+    tiny_model(tmp_path)
+    header = json.dumps({"a": {"dtype": "X7", "shape": [1], "data_offsets": [0, 1]}}).encode()
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"\0")
+    with pytest.raises(ModelError, match=r"cannot be loaded as a sequence classifier: .*X7"):
+        load(tmp_path, new_head=True)
+    (tmp_path / "config.json").write_text('{"model_type": ')
+    with pytest.raises(ModelError, match=r"is no transformers configuration: .*JSON"):
         load(tmp_path, new_head=True)
 
 
