@@ -292,6 +292,18 @@ def test_a_folder_without_a_tokenizer_is_refused_since_one_that_is_made_up_knows
         load(folder, new_head=new_head)
 
 
+def test_a_tokenizer_of_three_words_is_one(tmp_path: Path) -> None:
+    """Of letters, such as those of genes, there are few."""
+    file = tiny_model(tmp_path) / "tokenizer.json"
+    told = json.loads(file.read_text())
+    words = told["model"]["vocab"]
+    told["model"]["vocab"] = {
+        word: i for word, i in words.items() if word.startswith("[") or word in {"film", "good", "bad"}
+    }
+    file.write_text(json.dumps(told))
+    load(tmp_path, new_head=True)
+
+
 @pytest.mark.parametrize(("file", "content", "told"), [
     ("config.json", {"model_type": "bert", "id2label": ["a", "b"]}, "is no transformers configuration: .*items"),
     ("config.json", {"model_type": "bert", "hidden_size": "16"}, "is no transformers configuration: .*hidden_size"),
