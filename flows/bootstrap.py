@@ -18,6 +18,7 @@ from tasks.entries import bootstrap_entry
 from tasks.evaluation import measure_release
 from tasks.events import emit_move, emit_publication
 from tasks.finetuning import adopt, fine_tune
+from tasks.formats import amount, count
 from tasks.history import read_history
 from tasks.importing import import_source, pin_hosted
 from tasks.ingestion import ingest_window
@@ -122,6 +123,6 @@ def _require_labels(spec: ModelSpec, window: Window, labelled: int) -> None:
                         f"{spec.window.rows or spec.window.period}). Wait for more rows, or write by: all until there is a champion")  # fmt: skip
     if labelled < spec.training.min_rows:
         raise DataError(
-            f"a first champion needs labelled rows: {labelled} of {window.rows} rows have a usable label in column "
+            f"a first champion needs labelled rows: {count(labelled)} of {amount(window.rows, 'row')} have a usable label in column "
             f"{spec.columns.label!r}, at least training.min_rows = {spec.training.min_rows} are needed"
         )

@@ -57,10 +57,11 @@ def pull(
 ) -> None:
     """Download a released version and verify every byte; from_pretrained reads the folder."""
     from flows.inspect import pull_version, spec_and_version
+    from tasks.formats import amount
 
     manifest = pull_version(*spec_and_version(spec), folder)
     told = {"model": manifest.model, "version": manifest.version, "folder": str(folder)}
-    line = f"{manifest.model} version {manifest.version}: {len(manifest.files)} files, each with the SHA-256 of the manifest, in {folder}"
+    line = f"{manifest.model} version {manifest.version}: {amount(len(manifest.files), 'file')}, each with the SHA-256 of the manifest, in {folder}"
     typer.echo(json.dumps(told) if as_json else line)
 
 

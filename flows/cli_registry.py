@@ -10,7 +10,7 @@ from flows.cli_answer import begin
 from flows.cli_approval import Force, Verbose, promoted
 from flows.cli_looking import Json, Spec
 from models.contracts import BrokenVersion, Record, VersionLine
-from tasks.formats import amount, measured, moment, size, words
+from tasks.formats import amount, count, measured, moment, size, words
 
 registry = typer.Typer()
 MISFIT = 6
@@ -84,8 +84,8 @@ def audit(
     found = audit_registry(spec, deep=deep)
     read = "every byte read" if found.deep else "sizes compared; --deep reads every byte"
     lines = [f"does not fit: {misfit.uri}\n   {misfit.problem}" for misfit in found.misfits]
-    lines.append(f"{found.entries} log {'entry' if found.entries == 1 else 'entries'}, {amount(found.runs, 'run')}, "
-                 f"{found.approvals} of approvals, {amount(found.versions, 'version')}, {amount(found.files, 'file')} ({read}): "
+    lines.append(f"{count(found.entries)} log {'entry' if found.entries == 1 else 'entries'}, {amount(found.runs, 'run')}, "
+                 f"{count(found.approvals)} of approvals, {amount(found.versions, 'version')}, {amount(found.files, 'file')} ({read}): "
                  f"{amount(len(found.misfits), 'misfit') if found.misfits else 'all fit'}")  # fmt: skip
     typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(lines))
     raise typer.Exit(MISFIT if found.misfits else 0)

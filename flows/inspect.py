@@ -10,7 +10,7 @@ from infra.workspace import open_workspace
 from models.contracts import AliasEntry, HistoryEntry, Manifest, Record, Release, RunStart
 from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
-from tasks.formats import measured, moment
+from tasks.formats import count, measured, moment
 from tasks.history import read_history
 from tasks.opened import MOVES
 from tasks.registry.aliases import read_alias, read_log, require_alias
@@ -96,7 +96,7 @@ def describe(status: Status) -> list[str]:
         for m in status.champion.manifest.measured:
             if m.on in {"current", "reference"}:
                 e = m.estimate
-                lines.append(f"  measured  {m.metric} on {m.on} rows {measured(e, m.metric)}, n = {e.n}")
+                lines.append(f"  measured  {m.metric} on {m.on} rows {measured(e, m.metric)}, n = {count(e.n)}")
         lines.append(f"  versions  {', '.join(map(str, status.versions))}")
         lines.append(f"  {_budget(status)}")
     if status.unfinished:
@@ -119,6 +119,6 @@ def _budget(status: Status) -> str:
 
 def history_lines(history: tuple[HistoryEntry, ...]) -> list[str]:
     return [
-        f"{moment(e.finished_at)}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7} {'row ' if e.rows == 1 else 'rows'}  {e.headline}"
+        f"{moment(e.finished_at)}  #{e.sequence:<4} {e.outcome:22} {e.rows:>7,} {'row ' if e.rows == 1 else 'rows'}  {e.headline}"
         for e in history
     ]

@@ -6,7 +6,7 @@ from infra.workspace import open_workspace
 from models.contracts import Cursor, LabelsTaken
 from models.sections import Policy
 from models.spec import ModelSpec, read_spec
-from tasks.formats import amount
+from tasks.formats import amount, count
 from tasks.history import read_history
 from tasks.returned_labels import take_labels
 
@@ -28,10 +28,10 @@ def describe_labels(taken: LabelsTaken, spec: ModelSpec, *, spec_path: Path) -> 
         return ["no row of the file has a label; fill `label`, in one row or more, and give it again"]
     filled = sum(found.rows for found in taken.by_label)
     lines = [
-        f"{amount(filled, 'label')}: {', '.join(f'{found.rows} {found.label}' for found in taken.by_label)}",
-        f"  {taken.new} new, {taken.corrected} corrected, {taken.unchanged} known already",
+        f"{amount(filled, 'label')}: {', '.join(f'{count(found.rows)} {found.label}' for found in taken.by_label)}",
+        f"  {count(taken.new)} new, {count(taken.corrected)} corrected, {count(taken.unchanged)} known already",
         *(
-            f"  batch {b.run_id}: {amount(b.rows, 'row')}, {b.labelled:,} labelled, {b.open:,} open"
+            f"  batch {b.run_id}: {amount(b.rows, 'row')}, {count(b.labelled)} labelled, {count(b.open)} open"
             for b in taken.batches
         ),
     ]
@@ -46,7 +46,7 @@ def _next(waiting: int, policy: Policy, spec_path: Path) -> str:
     if not waiting:
         return "nothing new to measure by is waiting; what teaches goes with the next labels that measure"
     if waiting < policy.min_labels:
-        return (f"{amount(waiting, 'label')} to measure by; with {policy.min_labels - waiting} more "
+        return (f"{amount(waiting, 'label')} to measure by; with {count(policy.min_labels - waiting)} more "
                 f"(policy.min_labels = {policy.min_labels}) `upkeep run {spec_path}` tests whether quality fell")  # fmt: skip
     act = {"quality": "and retrains on them if it did", "drift": "", "either": "and retrains on them if it did"}
     return f"`upkeep run {spec_path}` tests by {amount(waiting, 'label')} whether quality fell {act[policy.act_on]}".rstrip()

@@ -12,7 +12,7 @@ from infra.release_keys import ReleaseKeys
 from infra.workspace import open_workspace
 from models.contracts import Manifest, Record
 from models.spec import read_spec
-from tasks.formats import size
+from tasks.formats import amount, size
 from tasks.registry.checks import pull
 from tasks.security.signing import is_signed, sign_again, verify_folder
 
@@ -73,5 +73,5 @@ def _found(manifest: Manifest, folder: Path, store: ObjectStore) -> Verified:
 
 def describe_verified(found: Verified) -> str:
     signature = f"signed by the key {found.signed_by}" if found.signed_by else found.note
-    return (f"{found.model} version {found.version}: {found.files} files, {size(found.bytes)}, each with the SHA-256 "
+    return (f"{found.model} version {found.version}: {amount(found.files, 'file')}, {size(found.bytes)}, each with the SHA-256 "
             f"of the manifest; {signature}")  # fmt: skip

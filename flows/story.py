@@ -17,10 +17,11 @@ from models.contracts import (
     Outcome,
     QualityCheck,
     RunReport,
+    ValidationReport,
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import amount, duration, interval, loss, p_in_words, points, unit
+from tasks.formats import amount, count, duration, interval, loss, p_in_words, points, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -43,8 +44,8 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
     checked, trained, cost = report.validation, report.training_set, report.candidate.cost
     measured = ", ".join(f"{m.metric} {_est(m.estimate, m.metric)}" for m in report.measured)
     return [
-        f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined",
-        f"   training  {_steps(_rows(trained.train.rows, 'row'), cost)}",
+        _rows(checked),
+        f"   training  {_steps(amount(trained.train.rows, 'row'), cost)}",
         f"   measured  {measured} ({amount(trained.test.rows, 'sealed row')})",
         *_variants(report.variants),
     ]
@@ -86,9 +87,14 @@ def _estimates(monitoring: MonitoringReport) -> list[str]:
     return [f"   estimates {of}{told}{against} (extra alarms, not evidence of safety)"]
 
 
+def _rows(checked: ValidationReport) -> str:
+    return (f"   rows      {count(checked.read)} read = {count(checked.kept.rows)} kept + "
+            f"{count(checked.quarantined.rows)} quarantined")  # fmt: skip
+
+
 def _seen(seen: Observation) -> list[str]:
     checked, drift = seen.validation, seen.drift
-    lines = [f"   rows      {checked.read} read = {checked.kept.rows} kept + {checked.quarantined.rows} quarantined"]
+    lines = [_rows(checked)]
     lines += [f"   quality   {_check(check)}" for check in seen.monitoring.quality]
     if seen.monitoring.faithfulness:
         lines.append(f"   summaries {_check(seen.monitoring.faithfulness)} (an extra alarm; no reference is needed)")
@@ -113,14 +119,9 @@ def _check(check: QualityCheck) -> str:
 
 def _attempt(attempt: Attempt) -> list[str]:
     trained, cost = attempt.training_set, attempt.candidate.cost
-    replayed = _rows(trained.replayed_rows, "replayed row")
-    rows = f"{trained.new_rows} new + {replayed}, {trained.leaks.near} leaking removed"
+    replayed = amount(trained.replayed_rows, "replayed row")
+    rows = f"{count(trained.new_rows)} new + {replayed}, {count(trained.leaks.near)} leaking removed"
     return [f"   training  {_steps(rows, cost)}", *tell_evidence(attempt.evidence)]
-
-
-def _rows(number: int, thing: str) -> str:
-    """Without the comma of `amount`, as the counts in these lines are."""
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _steps(rows: str, cost: Cost) -> str:

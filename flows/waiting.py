@@ -10,7 +10,7 @@ from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import ApprovalRequest, Evidence, GateResult, Record, SideBySide
 from models.spec import read_spec
-from tasks.formats import moment
+from tasks.formats import count, moment
 from tasks.rating_sheets import read_samples, write_sheet
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import Question, Standing, list_questions, list_ratings
@@ -76,7 +76,9 @@ def describe_waiting(found: Waiting) -> list[str]:
              f"version {request.champion_version} (run {request.run_id})", *tell_evidence(found.evidence)]  # fmt: skip
     if found.rated:
         lines.append(f"   ratings   {found.rated.verdict.replace('_', ' ')}: {found.rated.because}")
-    lines.append(f"   samples   {request.samples.rows}, those first on which the two differ: {request.samples.uri}")
+    lines.append(
+        f"   samples   {count(request.samples.rows)}, those first on which the two differ: {request.samples.uri}"
+    )
     return lines + [_side_by_side(sample) for sample in found.samples]
 
 

@@ -17,7 +17,7 @@ def model_card(
     """Markdown with the front matter that the hub's tools read; the same inputs make the same bytes."""
     rows = [
         f"| {m.metric} | {escaped(m.on)} | {figure(m.metric, m.estimate.value)} | [{figure(m.metric, m.estimate.low)}, "
-        f"{figure(m.metric, m.estimate.high)}] | {m.estimate.n} |"
+        f"{figure(m.metric, m.estimate.high)}] | {m.estimate.n:,} |"
         for m in measured
     ]
     packages = ", ".join(f"{name} {number}" for name, number in sorted(lineage.packages.items()))
@@ -38,7 +38,7 @@ def _variants(checks: Sequence[VariantCheck]) -> list[str]:
     if not checks:
         return []
     rows = [f"| {c.variant} | {c.bytes / 1e6:.1f} MB | {c.agreement.value:.4f} | [{c.agreement.low:.4f}, {c.agreement.high:.4f}] "
-            f"| {c.agreement.n} | {c.largest_gap:.2g} | {c.variant_ms.p50:.1f} ms | {c.full_ms.p50:.1f} ms |" for c in checks]  # fmt: skip
+            f"| {c.agreement.n:,} | {c.largest_gap:.2g} | {c.variant_ms.p50:.1f} ms | {c.full_ms.p50:.1f} ms |" for c in checks]  # fmt: skip
     return [
         "## Variants", "", "The same weights for serving without torch, in the folder `onnx` (`models/onnx_classifier.py` of "
         "Upkeep reads it). Held against the full weights on the sealed rows; times are medians of one text at a time.", "",

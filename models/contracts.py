@@ -1043,7 +1043,7 @@ class ApprovalRequest(Record):
     @property
     def lack(self) -> str:
         """Why no ratings can suffice, where the run drew fewer samples than must be rated; else empty."""
-        there = f"{self.ratings} must be rated, and there are only {self.samples.rows}: a yes needs --force"
+        there = f"{self.ratings:,} must be rated, and there are only {self.samples.rows:,}: a yes needs --force"
         return there if self.ratings > self.samples.rows else ""
 
 

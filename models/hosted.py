@@ -143,7 +143,7 @@ class HostedModel:
     def _refuse_failures(self, replies: Sequence[Reply]) -> None:
         if self.failed > at_most(self.hosted.max_failed, of=self.asked):
             last = next((reply.problem for reply in reversed(replies) if reply.problem), "")
-            raise self.api.failed(CHAT, f"{self.failed} of {self.asked} requests failed for good, the last with: {last}",
+            raise self.api.failed(CHAT, f"{self.failed:,} of {self.asked:,} requests failed for good, the last with: {last}",
                                   f"At most {self.section}.max_failed = {self.hosted.max_failed:g} may; run again, or allow "
                                   "more")  # fmt: skip
 

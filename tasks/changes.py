@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.contracts import BootstrapReport, Cursor, Manifest, Outcome, Release, RunReport
-from tasks.formats import amount, measured, moment, size, words
+from tasks.formats import amount, count, measured, moment, size, words
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ def _facts(manifest: Manifest) -> dict[str, str]:
     return found | {
         "learned from": parent if manifest.lineage.source == parent else "the spec's source",
         "recipe": manifest.lineage.recipe, "its run began": moment(manifest.created_at),
-        "files": f"{len(manifest.files)}, {size(sum(f.bytes for f in manifest.files))}",
+        "files": f"{count(len(manifest.files))}, {size(sum(f.bytes for f in manifest.files))}",
         "rows that it is adapted to": amount(manifest.reference.table.rows, "row"),
         **({"labels": ", ".join(manifest.labels)} if manifest.labels else {}),
     }  # fmt: skip

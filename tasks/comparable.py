@@ -14,6 +14,7 @@ import numpy as np
 from infra.object_store import ObjectStore
 from models.contracts import Reference, Table
 from models.recipe import Training
+from tasks.formats import count
 from tasks.tables import open_table
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def comparable_rows(table: Table, reference: Reference, *, training: Training, s
     if not len(held_out):  # by chance, of a handful of rows: a window by time will never have more
         return Comparable(np.arange(len(contents)), f"{repeated:.0%} of the rows repeat texts that the champion trained on, and "
                           "may look moved only because of that: there are no others")  # fmt: skip
-    note = (f"{repeated:.0%} of the rows repeat texts that the champion trained on, so only the {len(held_out)} rows "
+    note = (f"{repeated:.0%} of the rows repeat texts that the champion trained on, so only the {count(len(held_out))} rows "
             "of the part that never trains were compared")  # fmt: skip
     return Comparable(held_out, note)
 

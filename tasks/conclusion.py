@@ -27,7 +27,7 @@ from models.contracts import (
 )
 from models.recipe import Training
 from tasks import formats
-from tasks.formats import amount, value, words
+from tasks.formats import amount, count, value, words
 
 Timings = Sequence[tuple[str, float, bool]]
 NOT_TRAINED = "not trained: "
@@ -64,7 +64,7 @@ def require_useful(measured: Measured, *, force: bool) -> tuple[Measurement, ...
     first = measured.measurements[0]
     if measured.to_beat is not None and first.estimate.low <= measured.to_beat and not force:
         raise ModelError(
-            f"the first model's {_told(first)} on {first.estimate.n} sealed rows is not shown to beat "
+            f"the first model's {_told(first)} on {amount(first.estimate.n, 'sealed row')} is not shown to beat "
             f"{measured.simplest} ({value(first.metric, measured.to_beat)}); nothing was released. "
             "Give it more rows or epochs, or release it all the same with --force."
         )
@@ -121,7 +121,7 @@ def _headline(
 ) -> str:  # fmt: skip
     champion = f"version {start.champion.version}" if start.champion else "no version"
     if decision is None:
-        many = f"{window.rows} new rows are too few, and stay unread" if window.rows else "no new rows"
+        many = f"{count(window.rows)} new rows are too few, and stay unread" if window.rows else "no new rows"
         few = "one new row is too few, and stays unread" if window.rows == 1 else many
         return f"Nothing to look at yet: {'the next window is not full' if window.waiting else few}."
     because = "; ".join(decision.reasons)

@@ -21,6 +21,7 @@ from models.spec import ModelSpec
 from tasks.budget import Levels, spend_levels
 from tasks.conclusion import NOT_TRAINED, not_trained, require_enough_rows, stop_at_cap
 from tasks.decision import decide
+from tasks.formats import count
 from tasks.waiting import find_waiting
 
 FLOORS = {"AUC": "min_auc", "largest gap": "min_ks", "total variation": "min_ks"}
@@ -86,5 +87,5 @@ def _if_enough_rows(
     expected = round(seen.monitoring.labelled * (1 - training.test_share - training.validation_share))
     if expected >= training.min_rows:
         return decision
-    return not_trained(decision, f"{NOT_TRAINED}about {expected} new labelled training rows, at least "
+    return not_trained(decision, f"{NOT_TRAINED}about {count(expected)} new labelled training rows, at least "
                                  f"{training.min_rows} are needed")  # fmt: skip

@@ -1,7 +1,7 @@
 """A judge's verdicts as a metric of the scorecard, and in words."""
 
 from models.contracts import Judgement, Scorecard
-from tasks.formats import amount, percent, value
+from tasks.formats import amount, count, percent, value
 from tasks.metrics.win_rate import compare_by_wins
 
 WORTH = {"champion": 0.0, "candidate": 1.0, "same": 0.5, "flipped": 0.5}
@@ -29,6 +29,6 @@ def tell_judgement(judgement: Judgement) -> str:
         told.append(
             f"left out {found.unjudged} ({found.count('unread')} without a verdict, {found.count('failed')} failed)"
         )
-    spent = f"; {amount(found.asked, 'request')}, {found.failed} failed" if found.asked else ""
+    spent = f"; {amount(found.asked, 'request')}, {count(found.failed)} failed" if found.asked else ""
     cost = "" if found.cost is None else f", cost {value('cost_per_1000', found.cost)}"
     return f"{found.judge} judged {of}: {', '.join(told)}{spent}{cost}"

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from models.contracts import ApprovalRequest, Estimate, GateResult, Rating, Ratings, Verdict
-from tasks.formats import percent_beside
+from tasks.formats import amount, count, percent_beside
 from tasks.metrics.agreement import krippendorffs_alpha
 from tasks.metrics.win_rate import win_rate
 
@@ -16,8 +16,8 @@ def judge_ratings(sheets: Iterable[Ratings], request: ApprovalRequest) -> GateRe
     decided = Counter(verdicts)
     measured = win_rate(decided["candidate"], decided["candidate"] + decided["champion"])
     verdict, because = _judge(measured, len(verdicts), request)
-    counted = (f"{len(verdicts)} of {request.samples.rows} samples rated: candidate better {decided['candidate']}, "
-               f"champion {decided['champion']}, same {decided['same']}")  # fmt: skip
+    counted = (f"{count(len(verdicts))} of {amount(request.samples.rows, 'sample')} rated: candidate better {count(decided['candidate'])}, "
+               f"champion {count(decided['champion'])}, same {count(decided['same'])}")  # fmt: skip
     return GateResult(gate="ratings", verdict=verdict, metric="win_rate", on="samples", measured=measured,
                       limit=request.win_rate, because=f"{counted}{_agreement(votes)}; {because}")  # fmt: skip
 
@@ -48,11 +48,11 @@ def _majority(votes: Sequence[str]) -> str:
 def _judge(measured: Estimate, rated: int, request: ApprovalRequest) -> tuple[Verdict, str]:
     low, high = (percent_beside(end, request.win_rate, least=0) for end in (measured.low, measured.high))
     won, wanted = (
-        f"the candidate wins {measured.value:.0%} of {measured.n} decided [{low}, {high}]",
+        f"the candidate wins {measured.value:.0%} of {count(measured.n)} decided [{low}, {high}]",
         f"{100 * request.win_rate:.10g}%",
     )
     if rated < request.ratings:
-        return Verdict.INSUFFICIENT, request.lack or f"{request.ratings} must be rated"
+        return Verdict.INSUFFICIENT, request.lack or f"{count(request.ratings)} must be rated"
     if not measured.n:
         return Verdict.INSUFFICIENT, "nobody saw a difference"
     if measured.low >= request.win_rate:

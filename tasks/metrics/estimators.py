@@ -58,7 +58,7 @@ def estimate_right(
     least = -math.log(0.025) / min(len(then), len(now))
     return Estimate(
         value=value, low=max(0.0, min(low, value - least)), high=min(1.0, max(high, value + least)), n=len(now),
-        method=f"{method.upper()} calibrated on {len(then)} labelled rows, bootstrap over both",
+        method=f"{method.upper()} calibrated on {len(then):,} labelled rows, bootstrap over both",
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ def _check(method: str, then: NDArray[np.floating], now: NDArray[np.floating]) -
         raise DataError(f"estimator {method!r} is not known; known: {', '.join(_SCORES)}")
     if not len(then) or not len(now):
         raise DataError(
-            f"an estimate needs labelled reference rows and current rows; there are {len(then)} and {len(now)}. "
+            f"an estimate needs labelled reference rows and current rows; there are {len(then):,} and {len(now):,}. "
             "Label some rows."
         )
     if not (np.isfinite(then).all() and np.isfinite(now).all()):

@@ -91,7 +91,7 @@ def collect_blobs(
 def _tell(found: Survey, fates: Mapping[Found, Fate], age: timedelta, apply: bool) -> Iterator[Removal]:
     if found.unused:
         because = f"no run used them for {age.days} days"
-        yield _removal(f"{len(found.unused)} records of work", found.unused, True, because)
+        yield _removal(f"{amount(len(found.unused), 'record')} of work", found.unused, True, because)
     given_up = "given up, to be deleted a day later" if apply else "--apply gives them up, and deletes them a day later"
     for kind, fate in sorted(
         {(blob.kind, fate) for blob, fate in fates.items()}, key=lambda pair: (pair[0], pair[1].name)

@@ -656,6 +656,21 @@ def test_one_row_that_was_trained_on_is_not_told_as_rows() -> None:
         assert told in "\n".join(tell(Ended(report=report, pages=None)))
 
 
+def test_a_count_has_the_same_commas_in_the_terminal_as_on_the_page() -> None:
+    checked = observation(accuracy=0.7, gap=0.4)
+    many = checked.validation.model_copy(update={"read": 21400, "kept": table(20199), "quarantined": table(1201)})
+    rows = {"train": table(1376), "new_rows": 1269, "replayed_rows": 1377}
+    first, tried = bootstrapped(), attempt()
+    reports = (
+        first.model_copy(update={"validation": many, "training_set": first.training_set.model_copy(update=rows)}),
+        run(checked.model_copy(update={"validation": many}),
+            tried.model_copy(update={"training_set": tried.training_set.model_copy(update=rows)})),
+    )  # fmt: skip
+    for report, trained in zip(reports, ("1,376 rows, 300", "1,269 new + 1,377 replayed rows, 0"), strict=True):
+        told = "\n".join(tell(Ended(report=report, pages=None)))
+        assert "21,400 read = 20,199 kept + 1,201 quarantined" in told and f"training  {trained}" in told
+
+
 def test_a_request_that_was_served_within_a_millisecond_took_more_than_none() -> None:
     seen = observation()
     quick = Percentiles(p50=0.42, p95=0.97, p99=1253.4, n=200)
