@@ -36,6 +36,14 @@ def whole_signed(share: float) -> str:
     return signed(share) if round(share, 3) == share else f"{100 * share:+.10g}"
 
 
+def whole_value(metric: str, limit: float) -> str:
+    """A limit of a metric, as the spec has it."""
+    if METRICS[metric].is_share:
+        return whole_percent(limit)
+    rounded = value(metric, limit)
+    return rounded if float(rounded.replace(",", "")) == limit else f"{limit:,.10g}"
+
+
 def value(metric: str, number: float) -> str:
     """A metric as it is written: shares in per cent, others with four digits, or all of those before the point."""
     return percent(number) if METRICS[metric].is_share else f"{number:.4g}" if number < 1000 else _whole(number)

@@ -26,8 +26,8 @@ from tasks.formats import (
     signed,
     unit,
     value,
-    whole_percent,
     whole_signed,
+    whole_value,
 )
 from tasks.metrics.paired import rows_needed
 from tasks.metrics.summed import UNKNOWN
@@ -133,9 +133,8 @@ def _bound(compared: Comparison, gate: AtLeast | AtMost) -> GateResult:
 
 
 def _beside_the_limit(found: float, wanted: float, metric: str) -> tuple[str, str]:
-    if METRICS[metric].is_share:
-        return percent_beside(found, wanted), whole_percent(wanted)
-    return value(metric, found), value(metric, wanted)
+    told = percent_beside(found, wanted) if METRICS[metric].is_share else value(metric, found)
+    return told, whole_value(metric, wanted)
 
 
 def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:

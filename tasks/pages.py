@@ -119,10 +119,11 @@ def environment(*, html: bool) -> Environment:
     environment.filters.update(
         pct=formats.percent, est=_estimate, span=formats.span, pts=formats.points, p=formats.p_value, threshold=formats.threshold, count=formats.count,
         amount=formats.amount, digits=formats.digits, duration=formats.duration, size=formats.size, moment=formats.moment, cell=escaped,
-        words=formats.words, judgement=tell_judgement, rows_of=rows_of, unit=formats.unit, loss=formats.loss, signed=formats.signed, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
+        words=formats.words, judgement=tell_judgement, rows_of=rows_of, unit=formats.unit, loss=formats.loss, signed=formats.signed, limit=formats.whole_signed, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],
     )  # fmt: skip
     environment.filters["as"] = lambda number, metric: formats.value(metric, number)
+    environment.filters["bound"] = lambda number, metric: formats.whole_value(metric, number)
     environment.filters["on_basis"] = lambda number, metric: formats.basis(metric, number)
     environment.tests.update(
         drawn=_is_drawn, share=lambda m: METRICS[m].is_share, lowered=lambda m: METRICS[m].better == "less",

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from models.contracts import Comparison, Estimate, GateResult, Share
 from models.measures import METRICS
-from tasks.formats import interval, percent, points, signed
+from tasks.formats import interval, percent, points, signed, whole_percent, whole_signed
 from tasks.svg import Axis, Element, beyond, dot, drawing, line, scale, upright
 
 ROW, UPPER, LOWER, MIDDLE = 26, 8, 18, 13
@@ -72,7 +72,7 @@ class Limits:
 def draw_values(first: Estimate, second: Estimate, axis: Axis, *, names: tuple[str, str],
                 limits: dict[str, Bound] | None = None) -> Markup:  # fmt: skip
     """Two values, one above the other, each with its interval."""
-    told = {gate: f"{bound.side} {percent(bound.at)}" for gate, bound in (limits or {}).items()}
+    told = {gate: f"{bound.side} {whole_percent(bound.at)}" for gate, bound in (limits or {}).items()}
     marks = [upright(axis.at(bound.at), ROW, "limit", told=f"{gate}: {told[gate]}")
              for gate, bound in (limits or {}).items()]  # fmt: skip
     marks += [line((axis.at(first.value), axis.at(second.value)), (UPPER, LOWER), "link")]
@@ -106,7 +106,7 @@ def draw_difference(
     """A difference with its interval, the line of no difference, and the gates' limits."""
     kind = "better" if difference.low > 0 else "worse" if difference.high < 0 else "open"
     marks = [upright(axis.at(0), ROW, "zero", told="no difference")]
-    told = {gate: f"gate {gate}: limit {signed(v)} {unit}" for gate, v in (limits or {}).items()}
+    told = {gate: f"gate {gate}: limit {whole_signed(v)} {unit}" for gate, v in (limits or {}).items()}
     marks += [upright(axis.at(v), ROW, "limit", told=told[gate]) for gate, v in (limits or {}).items()]
     marks += _interval(difference, axis, MIDDLE, kind)
     return drawing("; ".join([f"difference {points(difference)} {unit}", *told.values()]), *marks, height=ROW)

@@ -7,7 +7,7 @@ from typing import Any
 from errors import TooManyBadRows
 from models.contracts import LabelCount, ReasonCount, Table
 from models.data_sections import Validation
-from tasks.formats import amount, count
+from tasks.formats import amount, count, percent_beside, whole_percent
 
 EXACT, NEAR = "exact duplicate", "near duplicate"
 DUPLICATES = {EXACT, NEAR}
@@ -62,6 +62,6 @@ def refuse_too_many(tally: Tally, policy: Validation, *, read: int, rejects: Tab
         if bad > limit * read:
             top = "; ".join(f"{r.reason} ({amount(r.rows, 'row')}, e.g. {r.example})" for r in found[:3])
             raise TooManyBadRows(
-                f"{count(bad)} of {amount(read, 'row')} ({bad / read:.1%}) are {what}; validation.{name} allows {limit:.1%}. {top}. "
+                f"{count(bad)} of {amount(read, 'row')} ({percent_beside(bad / read, limit)}) are {what}; validation.{name} allows {whole_percent(limit)}. {top}. "
                 f"The quarantined rows are in {rejects.uri}. Mend the source, or raise validation.{name}."
             )

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.contracts import CurvePoint, DriftSignal, StageTime
-from models.gate_kinds import NoCollapse, NotWorse
+from models.gate_kinds import AtLeast, NoCollapse, NotWorse
 from tasks.charts import draw_curve, draw_parts, draw_stage, kept_step
 from tasks.drift_plots import draw_effect, draw_p_value, rank_signals, surprise_axis
+from tasks.pages import render_markdown
 from tasks.plots import (
     Limits,
     differences_axis,
@@ -21,7 +22,7 @@ from tasks.plots import (
     values_axis,
 )
 from tasks.svg import Axis
-from tests.tasks.reports import attempt, comparison, estimate, signal
+from tests.tasks.reports import attempt, comparison, estimate, observation, run, signal
 
 
 def percent(mark: Element, name: str) -> float:
@@ -117,6 +118,24 @@ def test_a_limit_is_marked_where_its_gate_applies_and_nowhere_else() -> None:
         ("current", "accuracy"): {}, ("current", "macro_f1"): {}, ("reference", "accuracy"): {"keep": -0.05},
         ("slice:a", "accuracy"): {"slices": -0.1}, ("slice:b", "accuracy"): {"slices": -0.1},
     }  # fmt: skip
+
+
+def test_a_limit_is_written_as_the_spec_has_it_beside_its_mark_too() -> None:
+    gates = [
+        NotWorse(name="keep", tolerance=0.0255),
+        AtLeast(name="floor", on="current", metric="accuracy", value=0.8025),
+    ]
+    tried = attempt(gates=gates)
+    limits = [Limits.on(c, tried.blessing.gates) for c in tried.scorecard.comparisons]
+    axis = Axis(0, 1)
+    drawn = "".join(
+        draw_difference(estimate(0.1), axis, limits=found.difference)
+        + draw_values(estimate(0.7), estimate(0.8), axis, names=("champion", "candidate"), limits=found.value)
+        for found in limits
+    )
+    assert "gate keep: limit -2.55 points" in drawn and "gate floor: at least 80.25%" in drawn
+    table = render_markdown(run(observation(accuracy=0.7, gap=0.4), tried))
+    assert "| keep -2.55 |" in table and "floor: candidate at least 80.25% |" in table
 
 
 def reaches(svg: str) -> bool:
