@@ -17,6 +17,7 @@ from flows.cli_refusals import as_refusal
 from flows.cli_registry import registry
 from flows.cli_signing import signing
 from infra.settings import keep_quiet, prepare_environment
+from tasks.formats import typed
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -49,7 +50,7 @@ def init(
     spec.write_text(text, encoding="utf-8")
     (spec.parent / "upkeep.schema.json").write_text(json.dumps(json_schema(), indent=2), encoding="utf-8")
     typer.echo(f"wrote {spec} (and upkeep.schema.json beside it, for your editor)")
-    typer.echo(f"next: read it, then  upkeep check {spec}  and  upkeep bootstrap {spec}")
+    typer.echo(f"next: read it, then  upkeep check {typed(spec)}  and  upkeep bootstrap {typed(spec)}")
 
 
 @app.command()

@@ -9,6 +9,7 @@ import typer
 
 from flows.cli_answer import begin
 from flows.cli_looking import Json, Spec
+from tasks.formats import typed
 
 if TYPE_CHECKING:
     from tasks.blinding import Blind, Choice
@@ -44,8 +45,8 @@ def waiting(
         lines = [line for one in found for line in describe_waiting(one)]
         typer.echo("\n".join(lines or [describe_none(spec)]))
     if sheet:
-        told = f"the samples of version {found[0].request.version} are in {sheet}: fill it, then upkeep approve {spec} --reason … --ratings {sheet}"
-        typer.echo(told, err=True)
+        told = f"the samples of version {found[0].request.version} are in {sheet}: fill it, then upkeep approve {typed(spec)}"
+        typer.echo(f"{told} --reason … --ratings {typed(sheet)}", err=True)
 
 
 @approving.command()
@@ -62,7 +63,7 @@ def rate(
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
         typer.echo(
-            f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {spec} --version {asked} --take FILE"
+            f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {typed(spec)} --version {asked} --take FILE"
         )
         return
     found = flow.take_ratings(spec, take, version=version) if take else flow.rate(

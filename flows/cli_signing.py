@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from flows.cli_looking import Json
+from tasks.formats import typed
 
 signing = typer.Typer()
 Version = Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@VERSION")]
@@ -37,5 +38,5 @@ def keygen(folder: Annotated[Path, typer.Argument(help="Where the two files go."
     from tasks.security.keys import PRIVATE, PUBLIC, make_keys
 
     name = make_keys(folder)
-    typer.echo(f"key {name}: export UPKEEP_SIGNING_KEY_FILE={folder / PRIVATE} (secret)\n"
-               f"  whoever verifies: export UPKEEP_VERIFY_KEY_FILE={folder / PUBLIC}")  # fmt: skip
+    typer.echo(f"key {name}: export UPKEEP_SIGNING_KEY_FILE={typed(folder / PRIVATE)} (secret)\n"
+               f"  whoever verifies: export UPKEEP_VERIFY_KEY_FILE={typed(folder / PUBLIC)}")  # fmt: skip

@@ -18,6 +18,7 @@ from infra.workspace import open_workspace
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
 from models.yaml12 import load_yaml
+from tasks.formats import typed
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "examples"
@@ -174,14 +175,14 @@ def _prepare(folder: Path, example: str, say: Say) -> Path:
 
 
 def _point_onwards(spec_path: Path, ended: Ended, beside: list[str], say: Say) -> None:
-    command, spec = (_from_here(path) for path in (Path(sys.argv[0]), spec_path))
+    command, spec = (typed(_from_here(path)) for path in (Path(sys.argv[0]), spec_path))
     use = ": whom it asks, and what" if read_spec(spec_path).model.hosted else ", for from_pretrained"
     say(f"   {command} status {spec}      what is champion, and what happened")
     say(f"   {command} history {spec}     every run")
     say(f"   {command} pull {spec}@champion my-model    the champion, verified{use}")
     if beside:
-        there = "" if Path.cwd() == ROOT else f"cd {ROOT} && "  # where `examples` can be imported
-        again = there + " ".join([beside[0] if there else str(_from_here(Path(beside[0]))), *beside[1:]])
+        there = "" if Path.cwd() == ROOT else f"cd {typed(ROOT)} && "  # where `examples` can be imported
+        again = there + " ".join(map(typed, [beside[0] if there else _from_here(Path(beside[0])), *beside[1:]]))
         say(f"   {again}    what ran beside the demo, for a terminal of its own: rollback and run need it")
     say(f"   {command} rollback {spec}    back to the version before")
     say(f"   {command} ui                      Prefect's pages of these runs")

@@ -6,7 +6,7 @@ from infra.workspace import open_workspace
 from models.contracts import Cursor, LabelsTaken
 from models.sections import Policy
 from models.spec import ModelSpec, read_spec
-from tasks.formats import amount, count
+from tasks.formats import amount, count, typed
 from tasks.history import read_history
 from tasks.returned_labels import take_labels
 
@@ -47,6 +47,6 @@ def _next(waiting: int, policy: Policy, spec_path: Path) -> str:
         return "nothing new to measure by is waiting; what teaches goes with the next labels that measure"
     if waiting < policy.min_labels:
         return (f"{amount(waiting, 'label')} to measure by; with {count(policy.min_labels - waiting)} more "
-                f"(policy.min_labels = {policy.min_labels}) `upkeep run {spec_path}` tests whether quality fell")  # fmt: skip
+                f"(policy.min_labels = {policy.min_labels}) `upkeep run {typed(spec_path)}` tests whether quality fell")  # fmt: skip
     act = {"quality": "and retrains on them if it did", "drift": "", "either": "and retrains on them if it did"}
-    return f"`upkeep run {spec_path}` tests by {amount(waiting, 'label')} whether quality fell {act[policy.act_on]}".rstrip()
+    return f"`upkeep run {typed(spec_path)}` tests by {amount(waiting, 'label')} whether quality fell {act[policy.act_on]}".rstrip()

@@ -12,7 +12,7 @@ from infra.workspace import open_workspace
 from models.contracts import ApprovalRequest, GateResult, Rating, Verdict
 from models.spec import read_spec
 from tasks.blinding import Blind, Choice, blind, unblind
-from tasks.formats import amount
+from tasks.formats import amount, typed
 from tasks.rating_page import read_page_ratings, write_page
 from tasks.rating_sheets import read_samples
 from tasks.ratings import judge_ratings
@@ -82,7 +82,7 @@ def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None 
 
 
 def describe_rated(rated: Rated, spec_path: Path) -> list[str]:
-    version, which = rated.request.version, f"{spec_path} --version {rated.request.version}"
+    version, which = rated.request.version, f"{typed(spec_path)} --version {rated.request.version}"
     why = f": {rated.none_left}" if rated.none_left else ""
     said = f"{amount(rated.kept, 'rating')} kept{why}; version {version}: {rated.verdict.because}"
     if rated.request.ratings and not rated.request.lack and rated.verdict.verdict is not Verdict.BLESSED:

@@ -21,7 +21,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import amount, count, duration, interval, loss, p_in_words, points, unit
+from tasks.formats import amount, count, duration, interval, loss, p_in_words, points, typed, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -30,7 +30,7 @@ MARKS = {"blessed": "✓", "rejected": "✗", "insufficient_evidence": "?"}
 
 def tell(ended: Ended, spec: Path | str = "SPEC") -> list[str]:
     """Lines: what was seen, what was decided and why, what came of it, where to read on. `spec`: as commands are to name it."""
-    report = ended.report
+    report, spec = ended.report, typed(spec)
     if isinstance(report, Handled):
         return [f"=> done already by run {report.run_id}: {report.headline}"]
     lines = _bootstrap(report) if isinstance(report, BootstrapReport) else _run(report, spec)
@@ -51,7 +51,7 @@ def _bootstrap(report: BootstrapReport) -> list[str]:
     ]
 
 
-def _run(report: RunReport, spec: Path | str) -> list[str]:
+def _run(report: RunReport, spec: str) -> list[str]:
     lines = _seen(report.observation) if report.observation else []
     if report.decision:
         lines.append(f"   decision  {report.decision.action.upper()}: {'; '.join(report.decision.reasons)}")
@@ -62,14 +62,14 @@ def _run(report: RunReport, spec: Path | str) -> list[str]:
     return lines + (_asked(report.asked.request, spec) if report.asked else [])
 
 
-def _asked(request: ApprovalRequest, spec: Path | str) -> list[str]:
+def _asked(request: ApprovalRequest, spec: str) -> list[str]:
     rated = f"upkeep rate {spec}, since a yes needs {amount(request.ratings, 'sample')} rated; "
     rated, force = ("", " --force") if request.lack else (rated if request.ratings else "", "")
     return [f"   approval  {amount(request.samples.rows, 'row')} with both answers: upkeep waiting {spec}; {rated}then upkeep approve {spec} "
             f"--reason …{force} or upkeep reject {spec} --reason …"]  # fmt: skip
 
 
-def _labels(request: LabelRequest, spec: Path | str) -> list[str]:
+def _labels(request: LabelRequest, spec: str) -> list[str]:
     return [
         f"   labels    {amount(request.rows, 'row')} to label: {request.local_csv}",
         f"             its {amount(request.random_rows, 'random row')} find{'s' if request.random_rows == 1 else ''} {loss(request.metric, request.drop)} with "

@@ -10,7 +10,7 @@ from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from models.contracts import ApprovalRequest, Evidence, GateResult, Record, SideBySide
 from models.spec import read_spec
-from tasks.formats import count, moment
+from tasks.formats import count, moment, typed
 from tasks.rating_sheets import read_samples, write_sheet
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import Question, Standing, list_questions, list_ratings
@@ -45,7 +45,7 @@ def describe_none(spec_path: Path) -> str:
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         unasked = find_unasked(spec, store=work.store)
-    kept = f"; version {unasked} waits to be promoted, which nobody is asked about: upkeep promote {spec_path} makes it champion"
+    kept = f"; version {unasked} waits to be promoted, which nobody is asked about: upkeep promote {typed(spec_path)} makes it champion"
     return f"nothing waits for an answer{kept if unasked else ''}"
 
 

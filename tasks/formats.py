@@ -1,7 +1,9 @@
 """Numbers and texts as people read them in a report."""
 
 import math
+import shlex
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from unicodedata import bidirectional, category
 
 from models.contracts import Estimate
@@ -167,6 +169,11 @@ def isolated(name: str) -> str:
     '50 % → 30 %' be read as a rise."""
     found = visible(name)
     return f"\u2068{found}\u2069" if any(bidirectional(letter) in _FROM_THE_RIGHT for letter in found) else found
+
+
+def typed(path: Path | str) -> str:
+    """A file as one types it in a command: 'my spec.yaml' in quotes."""
+    return shlex.quote(str(path))
 
 
 def moment(at: datetime) -> str:
