@@ -1,6 +1,7 @@
 """The commands by which a person answers: waiting, approve, reject. They run the flow that Prefect's form runs."""
 
 import json
+from functools import partial
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -62,12 +63,12 @@ def rate(
     _require_one_way(page, take, rater)
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
-        typer.echo(
-            f"{page} asks about version {asked}; hand in what it saves with: upkeep rate {typed(spec)} --version {asked} --take FILE"
-        )
+        onwards = f"hand in what it saves with: upkeep rate {typed(spec)} --version {asked} --take FILE"
+        told = {"version": asked, "page": str(page)}
+        typer.echo(json.dumps(told) if as_json else f"{page} asks about version {asked}; {onwards}")
         return
     found = flow.take_ratings(spec, take, version=version) if take else flow.rate(
-        spec, rater=rater or _login(), choose=_ask, version=version)  # fmt: skip
+        spec, rater=rater or _login(), choose=partial(_ask, beside=as_json), version=version)  # fmt: skip
     lines = flow.describe_rated(found, spec)
     typer.echo(found.verdict.model_dump_json(indent=2) if as_json else "\n".join(lines))
 
@@ -92,24 +93,27 @@ def _login() -> str:
         return ""
 
 
-def _ask(sample: "Blind", number: int, of: int) -> "Choice | None":
+def _ask(sample: "Blind", number: int, of: int, *, beside: bool = False) -> "Choice | None":
+    """`beside`: on stderr, where stdout is for a program."""
     from tasks.formats import visible
 
     expected = f"\nexpected: {sample.reference}" if sample.reference else ""
     asked = f"{sample.text}{expected}\n\nA: {sample.a}\nB: {sample.b}"
-    typer.echo(f"\n--- {number} of {of}\n{visible(asked)}\n")
+    typer.echo(f"\n--- {number} of {of}\n{visible(asked)}\n", err=beside)
     choices: dict[str, Choice | None] = {"a": "a", "b": "b", "s": "same", "q": None}
-    while (said := _typed("Which is better? a, b, s (the same) or q (enough)").strip().casefold()) not in choices:
-        typer.echo(f"{said!r} is no answer")
+    while (
+        said := _typed("Which is better? a, b, s (the same) or q (enough)", beside).strip().casefold()
+    ) not in choices:
+        typer.echo(f"{said!r} is no answer", err=beside)
     return choices[said]
 
 
-def _typed(asked: str) -> str:
+def _typed(asked: str, beside: bool) -> str:
     """A prompt makes an error of its own of Ctrl-C, and of an input that ends."""
     try:
-        return str(typer.prompt(asked))
+        return str(typer.prompt(asked, err=beside))
     except typer.Abort as ended:
-        typer.echo()
+        typer.echo(err=beside)
         raise KeyboardInterrupt from ended
 
 

@@ -119,7 +119,7 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
 def test_a_terminal_does_not_obey_what_is_rated(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("typer.prompt", lambda _: "a")
+    monkeypatch.setattr("typer.prompt", lambda _, err: "a")
     evil = Blind(content="c", text="one\n\ttwo \x1b[2J\r\x9b5A", reference="\x07bell", a="א\x1b]52;c;x\x07", b="")
     assert _ask(evil, 1, 2) == "a"
     shown = capsys.readouterr().out
@@ -130,7 +130,7 @@ def test_a_terminal_does_not_obey_what_is_rated(
 def test_whoever_stops_rating_by_ctrl_c_or_ends_the_input_has_interrupted_it_and_found_no_bug(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def stopped(asked: str) -> str:
+    def stopped(asked: str, err: bool) -> str:
         raise typer.Abort
 
     monkeypatch.setattr("flows.cli_approval.typer.prompt", stopped)
@@ -184,6 +184,13 @@ def test_what_is_said_after_ratings_names_the_version_that_was_rated_and_what_ma
     )
 
 
+def test_a_program_that_has_a_page_written_reads_which_version_it_asks_about(registry: Asking, tmp_path: Path) -> None:
+    registry.ask()
+    page = tmp_path / "rate.html"
+    said = CliRunner().invoke(app, ["rate", str(registry.spec), "--page", str(page), "--json"])
+    assert json.loads(said.output) == {"version": 2, "page": str(page)} and page.is_file()
+
+
 def test_a_page_is_not_written_where_another_is_handed_in_whose_ratings_would_be_lost(tmp_path: Path) -> None:
     both = ["--page", str(tmp_path / "new.html"), "--take", str(tmp_path / "ann.csv")]
     refused = CliRunner().invoke(app, ["rate", str(tmp_path / "spec.yaml"), *both])
@@ -228,10 +235,9 @@ def test_the_command_asks_and_says_how_it_stands(registry: Asking) -> None:
     assert "--- 1 of 10" in said.stdout
     assert "'what' is no answer" in said.stdout
     assert "2 ratings kept; version 2: 2 of 10 samples rated" in said.stdout
-    found = json.loads(
-        upkeep("rate", str(registry.spec), "--rater", "ann", "--json", typed="q\n").stdout.split("enough): ")[-1]
-    )
-    assert found["gate"] == "ratings"
+    asked_beside = upkeep("rate", str(registry.spec), "--rater", "ann", "--json", typed="a\nwhat\nq\n")
+    assert json.loads(asked_beside.stdout)["gate"] == "ratings"
+    assert "--- 1 of 8" in asked_beside.stderr and "'what' is no answer" in asked_beside.stderr
 
 
 def test_a_version_that_waits_for_no_answer_is_refused_with_what_became_of_it(registry: Asking) -> None:
