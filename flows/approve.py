@@ -70,6 +70,9 @@ def require_approval(
     if question is None:
         if spec.release.approval and not force:
             raise _never_asked(version)
+        if ratings:
+            raise SpecError(f"nobody was asked about version {version}, so there are no samples that {ratings} could rate; leave "
+                            "the ratings out")  # fmt: skip
         return why or "approved by a person"
     require_asked_about(question, store=store)
     if ratings:

@@ -69,13 +69,16 @@ def pull(
 def dashboard(
     spec: Spec,
     port: Annotated[
-        int, typer.Option(min=1, max=65535, help="Where Evidently's pages are served, on this machine only.")
-    ] = 8000,
+        int | None,
+        typer.Option(min=1, max=65535, help="Where Evidently's pages are served, on this machine only. Default: 8000."),
+    ] = None,
     serve: Annotated[bool, typer.Option(help="--no-serve: only build the workspace.")] = True,
 ) -> None:
     """Evidently's dashboard of all runs over time (Ctrl-C ends it)."""
     import subprocess
 
+    if port and not serve:
+        raise typer.BadParameter("nothing is served with --no-serve: leave one of them out", param_hint="--port")
     prepare_environment(verbose=False)
     from flows.dashboard import build_dashboard
     from tasks.formats import amount
@@ -84,6 +87,7 @@ def dashboard(
     left_out = f"; {built.gone} skipped, whose snapshots are gone from the store" if built.gone else ""
     typer.echo(f"{amount(built.runs, 'run')} in the Evidently workspace {built.folder}{left_out}")
     if serve:
+        port = port or 8000
         where = ["--workspace", str(built.folder), "--host", "127.0.0.1", "--port", str(port)]
         typer.echo(f"http://127.0.0.1:{port}")
         if subprocess.call([str(Path(sys.executable).with_name("evidently")), "ui", *where]):

@@ -18,6 +18,12 @@ Why = Annotated[str, typer.Option(hidden=True)]
 """What --reason was called here; scripts may still say so."""
 
 
+def _one_of(reason: str, why: str) -> str:
+    if reason and why:
+        raise typer.BadParameter("is what --reason was called before, which is given as well", param_hint="--why")
+    return reason or why
+
+
 @registry.command()
 def promote(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
@@ -27,7 +33,7 @@ def promote(
 ) -> None:  # fmt: skip
     """Move the champion to a version that was published and waits, once that was verified and loaded."""
     begin(spec, verbose=verbose)
-    promoted(spec, version=version, why=reason or why, force=force, as_json=as_json)
+    promoted(spec, version=version, why=_one_of(reason, why), force=force, as_json=as_json)
 
 
 @registry.command()
@@ -41,7 +47,7 @@ def rollback(
     begin(spec, verbose=verbose)
     from flows.rollback import rollback as flow
 
-    entry = flow(spec, to=to, why=reason or why or "asked for by a person").entry
+    entry = flow(spec, to=to, why=_one_of(reason, why) or "asked for by a person").entry
     line = f"version {entry.version} is champion again, version {entry.previous_version} was before"
     typer.echo(entry.model_dump_json(indent=2) if as_json else line)
 

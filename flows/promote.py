@@ -89,10 +89,13 @@ def promote(
         version: The version to answer for. Empty: the newest that waits.
         answer: approve moves the champion to the version; reject keeps it from ever becoming champion.
         why: The reason, kept in the registry for good. A rejection needs one.
-        ratings: A filled copy of the sheet of samples (CSV) on the worker, to be kept beside the question.
+        ratings: A filled copy of the sheet of samples (CSV) on the worker, to be kept beside the question. A rejection
+            takes none.
         force: Also a version that was judged against another champion, was rejected, or whose question has expired or
             lacks ratings.
     """
+    if answer == "reject" and ratings:
+        raise SpecError(f"a rejection takes no ratings, only its reason: leave {ratings} out, or approve with it")
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         current = newest_entry(spec.release.alias, store=work.store)

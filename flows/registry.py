@@ -47,6 +47,9 @@ def collect_garbage(
     age, uploads = _period("--older-than", older_than), _period("--uploads-older-than", uploads_older_than)
     blobs = _unless_never("--blobs-older-than", blobs_older_than)
     reports = _unless_never("--reports-older-than", reports_older_than)
+    if reports and not blobs:
+        raise SpecError(f"--reports-older-than {reports_older_than} lets blobs go that only older reports name, and --blobs-older-than "
+                        f"{NEVER} keeps every blob: leave one of them out")  # fmt: skip
     with open_workspace(spec_path, spec) as work:
         under_way = open_run_of(store=work.store) is not None
         waiting = frozenset(entry.run_id for entry in read_history(store=work.store) if entry.stopped)

@@ -314,6 +314,17 @@ def test_an_approval_that_needs_ratings_waits_for_enough_of_them(registry: Askin
     assert audit_registry(registry.spec, deep=False).misfits == ()
 
 
+def test_ratings_that_nothing_would_become_of_are_refused_and_not_left_unread(registry: Asking, tmp_path: Path) -> None:
+    sheet = tmp_path / "filled.csv"
+    registry.publish(judged_against=1)
+    with pytest.raises(SpecError, match=r"nobody was asked about version 2, .*filled\.csv could rate"):
+        promote.fn(registry.spec, ratings=sheet)
+    registry.ask()
+    with pytest.raises(SpecError, match=r"a rejection takes no ratings.*filled\.csv"):
+        promote.fn(registry.spec, answer="reject", why="it is rude", ratings=sheet)
+    assert registry.champion == 1 and registry.answer(3) is None
+
+
 def test_ratings_that_speak_against_the_candidate_reject_it_and_force_goes_past_them(
     registry: Asking, tmp_path: Path
 ) -> None:

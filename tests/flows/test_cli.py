@@ -267,6 +267,20 @@ def test_a_dashboard_whose_port_is_taken_or_none_is_refused_with_exit_code_2_whi
     assert CliRunner().invoke(app, ["dashboard", str(tmp_path / "spec.yaml"), "--port", "99999999"]).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("dashboard", "--no-serve --port 9000"), ("promote", "--reason a --why b"), ("rollback", "--reason a --why b"),
+     ("gc", "--blobs-older-than never --reports-older-than 365d")],
+)  # fmt: skip
+def test_of_two_options_one_of_which_would_be_ignored_neither_is_taken(
+    command: str, options: str, tmp_path: Path
+) -> None:
+    (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
+    done = upkeep(command, tmp_path / "spec.yaml", *options.split())
+    assert done.returncode == 2, done.stderr
+    assert all(option in done.stderr for option in re.findall(r"--\S+", options))
+
+
 def test_who_has_no_login_is_asked_for_a_name_to_rate_under_and_needs_none_to_hand_in_what_others_rated(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
