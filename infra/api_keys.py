@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from infra.settings import Settings
-
-PORTS = {"http": 80, "https": 443}
+from infra.settings import Settings, server_of
 
 
 @dataclass(frozen=True)
@@ -19,17 +16,10 @@ class ApiKeys:
     others: Mapping[str, SecretStr] = field(default_factory=dict)
 
     def of(self, url: str, *, own_url: str) -> str | None:
-        named = {_server(other): key for other, key in self.others.items()}
-        found = named.get(_server(url)) or (self.own if _server(url) == _server(own_url) else None)
+        named = {server_of(other): key for other, key in self.others.items()}
+        found = named.get(server_of(url)) or (self.own if server_of(url) == server_of(own_url) else None)
         return found.get_secret_value() if found else None
 
 
 def read_api_keys(settings: Settings) -> ApiKeys:
     return ApiKeys(settings.api_key, settings.api_keys)
-
-
-def _server(url: str) -> tuple[str, str, str | None, int | None]:
-    """The same for every way of writing its address: capitals mean nothing there, and a scheme has its own port."""
-    parts = urlsplit(url)
-    user, _, _ = parts.netloc.rpartition("@")
-    return parts.scheme, user, parts.hostname, parts.port or PORTS.get(parts.scheme)

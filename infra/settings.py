@@ -1,16 +1,19 @@
 """Where Upkeep runs and with which credentials: the only place that reads the environment."""
 
+import json
 import logging
 import os
 from pathlib import Path
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from errors import SpecError
 
 PREFIX = "UPKEEP_"
+PORTS = {"http": 80, "https": 443}
 
 
 class Settings(BaseSettings):
@@ -56,7 +59,7 @@ class Settings(BaseSettings):
 
     api_key: SecretStr | None = None
     """Of the API that the spec's model.hosted names; without one, that its evaluation.judge.api names."""
-    api_keys: dict[str, SecretStr] = {}
+    api_keys: Annotated[dict[str, SecretStr], NoDecode] = {}
     """As JSON, address → key: of other servers: a judge's, or those that versions of a hosted model are pinned to."""
 
     @field_validator("s3_prefix")
@@ -67,6 +70,15 @@ class Settings(BaseSettings):
             raise ValueError("a slash at the beginning, two in a row and the parts . and .. are changed or refused by some stores; "
                              "write it as team/upkeep/")  # fmt: skip
         return prefix
+
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _are_json(cls, told: Any) -> Any:
+        """Read here, since of two keys for one address only the last would be left of what is read elsewhere."""
+        try:
+            return json.loads(told, object_pairs_hook=_one_a_server) if isinstance(told, str) else told
+        except json.JSONDecodeError:
+            raise ValueError("no JSON could be read from it") from None
 
     @field_validator("api_keys")
     @classmethod
@@ -80,6 +92,25 @@ class Settings(BaseSettings):
 
     def home_for(self, spec_path: Path) -> Path:
         return (self.home or spec_path.resolve().parent / ".upkeep").resolve()
+
+
+def _one_a_server(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """ValueError, with the server and without a key, where two addresses are the same server's."""
+    servers = [server_of(address) for address, _ in pairs if _is_server(address)]
+    twice = next((server for server in servers if servers.count(server) > 1), None)
+    if twice:
+        raise ValueError(f"two keys for {twice}: capitals, the scheme's own port and what stands behind the host make no other server; "
+                         "leave one of them")  # fmt: skip
+    return dict(pairs)
+
+
+def server_of(url: str) -> str:
+    """The same for every way of writing its address: capitals mean nothing there, and a scheme has its own port."""
+    parts = urlsplit(url)
+    user, at, _ = parts.netloc.rpartition("@")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    port = "" if parts.port in {None, PORTS.get(parts.scheme)} else f":{parts.port}"
+    return f"{parts.scheme}://{user}{at}{host}{port}"
 
 
 def _is_server(address: str) -> bool:
@@ -101,9 +132,6 @@ def read_settings() -> Settings:
             f"{PREFIX}{error['loc'][0]}".upper() + f": {error['msg'].removeprefix('Value error, ')}"
             for error in problem.errors()
         ]
-    except SettingsError as problem:
-        named = next((name for name in Settings.model_fields if f'"{name}"' in str(problem)), "")
-        wrong = [f"{PREFIX}{named}".upper() + ": no JSON could be read from it"]
     raise SpecError("; ".join(wrong) + ". Mend the environment variable, or unset it")
 
 

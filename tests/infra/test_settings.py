@@ -48,6 +48,17 @@ def test_an_address_of_a_key_that_is_none_of_a_server_is_refused_since_no_server
     assert "planted" not in str(caught.value)
 
 
+@pytest.mark.parametrize("other", ["https://API.example:443", "https://api.example/v2", "https://api.example"])
+def test_two_keys_for_one_server_are_refused_since_only_one_of_them_would_be_sent(
+    other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = ", ".join(f'"{url}": "planted"' for url in ("http://api.example", "https://api.example", other))
+    monkeypatch.setenv("UPKEEP_API_KEYS", f"{{{pairs}}}")
+    with pytest.raises(SpecError, match=r"^UPKEEP_API_KEYS: two keys for https://api\.example: .*leave one") as caught:
+        read_settings()
+    assert "planted" not in str(caught.value)
+
+
 @pytest.mark.parametrize("prefix", ["/team/", "/", "a//b/", "./a/", "a/..", "a/./b"])
 def test_a_prefix_that_some_stores_would_change_or_list_as_empty_is_refused(
     prefix: str, monkeypatch: pytest.MonkeyPatch
