@@ -44,7 +44,7 @@ def ask_for_approval(
     samples = sample_answers(rows, old, new, kind=spec.kind, wanted=approval.samples, store=store)
     request = ask(
         challenger, samples.sheet, approval=approval, run_id=start.run_id, champion_version=champion.version,
-        now=datetime.now(UTC), store=store,
+        differing=min(samples.differing, samples.sheet.rows), now=datetime.now(UTC), store=store,
     )  # fmt: skip
     return Asked(request=request, samples=samples)
 

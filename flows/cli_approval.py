@@ -63,14 +63,20 @@ def rate(
     _require_one_way(page, take, rater)
     if page:
         asked = flow.write_rating_page(spec, page, version=version)
-        onwards = f"hand in what it saves with: upkeep rate {typed(spec)} --version {asked} --take FILE"
-        told = {"version": asked, "page": str(page)}
-        typer.echo(json.dumps(told) if as_json else f"{page} asks about version {asked}; {onwards}")
+        if asked.lack:
+            _warn(flow.lacking(asked))
+        onwards = f"hand in what it saves with: upkeep rate {typed(spec)} --version {asked.version} --take FILE"
+        told = {"version": asked.version, "page": str(page)}
+        typer.echo(json.dumps(told) if as_json else f"{page} asks about version {asked.version}; {onwards}")
         return
     found = flow.take_ratings(spec, take, version=version) if take else flow.rate(
-        spec, rater=rater or _login(), choose=partial(_ask, beside=as_json), version=version)  # fmt: skip
+        spec, rater=rater or _login(), choose=partial(_ask, beside=as_json), warn=_warn, version=version)  # fmt: skip
     lines = flow.describe_rated(found, spec)
     typer.echo(found.verdict.model_dump_json(indent=2) if as_json else "\n".join(lines))
+
+
+def _warn(told: str) -> None:
+    typer.echo(told, err=True)
 
 
 def _require_one_way(page: Path | None, take: list[Path] | None, rater: str) -> None:

@@ -33,14 +33,19 @@ class Rated:
     """Of all ratings so far."""
 
 
-def rate(spec_path: Path, *, rater: str, choose: Choose, version: int | None = None) -> Rated:
-    """Asks for each sample that this person has not rated yet. What was said is kept, however it ends."""
+def rate(
+    spec_path: Path, *, rater: str, choose: Choose, warn: Callable[[str], None], version: int | None = None
+) -> Rated:
+    """Asks for each sample that this person has not rated yet. What was said is kept, however it ends. `warn` is told before
+    the first one where no ratings can suffice."""
     if not rater.strip():
         raise SpecError("a rating needs a name, so that it can be told how far people agree; give one with --rater")
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         question = _open_question(version, work.store)
         open_ = _unrated(question, rater, work.store)
+        if open_ and question.request.lack:
+            warn(lacking(question.request))
         given: list[Rating] = []
         try:
             for number, sample in enumerate(open_, start=1):
@@ -56,18 +61,26 @@ def rate(spec_path: Path, *, rater: str, choose: Choose, version: int | None = N
         return _so_far(question, len(given), none_left, work.store)
 
 
-def write_rating_page(spec_path: Path, page: Path, *, version: int | None = None) -> int:
-    """One HTML file with all samples; the version that it asks about."""
+def lacking(request: ApprovalRequest) -> str:
+    return f"of the samples of version {request.version} {request.lack}"
+
+
+def write_rating_page(spec_path: Path, page: Path, *, version: int | None = None) -> ApprovalRequest:
+    """One HTML file with all samples; what it asks about."""
     if page.exists():
         raise SpecError(f"{page} exists and is not overwritten; name a new file")
     spec = read_spec(spec_path)
     with open_workspace(spec_path, spec) as work:
         question = _open_question(version, work.store)
-        version = question.request.version
+        request = question.request
         write_page(
-            _samples(question, work.store), page, model=spec.name, version=version, question=question.request_sha256
+            _samples(question, work.store),
+            page,
+            model=spec.name,
+            version=request.version,
+            question=question.request_sha256,
         )
-        return version
+        return request
 
 
 def take_ratings(spec_path: Path, files: Sequence[Path], *, version: int | None = None) -> Rated:

@@ -14,7 +14,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 
 from models.generation import Generation
 from models.hosting import Hosted
-from models.measures import CLASSIFICATION, MEASURED, SEVERAL, improvement, measured_of_hosted
+from models.measures import CLASSIFICATION, MEASURED, SEVERAL, can_show, improvement, measured_of_hosted
 
 SCHEMA_VERSION = 1
 EVIDENCE = "evidence.json"
@@ -1039,12 +1039,21 @@ class ApprovalRequest(Record):
     ratings: int
     """So many samples must have been rated by people before it can be approved."""
     win_rate: float
+    differing: int | None = None
+    """On how many of the samples the two models differ; None in questions from before it was kept."""
 
     @property
     def lack(self) -> str:
-        """Why no ratings can suffice, where the run drew fewer samples than must be rated; else empty."""
-        there = f"{self.ratings:,} must be rated, and there are only {self.samples.rows:,}: a yes needs --force"
-        return there if self.ratings > self.samples.rows else ""
+        """Why no ratings can suffice, where the run drew fewer samples than must be rated, or fewer on which there is something
+        to choose than can show the win rate; else empty."""
+        if self.ratings > self.samples.rows:
+            return f"{self.ratings:,} must be rated, and there are only {self.samples.rows:,}: a yes needs --force"
+        decidable = self.samples.rows if self.differing is None else self.differing
+        if not self.ratings or can_show(self.win_rate, decidable):
+            return ""
+        return (
+            f"only {decidable:,} can be decided, too few to show a win_rate of {self.win_rate:g}: a yes needs --force"
+        )
 
 
 class Rating(Record):

@@ -36,6 +36,10 @@ MetricName = Literal[
 ]  # fmt: skip
 
 
+UNSHOWN = 0.05
+"""How often a bound is missed by chance."""
+
+
 @dataclass(frozen=True)
 class Metric:
     """`better`: which way is; neither for what only describes. A metric that is a share (0 to 1) changes by points;
@@ -93,6 +97,11 @@ def metric(name: str) -> Metric:
     if name not in METRICS:
         raise UnmeasuredMetric(f"metric {name!r} is not known; known: {', '.join(METRICS)}")
     return METRICS[name]
+
+
+def can_show(win_rate: float, decided: int) -> bool:
+    """Whether the one-sided 95 % bound (Clopper and Pearson) reaches it where all that are decided are won."""
+    return decided > 0 and UNSHOWN ** (1 / decided) >= win_rate
 
 
 def figure(name: str, number: float) -> str:

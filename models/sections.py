@@ -7,12 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from models.hosting import Hosted
+from models.measures import UNSHOWN, can_show
 from models.part import Part, Place, Share, parse_period
 
 PythonFile = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*\.py$")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-UNSHOWN = 0.05
-"""The chance with which a one-sided 95 % bound promises too much."""
 
 
 class ModelSource(Part):
@@ -110,7 +109,7 @@ class Approval(Part):
         if self.ratings > self.samples:
             raise ValueError(f"ratings: {self.ratings} of samples: {self.samples} can never be rated; ratings must be at "
                              "most samples")  # fmt: skip
-        if self.ratings and UNSHOWN ** (1 / self.samples) < self.win_rate:
+        if self.ratings and not can_show(self.win_rate, self.samples):
             least = math.ceil(math.log(UNSHOWN) / math.log(self.win_rate))
             raise ValueError(f"samples: {self.samples} cannot show a win_rate of {self.win_rate:g}, even if the candidate "
                              f"is better on each; at least {least} can")  # fmt: skip

@@ -38,9 +38,11 @@ LONG_AGO = datetime.now(UTC) - timedelta(days=8)
 class Asking(Registry):
     """Version 1 is champion; further versions are asked about."""
 
-    def ask(self, *, now: datetime | None = None, ratings: int = 0, samples: int = 10) -> int:
+    def ask(
+        self, *, now: datetime | None = None, ratings: int = 0, samples: int = 10, differing: int | None = None
+    ) -> int:
         manifest = self.publish(judged_against=1, evidence=attempt().evidence)
-        asked(manifest, self.store, now=now, ratings=ratings, samples=samples)
+        asked(manifest, self.store, now=now, ratings=ratings, samples=samples, differing=differing)
         return manifest.version
 
     @property
@@ -412,6 +414,7 @@ def test_a_run_that_was_killed_before_behind_or_after_the_question_asks_once_and
     assert questions[0]["payload"]["version"] == 2
     assert questions[0]["payload"]["samples"] == report.asked.request.samples.uri
     assert [sample.differs for sample in report.asked.samples.shown] == [True] * 8
+    assert report.asked.request.differing == 8
     (found,) = find_waiting(home.spec)
     assert [(s.content, s.candidate) for s in found.samples] == [
         (s.content, s.candidate) for s in report.asked.samples.shown

@@ -42,7 +42,7 @@ def likes(word: str) -> Choose:
 
 
 def rated(registry: Asking, rater: str, choose: Choose) -> Rated:
-    return rate(registry.spec, rater=rater, choose=choose)
+    return rate(registry.spec, rater=rater, choose=choose, warn=print)
 
 
 def described(found: Rated) -> str:
@@ -99,7 +99,7 @@ def test_a_page_that_was_filled_elsewhere_is_read_without_having_told_whose_an_a
 ) -> None:
     registry.ask(ratings=10)
     page = tmp_path / "a new folder" / "rate.html"
-    assert write_rating_page(registry.spec, page) == 2
+    assert write_rating_page(registry.spec, page).version == 2
     html = page.read_text(encoding="utf-8")
     assert not re.search("champion|candidate", html)
     assert "http" not in html  # nothing is loaded from anywhere
@@ -146,7 +146,7 @@ def test_a_page_about_another_version_is_not_taken_for_this_one_although_it_show
     pages = [tmp_path / "two.html", tmp_path / "three.html"]
     write_rating_page(registry.spec, pages[0])
     registry.ask(ratings=10)
-    assert write_rating_page(registry.spec, pages[1]) == 3
+    assert write_rating_page(registry.spec, pages[1]).version == 3
     saved = tmp_path / "saved.csv"
     saved.write_text(as_saved(pages[0].read_text(encoding="utf-8"), likes="positive"), encoding="utf-8")
     with pytest.raises(DataError, match=r"line 2: the page asks about another version.*--version"):
@@ -174,7 +174,13 @@ def test_what_is_said_after_ratings_names_the_version_that_was_rated_and_what_ma
 ) -> None:
     registry.ask(ratings=2)
     registry.ask()
-    once = rate(registry.spec, rater="ann", choose=lambda shown, number, of: "same" if number == 1 else None, version=2)
+    once = rate(
+        registry.spec,
+        rater="ann",
+        choose=lambda shown, number, of: "same" if number == 1 else None,
+        warn=print,
+        version=2,
+    )
     told, onwards = describe_rated(once, registry.spec)
     assert told.startswith("1 rating kept; version 2")
     assert f"upkeep rate {registry.spec} --version 2 --rater NAME" in onwards and "approve" not in onwards
@@ -228,6 +234,31 @@ def test_where_fewer_samples_were_drawn_than_must_be_rated_all_that_tells_of_the
     assert promoted(registry, why="looks fine", force=True).version == 2
 
 
+def test_whoever_rates_learns_before_the_first_sample_that_no_ratings_can_suffice(
+    registry: Asking, tmp_path: Path
+) -> None:
+    registry.ask(ratings=5, samples=10, differing=4)
+    why = "of the samples of version 2 only 4 can be decided, too few to show a win_rate of 0.5: a yes needs --force"
+    told: list[str] = []
+    rate(registry.spec, rater="ann", choose=lambda *_: told.append("asked"), warn=told.append)
+    assert told == [why, "asked"]
+    page = CliRunner().invoke(app, ["rate", str(registry.spec), "--page", str(tmp_path / "rate.html"), "--json"])
+    assert page.stderr == f"{why}\n" and json.loads(page.stdout)["version"] == 2
+    registry.ask(ratings=5, samples=10, differing=5)
+    rate(registry.spec, rater="ann", choose=lambda *_: told.append("asked"), warn=told.append)
+    assert told == [why, "asked", "asked"]
+
+
+def test_a_question_without_enough_to_choose_between_says_so_wherever_it_is_told() -> None:
+    request = asked(ratings=5, samples=20).request
+    few = request.model_copy(update={"differing": 4})
+    assert "Of its samples only 4 can be decided, too few to show a win_rate of 0.5" in asked_in_words(few)
+    assert "upkeep rate" not in _asked(few, "SPEC")[0]
+    strict = request.model_copy(update={"samples": few.samples.model_copy(update={"rows": 13}), "win_rate": 0.8})
+    assert "only 13 can be decided, too few to show a win_rate of 0.8" in strict.lack  # of 14, all won, it is 80.7 %
+    assert "" == strict.model_copy(update={"differing": 14}).lack == few.model_copy(update={"ratings": 0}).lack
+
+
 @pytest.mark.slow
 def test_the_command_asks_and_says_how_it_stands(registry: Asking) -> None:
     registry.ask(ratings=2)
@@ -245,7 +276,7 @@ def test_a_version_that_waits_for_no_answer_is_refused_with_what_became_of_it(re
     registry.ask(now=LONG_AGO)
     for version, why in {3: "expired", 0: "nobody was asked about it"}.items():
         with pytest.raises(SpecError, match=f"version {version} waits for no answer: {why}"):
-            rate(registry.spec, rater="ann", choose=likes("x"), version=version)
+            rate(registry.spec, rater="ann", choose=likes("x"), warn=print, version=version)
 
 
 def test_where_nothing_waits_there_is_nothing_to_rate(registry: Asking) -> None:

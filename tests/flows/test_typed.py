@@ -45,7 +45,7 @@ def test_what_the_commands_about_an_approval_say_to_type_names_the_spec_and_the_
     ):
         said = CliRunner().invoke(app, list(map(str, arguments)))
         assert said.exit_code == 0 and files_in(said.output, onwards) == list(map(str, named))
-    lines = describe_rated(rate(registry.spec, rater="ann", choose=lambda *_: None), registry.spec)
+    lines = describe_rated(rate(registry.spec, rater="ann", choose=lambda *_: None, warn=print), registry.spec)
     assert files_in(lines[1], "upkeep rate") == 2 * [str(registry.spec)]
 
 
@@ -54,7 +54,9 @@ def test_what_a_run_says_to_type_names_the_spec(promote: bool) -> None:
     spec = "mine/my spec.yaml"
     request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
                            drop=0.05, metric="accuracy")  # fmt: skip
-    report = run(observation(accuracy=0.7), attempt(), promote=False, asking=None if promote else asked(ratings=2))
+    report = run(
+        observation(accuracy=0.7), attempt(), promote=False, asking=None if promote else asked(ratings=2, samples=20)
+    )
     told = "\n".join(tell(Ended(report=report.model_copy(update={"label_request": request}), pages=None), spec))
     for command in ("label", "promote") if promote else ("label", "waiting", "rate", "approve", "reject"):
         assert files_in(told, f"upkeep {command}")[0] == spec

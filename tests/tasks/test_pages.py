@@ -540,13 +540,13 @@ def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -
 
 
 def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_the_commands_that_answer() -> None:
-    report = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=2))
+    report = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=2, samples=20))
     assert isinstance(report, RunReport)
     assert report.headline.endswith("Version 2 waits for an answer until 2026-12-02 15:00 UTC.")
     for shown in (Page(render_html(report)).shown, render_markdown(report)):
         assert "A better model waits for approval; version 1 stays champion" in shown
         assert "it is published and waits for approval until 2026-12-02 15:00 UTC; version 1 goes on serving" in shown
-        assert "17 of 1,200 sealed rows are answered differently by the two models; 2 of all are here" in shown
+        assert "17 of 1,200 sealed rows are answered differently by the two models; 20 of all are here" in shown
         assert "2 must be rated, and the candidate be shown to win at least 50.0% of the decided ones" in shown
         assert all(command in shown for command in ("upkeep approve SPEC", "upkeep reject SPEC", "upkeep waiting SPEC"))
         assert "no alias is moved without a person's yes" in shown
@@ -633,7 +633,7 @@ def test_a_training_of_less_than_a_second_takes_as_long_on_the_terminal_as_on_th
     assert "300 steps, 0.4 s on cpu" in "\n".join(tell(Ended(report=report, pages=None)))
 
 
-@pytest.mark.parametrize("asking", [None, asked(ratings=2)])
+@pytest.mark.parametrize("asking", [None, asked(ratings=2, samples=20)])
 def test_what_the_terminal_says_to_do_next_names_the_spec_as_it_was_given(asking: Asked | None) -> None:
     report = run(observation(accuracy=0.7), attempt(), promote=False, asking=asking)
     request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
