@@ -539,6 +539,22 @@ def test_a_drifted_window_shows_its_words_its_rows_and_why_evidently_differs() -
     assert "tell the two apart" not in render_html(report_of(Outcome.HELD))
 
 
+def test_a_training_without_accuracies_as_that_of_a_language_model_has_no_column_for_them() -> None:
+    losses = [CurvePoint(step=s, train_loss=0.5, validation_loss=0.5, validation_accuracy=None) for s in (10, 20)]
+    silent, counted = (run(observation(accuracy=0.7), attempt(curve=curve)) for curve in (losses, None))
+    assert (
+        "| step | training loss | validation loss |\n| ---: | ---: | ---: |\n| 10 | 0.500 | 0.500 |\n| 20 |"
+        in render_markdown(silent)
+    )
+    assert (
+        "| validation accuracy |\n| ---: | ---: | ---: | ---: |\n| 100 | 0.600 | 0.500 | 90.0% |\n"
+        in render_markdown(counted)
+    )
+    assert "validation accuracy" not in render_html(silent) and "validation accuracy" in render_html(counted)
+    assert "<td>20</td><td>0.500</td><td>0.500</td></tr>" in render_html(silent)
+    assert "<td>0.500</td><td>90.0%</td></tr>" in render_html(counted)
+
+
 def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_the_commands_that_answer() -> None:
     report = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=2, samples=20))
     assert isinstance(report, RunReport)
