@@ -568,6 +568,11 @@ def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_t
         assert "no alias is moved without a person's yes" in shown
     assert "| ≠ | the film was fine | positive | negative 61.0% | positive 92.0% |" in render_markdown(report)
     assert "| = | dull |  | negative 80.0% | negative 99.0% |" in render_markdown(report)
+    strict = asked(ratings=2, samples=20)
+    strict = strict.model_copy(update={"request": strict.request.model_copy(update={"win_rate": 0.6225})})
+    strictly = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=strict)
+    for shown in (Page(render_html(strictly)).shown, render_markdown(strictly)):
+        assert "shown to win at least 62.25% of the decided ones" in shown
     lacking = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=asked(ratings=3))
     for shown in (Page(render_html(lacking)).shown, render_markdown(lacking)):
         assert "3 must be rated, and there are only 2: a yes needs --force" in shown
