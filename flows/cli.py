@@ -1,5 +1,5 @@
-"""The `upkeep` command: every command answers in words, or in JSON with --json, and says by its exit code what
-became of it. Large libraries are imported by the command that needs them."""
+"""The `upkeep` command: its commands answer in words, those that tell of a model also in JSON with --json, and say by
+their exit code what became of it. Large libraries are imported by the command that needs them."""
 
 import json
 import sys
@@ -22,8 +22,9 @@ from tasks.formats import typed
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
     help="Scheduled maintenance for transformer models in production.",
-    epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert: a "
-    "person should look; 4 a candidate was trained and not released; 5 data or model refused; 6 the store failed; 7 a work pool or Prefect's server failed; 130 interrupted.",
+    epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert, or a "
+    "version waits: a person should look; 4 a candidate was trained and not released, or an approval was refused; 5 data or model refused; "
+    "6 the store failed; 7 a work pool or Prefect's server failed; 130 interrupted: run it again.",
 )  # fmt: skip
 app.add_typer(looking)
 app.add_typer(operating)
@@ -34,10 +35,10 @@ app.add_typer(signing)
 
 @app.command()
 def init(
-    data: Annotated[Path, typer.Argument(help="A CSV, JSONL or Parquet file of your own (also .gz).")],
+    data: Annotated[Path, typer.Argument(help="A CSV, JSONL or Parquet file of your own (also .gz).", metavar="DATA")],
     model: Annotated[str, typer.Option(help="A folder, an s3:// prefix or a hub id to start from.")],
     spec: Annotated[Path, typer.Option(help="The file to write.")] = Path("spec.yaml"),
-    name: Annotated[str | None, typer.Option(help="The model's name in the store; default: the file's.")] = None,
+    name: Annotated[str | None, typer.Option(help="The model's name in the store. Default: the data file's.")] = None,
 ) -> None:
     """Write a commented spec of a classifier by looking at the columns of a data file."""
     from models.sketch import sketch_spec
@@ -74,7 +75,7 @@ def check(spec: Spec, as_json: Json = False) -> None:
 @app.command()
 def bootstrap(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
-    force: Annotated[bool, typer.Option(help="Release even a model that is not shown to be useful.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Release even a model that is not shown to be useful.")] = False,
 ) -> None:  # fmt: skip
     """Train (or adopt) the first champion and freeze the reference window."""
     begin(spec, verbose=verbose)
@@ -86,7 +87,7 @@ def bootstrap(
 @app.command()
 def run(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
-    force: Annotated[bool, typer.Option(help="Retrain whatever was seen.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Retrain whatever was seen.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")] = False,
 ) -> None:  # fmt: skip
     """Look at what came in, and hold, alert, or release a better model."""
@@ -99,7 +100,9 @@ def run(
 @app.command()
 def label(
     spec: Spec,
-    file: Annotated[Path, typer.Argument(help="The filled batch: CSV or JSONL, in any order, also in part.")],
+    file: Annotated[
+        Path, typer.Argument(help="The filled batch: CSV or JSONL, in any order, also in part.", metavar="FILE")
+    ],
     as_json: Json = False,
 ) -> None:
     """Take a filled labelling batch back; the next run decides by its labels."""
@@ -115,7 +118,8 @@ def label(
 @app.command()
 def demo(
     example: Annotated[
-        str, typer.Argument(help="sentiment, chinese, generation, summarization, translation or hosted.")
+        str,
+        typer.Argument(help="sentiment, chinese, generation, summarization, translation or hosted.", metavar="EXAMPLE"),
     ] = "sentiment",
     folder: Annotated[
         Path | None, typer.Option(help="Where it lives, made anew each time. Default: demo, or demo-EXAMPLE.")

@@ -1,4 +1,4 @@
-"""The commands by which a person answers: waiting, approve, reject. They run the flow that Prefect's form runs."""
+"""The commands by which a person answers: waiting, rate, approve, reject. The last two run the flow that Prefect's form runs."""
 
 import json
 from functools import partial
@@ -27,14 +27,14 @@ def _given(reason: str) -> str:
 
 
 Reason = Annotated[str, typer.Option(help="Kept in the registry for good.", callback=_given)]
-Force = Annotated[bool, typer.Option(help="Also one that was judged against another champion, was rejected, or whose "
-                                     "question has expired or lacks ratings.")]  # fmt: skip
+Force = Annotated[bool, typer.Option("--force", help="Also one that was judged against another champion, was rejected, that nobody was "
+                                     "asked about, or whose question has expired or lacks ratings.")]  # fmt: skip
 
 
 @approving.command()
 def waiting(
     spec: Spec, as_json: Json = False,
-    sheet: Annotated[Path | None, typer.Option(help="A new CSV file for the newest's samples, to be rated.")] = None,
+    sheet: Annotated[Path | None, typer.Option(help="A new CSV file for the newest's samples, to be filled (approve --ratings).")] = None,
 ) -> None:  # fmt: skip
     """What waits for an answer: the scorecard, the ratings, and both models' answers side by side."""
     from flows.waiting import describe_none, describe_waiting, find_waiting
@@ -55,7 +55,7 @@ def rate(
     spec: Spec, version: Version = None, as_json: Json = False,
     rater: Annotated[str, typer.Option(help="Your name, kept with your ratings. Default: your login.")] = "",
     page: Annotated[Path | None, typer.Option(help="Write an HTML file that people fill in a browser, and ask nothing.")] = None,
-    take: Annotated[list[Path] | None, typer.Option(help="A file that such a page has saved; may be given again.")] = None,
+    take: Annotated[list[Path] | None, typer.Option(help="A file that such a page has saved; --take again for more of them.")] = None,
 ) -> None:  # fmt: skip
     """Say which of two answers is better, without knowing whose they are: here, or on a page for others."""
     from flows import rate as flow
@@ -126,7 +126,7 @@ def _typed(asked: str, beside: bool) -> str:
 @approving.command()
 def approve(
     spec: Spec, reason: Reason, version: Version = None, as_json: Json = False, verbose: Verbose = False,
-    ratings: Annotated[Path | None, typer.Option(help="A filled copy of the sheet of samples (CSV).")] = None,
+    ratings: Annotated[Path | None, typer.Option(help="A filled copy of the sheet of samples (waiting --sheet).")] = None,
     force: Force = False,
 ) -> None:  # fmt: skip
     """Say yes: the version that waits becomes champion, once it was verified and loaded."""
@@ -137,7 +137,7 @@ def approve(
 @approving.command()
 def reject(
     spec: Spec, reason: Reason, version: Version = None, as_json: Json = False, verbose: Verbose = False,
-    force: Annotated[bool, typer.Option(help="Also one whose question has expired.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Also one whose question has expired.")] = False,
 ) -> None:  # fmt: skip
     """Say no: the version that waits never becomes champion, unless somebody forces it."""
     begin(spec, verbose=verbose)

@@ -39,8 +39,8 @@ def history(spec: Spec, as_json: Json = False) -> None:
 @looking.command()
 def replay(
     spec: Spec, as_json: Json = False,
-    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day (YYYY-MM-DD, UTC).")] = None,
-    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day, included.")] = None,
+    first: Annotated[str | None, typer.Option("--from", metavar="DATE", help="The first day (YYYY-MM-DD, UTC). Default: that of the bootstrap.")] = None,
+    last: Annotated[str | None, typer.Option("--to", metavar="DATE", help="The last day, included. Default: that of the last run.")] = None,
 ) -> None:  # fmt: skip
     """What the runs so far would have decided by the spec as it is now; changes nothing."""
     from flows import replay as flow
@@ -51,8 +51,8 @@ def replay(
 
 @looking.command()
 def pull(
-    spec: Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@ALIAS")],
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
+    spec: Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSION.", metavar="SPEC@VERSION")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="FOLDER")],
     as_json: Json = False,
 ) -> None:
     """Download a released version and verify every byte; from_pretrained reads the folder."""
@@ -72,7 +72,7 @@ def dashboard(
         int | None,
         typer.Option(min=1, max=65535, help="Where Evidently's pages are served, on this machine only. Default: 8000."),
     ] = None,
-    serve: Annotated[bool, typer.Option(help="--no-serve: only build the workspace.")] = True,
+    serve: Annotated[bool, typer.Option(help="Serve the pages, or only build the workspace.")] = True,
 ) -> None:
     """Evidently's dashboard of all runs over time (Ctrl-C ends it)."""
     import subprocess

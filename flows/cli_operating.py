@@ -22,7 +22,7 @@ class Pools(StrEnum):
 @operating.command()
 def monitor(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what was seen.")] = False,
 ) -> None:  # fmt: skip
     """Look at what came in and tell; a window that calls for training is left to `upkeep run`."""
     begin(spec, verbose=verbose)
@@ -33,14 +33,18 @@ def monitor(
 
 @operating.command()
 def deploy(
-    specs: Annotated[list[Path], typer.Argument(help="Specs, one a model.", metavar="SPEC…")],
+    specs: Annotated[list[Path], typer.Argument(help="Specs, one a model.", metavar="SPEC")],
     as_json: Json = False,
     gpus: Annotated[int, typer.Option(min=0, help="Jobs at a time on the GPU pool; 0: train in the run itself.")] = 0,
     pools: Annotated[Pools, typer.Option(help="The type of work pools that are not there yet.")] = Pools.process,
-    mounted_at: Annotated[Path | None, typer.Option(help="The folder in which workers find the specs.")] = None,
-    silent_after: Annotated[str, typer.Option(help="Alert when no run has completed for so long.")] = "26h",
-    stuck_after: Annotated[str, typer.Option(help="Mark a run without a heartbeat for so long.")] = "9m",
-    notify: Annotated[str | None, typer.Option(help="A notification block, TYPE/NAME; default: none.")] = None,
+    mounted_at: Annotated[
+        Path | None, typer.Option(help="The folder in which workers find the specs. Default: where they are here.")
+    ] = None,
+    silent_after: Annotated[str, typer.Option(help="Alert when no maintenance run has completed for so long.")] = "26h",
+    stuck_after: Annotated[str, typer.Option(help="Mark a run as crashed that had no heartbeat for so long.")] = "9m",
+    notify: Annotated[
+        str | None, typer.Option(help="A notification block for alerts, TYPE/NAME. Default: none.")
+    ] = None,
 ) -> None:
     """Put models under a Prefect server's care: work pools, deployments, automations. Safe to repeat."""
     from flows.deploy import Options

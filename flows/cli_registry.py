@@ -39,7 +39,7 @@ def promote(
 @registry.command()
 def rollback(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
-    to: Annotated[int | None, typer.Option(help="A version; default: the champion before.")] = None,
+    to: Annotated[int | None, typer.Option(help="The version to go back to. Default: the champion before.")] = None,
     reason: Annotated[str, typer.Option(help="Kept in the alias' log. Default: asked for by a person.")] = "",
     why: Why = "",
 ) -> None:  # fmt: skip
@@ -82,9 +82,9 @@ def diff(
 @registry.command()
 def audit(
     spec: Spec, as_json: Json = False,
-    deep: Annotated[bool, typer.Option("--deep", help="Read every byte of every version.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every byte of every version, where only sizes are compared without it.")] = False,
 ) -> None:  # fmt: skip
-    """Verify every alias' log, entry by entry, every manifest and every file; points at the first that does not fit."""
+    """Verify every alias' log, entry by entry, every manifest, and every file's size (--deep: every byte); points at what does not fit."""
     from flows.registry import audit_registry
 
     found = audit_registry(spec, deep=deep)
@@ -101,7 +101,7 @@ def audit(
 def gc(
     spec: Spec, as_json: Json = False,
     keep: Annotated[int, typer.Option(min=1, help="The newest so many versions stay.")] = 10,
-    older_than: Annotated[str, typer.Option(help="Younger ones stay: 30d, 12w.")] = "90d",
+    older_than: Annotated[str, typer.Option(help="Younger versions and candidates stay: 30d, 12w.")] = "90d",
     entries: Annotated[int, typer.Option(min=1, help="What the last so many entries of a log name stays.")] = 10,
     uploads_older_than: Annotated[str, typer.Option(help="Unfinished uploads with a younger part stay.")] = "7d",
     blobs_older_than: Annotated[str, typer.Option(help="Younger blobs that nothing names stay; never: all stay.")] = "90d",

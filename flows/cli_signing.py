@@ -14,7 +14,7 @@ Version = Annotated[str, typer.Argument(help="SPEC, SPEC@champion or SPEC@VERSIO
 
 @signing.command()
 def verify(version: Version, as_json: Json = False) -> None:
-    """Read every byte of a released version: its hashes, and its signature where it has one."""
+    """Read every byte of a released version: its hashes, and its signature where it has one (UPKEEP_VERIFY_KEY_FILE)."""
     from flows.inspect import spec_and_version
     from flows.signed import describe_verified, verify_version
 
@@ -33,7 +33,7 @@ def sign(version: Version, as_json: Json = False) -> None:
 
 
 @signing.command()
-def keygen(folder: Annotated[Path, typer.Argument(help="Where the two files go.")]) -> None:
+def keygen(folder: Annotated[Path, typer.Argument(help="Where the two files go.", metavar="FOLDER")]) -> None:
     """Make a key pair for signing releases: keep the private one where releases are made, hand out the public one."""
     from tasks.security.keys import PRIVATE, PUBLIC, make_keys
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from typer.main import get_command
 from typer.testing import CliRunner
 
 import errors
@@ -41,6 +42,24 @@ def test_help_answers_without_importing_any_large_library() -> None:
     code = "import sys, flows.cli; print([m for m in ('torch', 'prefect', 'evidently', 'transformers', 'boto3') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"
+
+
+def test_the_help_of_every_command_writes_arguments_in_capitals_explains_each_option_and_has_no_switch_that_does_nothing() -> (
+    None
+):
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    for name, command in commands.items():
+        for found in command.params:
+            assert found.param_type_name == "option" or found.metavar == found.metavar.upper(), (name, found.name)
+            assert found.help or found.hidden, (name, found.name)
+            assert found.secondary_opts in ([], ["--no-serve"]), (name, found.name)
+
+
+def test_the_help_lists_the_exit_codes_of_the_readme_and_what_they_are_for_people() -> None:
+    shown = " ".join(CliRunner().invoke(app, ["--help"]).output.split())
+    told = re.findall(r"^\| (\d+) \| ", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert re.findall(r"(?:Exit codes:|;) (\d+) ", shown) == told
+    assert "3 alert, or a version waits" in shown and "or an approval was refused; 5" in shown
 
 
 def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tmp_path: Path) -> None:
