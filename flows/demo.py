@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,7 +106,9 @@ def running(command: list[str], say: Say) -> Iterator[None]:
         ready = beside.stdout.readline() if beside.stdout else ""
         if not ready:
             _, why = beside.communicate()
-            raise ModelError(f"`python {' '.join(command[1:])}`, which the demo needs beside it, did not start:\n{why}")
+            raise ModelError(
+                f"`python {shlex.join(command[1:])}`, which the demo needs beside it, did not start:\n{why}"
+            )
         say(f"   {ready.rstrip()}")
         yield
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -87,7 +88,7 @@ def _refuse_link(path: Path, folder: Path) -> None:
     if not inside or (target.is_dir() and _is_hidden(target, root)):
         where = "into a hidden folder, at which nobody looks" if inside else "out of the folder"
         raise UnsafeModel(f"{path} is a link to {target}, which leads {where}, and what it leads to would be released "
-                          f"with the model. If it belongs there, put what it leads to in its place (`cp -RL {folder} new` does so "
+                          f"with the model. If it belongs there, put what it leads to in its place (`cp -RL {shlex.quote(str(folder))} new` does so "
                           "for every link); else take the link out")  # fmt: skip
 
 

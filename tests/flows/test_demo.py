@@ -76,7 +76,7 @@ with running({python(beside)!r}, print):
 
 def test_what_should_run_beside_a_demo_and_does_not_start_is_told_with_its_reason() -> None:
     with (
-        pytest.raises(ModelError, match="did not start:\nno port"),
+        pytest.raises(ModelError, match=r"`python -c 'raise SystemExit.*did not start:\nno port"),
         running(python("raise SystemExit('no port')"), print),
     ):
         pass

@@ -400,6 +400,16 @@ def test_a_link_that_leads_out_of_a_folder_is_refused_since_what_it_leads_to_wou
         refuse_unsafe(model, code=NONE)
 
 
+def test_the_command_that_puts_files_in_the_place_of_links_can_be_copied_where_a_folder_has_a_space(
+    model: Path, tmp_path: Path
+) -> None:
+    spaced = model.rename(tmp_path / "my model")
+    (tmp_path / "credentials").write_text("key = mine")
+    (spaced / "README.md").symlink_to(tmp_path / "credentials")
+    with pytest.raises(UnsafeModel, match=f"`cp -RL '{re.escape(str(spaced))}' new`"):
+        refuse_unsafe(spaced, code=NONE)
+
+
 @pytest.mark.parametrize(
     ("place", "where"), [("elsewhere", "out of the folder"), ("model/.hidden", "into a hidden folder")]
 )
