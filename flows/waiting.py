@@ -83,10 +83,12 @@ def describe_waiting(found: Waiting) -> list[str]:
 
 
 def _side_by_side(sample: SideBySide) -> str:
-    truth = f"label {_shown(sample.label)}" if sample.label else "no label"
+    truth = f", label {_shown(sample.label)}" if sample.label else ""  # a language model's rows have none
     champion = _sure(sample.champion, sample.champion_confidence)
     candidate = _sure(sample.candidate, sample.candidate_confidence)
-    return f"   {'≠' if sample.differs else '='} champion {champion}, candidate {candidate}, {truth}: {_shown(sample.text)}"
+    return (
+        f"   {'≠' if sample.differs else '='} champion {champion}, candidate {candidate}{truth}: {_shown(sample.text)}"
+    )
 
 
 def _sure(answer: str, confidence: float | None) -> str:

@@ -288,6 +288,9 @@ def test_what_waits_is_shown_also_where_a_model_does_not_say_how_sure_it_is(
     registry.ask()
     (found,) = find_waiting(registry.spec)
     assert "   ≠ champion nega?[2Jtive, candidate positive, label positive: =film 0" in describe_waiting(found)
+    of_a_language_model = found.samples[0].model_copy(update={"label": None})
+    shown = describe_waiting(found.model_copy(update={"samples": (of_a_language_model,)}))
+    assert "   ≠ champion nega?[2Jtive, candidate positive: =film 0" in shown, "its rows have no label"
 
 
 # --- ratings ---
