@@ -74,10 +74,12 @@ def _comparisons(report: RunReport | BootstrapReport) -> list[Row]:
 
 
 def _samples(asked: Asked | None) -> list[Row]:
+    shown = asked.samples.shown if asked else ()
+    labelled = any(s.label for s in shown)  # a language model's rows have none
     return [
-        {"text": s.text, "label": s.label or "", "champion": _sure(s.champion, s.champion_confidence),
+        {"text": s.text, **({"label": s.label or ""} if labelled else {}), "champion": _sure(s.champion, s.champion_confidence),
          "candidate": _sure(s.candidate, s.candidate_confidence)}
-        for s in (asked.samples.shown if asked else ())
+        for s in shown
     ]  # fmt: skip
 
 

@@ -564,10 +564,20 @@ def test_a_version_that_waits_is_shown_with_both_answers_side_by_side_and_with_t
         assert "it is published and waits for approval until 2026-12-02 15:00 UTC; version 1 goes on serving" in shown
         assert "17 of 1,200 sealed rows are answered differently by the two models; 20 of all are here" in shown
         assert "2 must be rated, and the candidate be shown to win at least 50.0% of the decided ones" in shown
-        assert all(command in shown for command in ("upkeep approve SPEC", "upkeep reject SPEC", "upkeep waiting SPEC"))
+        assert all(
+            command in shown
+            for command in ("upkeep approve SPEC", "upkeep reject SPEC", "upkeep waiting SPEC", "upkeep rate SPEC")
+        )
         assert "no alias is moved without a person's yes" in shown
     assert "| ≠ | the film was fine | positive | negative 61.0% | positive 92.0% |" in render_markdown(report)
     assert "| = | dull |  | negative 80.0% | negative 99.0% |" in render_markdown(report)
+    written = asked(samples=20)
+    shown_ = tuple(sample.model_copy(update={"label": None}) for sample in written.samples.shown)
+    written = written.model_copy(update={"samples": written.samples.model_copy(update={"shown": shown_})})
+    unlabelled = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=written)
+    assert "| ≠ | the film was fine | negative 61.0% | positive 92.0% |" in render_markdown(unlabelled)
+    assert "| | text | champion | candidate |\n| --- | --- | --- | --- |\n" in render_markdown(unlabelled)
+    assert "text champion candidate the film was fine negative" in Page(render_html(unlabelled)).shown
     strict = asked(ratings=2, samples=20)
     strict = strict.model_copy(update={"request": strict.request.model_copy(update={"win_rate": 0.6225})})
     strictly = run(observation(accuracy=0.7, gap=0.4), attempt(), asking=strict)
