@@ -1,7 +1,6 @@
 """A file on its way here: its bytes in `.NAME.part` beside the target, and which of its spans are whole in a journal."""
 
 import errno
-import fcntl
 import json
 import os
 import secrets
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import IO
 
 from errors import FullDisk, StoreError
-from infra.files import NO_ROOM, cut_name
+from infra.files import NO_ROOM, cut_name, try_lock
 from infra.transfer import Span
 
 PIECE = 1 << 18
@@ -126,12 +125,7 @@ def _locked(target: Path) -> tuple[Path, IO[str]]:
     name = f".{cut_name(target.name, 200)}"
     for names in (name, f"{name}.{secrets.token_hex(4)}"):
         journal = target.with_name(f"{names}.arrived").open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(journal, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            journal.close()
-            continue
-        if os.fstat(journal.fileno()).st_nlink:  # 0: its owner ended between the two lines above
+        if try_lock(journal) and os.fstat(journal.fileno()).st_nlink:  # 0: its owner ended as it was opened
             return target.with_name(f"{names}.part"), journal
         journal.close()
     raise StoreError(f"{target}: several processes write this file at once; let one of them finish, and run again")

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from errors import CorruptObject, StoreError, UpkeepError
 
@@ -98,6 +98,15 @@ def cut_name(name: str, most: int) -> str:
     return os.fsencode(name)[:most].decode(errors="ignore")
 
 
+def try_lock(file: int | IO[str]) -> bool:
+    """Locks it unless another process has; whether it did."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 @contextmanager
 def partial(target: Path) -> Iterator[Path]:
     """A temporary neighbour that becomes `target` in one step, whole also after a power cut, or disappears."""
@@ -155,9 +164,7 @@ def _open(folder: Path) -> int:
 
 
 def _lock(handle: int, folder: Path) -> None:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    if not try_lock(handle):
         LOG.warning("another process is at the same work, in %s: waiting until it is done", folder)
         fcntl.flock(handle, fcntl.LOCK_EX)
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
-from infra.files import force_to_disk
+from infra.files import force_to_disk, partial, try_lock
 from infra.seaweed import PORTS, command, environment, free_ports, tidy, weed
 
 GRACE_SECONDS, STOP_SECONDS = 3, 3
@@ -104,11 +104,7 @@ class LeftServer:
         self.pid = int(said[-1]) if said and said[-1].isdigit() else None
 
     def poll(self) -> int | None:
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None
-        return self.UNKNOWN
+        return self.UNKNOWN if try_lock(self.lock) else None
 
     def terminate(self) -> None:
         self._send(signal.SIGTERM)
@@ -155,20 +151,14 @@ def noted(file: Path) -> Endpoint | None:
 
 
 def _note(endpoint: Endpoint, file: Path) -> None:
-    draft = file.with_suffix(".part")
-    draft.touch(mode=0o600)
-    draft.write_text(json.dumps(asdict(endpoint)))
-    draft.replace(file)
+    with partial(file) as part:  # which nobody else may read
+        part.write_text(json.dumps(asdict(endpoint)))
 
 
 def _wait_until_unused(lock: int, server: Server) -> None:
     time.sleep(GRACE_SECONDS)
-    while server.poll() is None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(0.5)
+    while server.poll() is None and not try_lock(lock):
+        time.sleep(0.5)
 
 
 def _stop(server: Server) -> bool:

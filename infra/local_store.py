@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from errors import StoreError
+from infra.files import try_lock
 from infra.local_server import DATA, ENDPOINT, LOG, SUPERVISOR, USERS, Endpoint, noted
 from infra.seaweed import weed
 
@@ -57,11 +58,7 @@ def _running(directory: Path) -> Endpoint:
 
 def _is_supervised(directory: Path) -> bool:
     with (directory / SUPERVISOR).open("w") as alone:
-        try:
-            fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not try_lock(alone)
 
 
 def _supervise_again(directory: Path, endpoint: Endpoint) -> None:

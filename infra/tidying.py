@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from errors import StoreError
+from infra.files import try_lock
 
 LOG = logging.getLogger(__name__)
 TRAININGS = timedelta(days=90)
@@ -102,12 +103,9 @@ def _is_left(folder: Path) -> bool:
     except (FileNotFoundError, PermissionError):  # gone, or another user's
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return try_lock(lock)
     finally:
         os.close(lock)
-    return True
 
 
 def _remove(path: Path) -> bool:

@@ -1,12 +1,11 @@
 """What is remembered of an upload in parts, in a small local file until the object is there."""
 
-import fcntl
 import json
 import os
 from pathlib import Path
 from typing import IO, Any
 
-from infra.files import sha256_of_bytes
+from infra.files import sha256_of_bytes, try_lock
 
 
 class Note:
@@ -17,11 +16,9 @@ class Note:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: IO[str] | None = path.open("a+", encoding="utf-8")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(self._file.fileno()).st_nlink == 0:  # its owner ended between the two lines above
-                self.close()
-        except BlockingIOError:
+        if (
+            not try_lock(self._file) or os.fstat(self._file.fileno()).st_nlink == 0
+        ):  # 0: its owner ended as it was opened
             self.close()
 
     def read(self) -> dict[str, str]:

@@ -10,7 +10,6 @@ from typing import IO
 import pytest
 
 from errors import FullDisk, StoreError
-from infra import arrival
 from infra.arrival import Arrival
 from infra.files import draft_of
 from infra.object_store import ObjectStore
@@ -120,11 +119,11 @@ def test_a_journal_whose_owner_ends_as_another_process_opens_it_is_not_that_one_
     lock = fcntl.flock
 
     def end_first(journal: IO[str], how: int) -> None:
-        monkeypatch.setattr(arrival.fcntl, "flock", lock)
+        monkeypatch.setattr(fcntl, "flock", lock)
         Path(journal.name).unlink()
         lock(journal, how)
 
-    monkeypatch.setattr(arrival.fcntl, "flock", end_first)
+    monkeypatch.setattr(fcntl, "flock", end_first)
     arriving(tmp_path, 1)
     assert len(list(tmp_path.iterdir())) == 2
     assert not (tmp_path / ".k.part").exists()

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from infra import upload_notes
 from infra.multipart import Multipart, abort_forgotten
 from infra.object_store import ObjectStore
 from tests.infra.transfers import opened, uploads_under_way
@@ -99,7 +98,7 @@ def test_a_note_whose_owner_ends_as_another_process_opens_it_is_not_taken_for_a_
         lock(file, how)
 
     with monkeypatch.context() as between:
-        between.setattr(upload_notes.fcntl, "flock", end_first)
+        between.setattr(fcntl, "flock", end_first)
         late = begun(store, notes)
     later = left(store, notes)
     finish(late)
