@@ -49,7 +49,7 @@ class ObjectStore(StoredFiles):
         try:
             self._create(key, data)
         except StoreError:
-            if not self._holds(key, data):
+            if self.find_bytes(key) != data:
                 raise
 
     def _create(self, key: str, data: bytes) -> None:
@@ -66,12 +66,6 @@ class ObjectStore(StoredFiles):
         with translated(self.uri(key)):
             self.client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
 
-    def _holds(self, key: str, data: bytes) -> bool:
-        try:
-            return self.get_bytes(key) == data
-        except MissingObject:
-            return False
-
     @cached_property
     def keeps_conditions(self) -> bool:
         """Whether writers can be told apart by the store itself."""
@@ -81,6 +75,13 @@ class ObjectStore(StoredFiles):
         with translated(self.uri(key)):
             data: bytes = read_object(self.client, self.bucket, self.prefix + key, lambda body: body.read())
         return data
+
+    def find_bytes(self, key: str) -> bytes | None:
+        """None where nothing is there."""
+        try:
+            return self.get_bytes(key)
+        except MissingObject:
+            return None
 
     def get_each(self, keys: Sequence[str]) -> list[bytes]:
         """Small objects, in the order of their keys; several at a time, since over a network each waits for its answer."""

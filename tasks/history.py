@@ -52,11 +52,9 @@ def _is_sealed(data: bytes) -> bool:
 
 def chained(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     """The entry with the hash of the one before, as it lies in the store."""
-    before = None
-    if entry.sequence > 1:
-        with contextlib.suppress(MissingObject):  # the audit tells of the gap
-            before = sha256_of_bytes(store.get_bytes(store.keys.finished(entry.sequence - 1)))
-    return entry.model_copy(update={CHAINED: before})
+    before = store.find_bytes(store.keys.finished(entry.sequence - 1)) if entry.sequence > 1 else None
+    # Where it is gone, the audit tells of the gap.
+    return entry.model_copy(update={CHAINED: None if before is None else sha256_of_bytes(before)})
 
 
 def check_history(*, store: ObjectStore) -> tuple[tuple[HistoryEntry, ...], tuple[Misfit, ...]]:

@@ -3,7 +3,6 @@
 
 from typing import TypeVar
 
-from errors import MissingObject
 from infra.object_store import ObjectStore
 from infra.stored_records import parsed
 from models.contracts import HistoryEntry, Outcome, Record, RunStart
@@ -71,7 +70,5 @@ def drop_opened(run_id: str, store: ObjectStore) -> None:
 
 
 def _read(kind: type[R], key: str, store: ObjectStore) -> R | None:
-    try:
-        return parsed(kind, store.get_bytes(key), uri=store.uri(key))
-    except MissingObject:
-        return None
+    data = store.find_bytes(key)
+    return None if data is None else parsed(kind, data, uri=store.uri(key))

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator
 from typing import TypeVar
 
-from errors import CorruptObject, MissingObject
+from errors import CorruptObject
 from infra.files import sha256_of_bytes
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
@@ -66,9 +66,8 @@ class _Asked:
 
     def _read(self, kind: type[R], key: str) -> tuple[R | None, str | None]:
         """The record and the SHA-256 of its bytes; a broken seal is a misfit, and nothing there is (None, None)."""
-        try:
-            data = self.store.get_bytes(key)
-        except MissingObject:
+        data = self.store.find_bytes(key)
+        if data is None:
             return None, None
         sha256 = sha256_of_bytes(data)
         try:
@@ -79,9 +78,8 @@ class _Asked:
 
     def _manifest_sha256(self) -> str | None:
         """None where `upkeep gc` deleted the version."""
-        try:
-            data = self.store.get_bytes(self.store.keys.manifest(self.version))
-        except MissingObject:
+        data = self.store.find_bytes(self.store.keys.manifest(self.version))
+        if data is None:
             return None if is_entombed(self.version, store=self.store) else ""
         return sha256_of_bytes(data)
 

@@ -13,7 +13,7 @@ from typing import Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import CorruptObject, KeyTaken, MissingObject, NotApproved
+from errors import CorruptObject, KeyTaken, NotApproved
 from infra.files import sha256_of_bytes
 from infra.flow_run import is_started_again, this_flow_run
 from infra.keys import RECORD, versions_of
@@ -22,6 +22,7 @@ from infra.sealed import sealed, unsealed
 from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
 from models.part import parse_period
 from models.sections import Approval
+from tasks.formats import moment
 from tasks.registry.aliases import whoami
 
 Says = Literal["approve", "reject"]
@@ -51,12 +52,8 @@ class Question:
         """In words."""
         standing = self.standing(now)
         if self.answer:
-            return f"{standing} by {self.answer.who} on {_moment(self.answer.at)}: {self.answer.why}"
-        return f"{standing if standing is Standing.EXPIRED else 'waits until'} {_moment(self.request.expires_at)}"
-
-
-def _moment(at: datetime) -> str:
-    return f"{at:%Y-%m-%d %H:%M} UTC"
+            return f"{standing} by {self.answer.who} on {moment(self.answer.at)}: {self.answer.why}"
+        return f"{standing if standing is Standing.EXPIRED else 'waits until'} {moment(self.request.expires_at)}"
 
 
 # --- asking -------------------------------------------------------------------------------------------------
@@ -85,9 +82,8 @@ def ask(
 def find_question(version: int, *, store: ObjectStore) -> Question | None:
     """None where nothing was asked about a version."""
     key = store.keys.question(version)
-    try:
-        data = store.get_bytes(key)
-    except MissingObject:
+    data = store.find_bytes(key)
+    if data is None:
         return None
     request = unsealed(ApprovalRequest, data, uri=store.uri(key))
     return Question(request, sha256_of_bytes(data), _find_answer(version, store))
@@ -133,10 +129,10 @@ def require_asked_about(question: Question, *, store: ObjectStore) -> None:
                             "there: one of the two was changed since. Nothing was changed now. Restore it from a copy or an older "
                             "object version.")  # fmt: skip
     key = store.keys.manifest(question.request.version)
-    with suppress(MissingObject):
-        if sha256_of_bytes(store.get_bytes(key)) != question.request.manifest_sha256:
-            raise CorruptObject(f"{store.uri(key)} is not the one that people were asked about: it was changed since. Nothing "
-                                "was changed now. Restore it from a copy or an older object version.")  # fmt: skip
+    data = store.find_bytes(key)
+    if data is not None and sha256_of_bytes(data) != question.request.manifest_sha256:
+        raise CorruptObject(f"{store.uri(key)} is not the one that people were asked about: it was changed since. Nothing "
+                            "was changed now. Restore it from a copy or an older object version.")  # fmt: skip
 
 
 def given_before(*, store: ObjectStore) -> int | None:
@@ -164,10 +160,8 @@ def refusal(question: Question, now: datetime, *, store: ObjectStore) -> NotAppr
 
 def _find_answer(version: int, store: ObjectStore) -> ApprovalAnswer | None:
     key = store.keys.answer(version)
-    try:
-        return unsealed(ApprovalAnswer, store.get_bytes(key), uri=store.uri(key))
-    except MissingObject:
-        return None
+    data = store.find_bytes(key)
+    return None if data is None else unsealed(ApprovalAnswer, data, uri=store.uri(key))
 
 
 # --- ratings ------------------------------------------------------------------------------------------------

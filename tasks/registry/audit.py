@@ -83,13 +83,11 @@ class _Log:
         yield from self._named(entry)
 
     def _named(self, entry: AliasEntry) -> Iterator[str]:
-        try:
-            data = self.store.get_bytes(self.store.keys.manifest(entry.version))
-        except MissingObject:
+        data = self.store.find_bytes(self.store.keys.manifest(entry.version))
+        if data is None:
             if not is_entombed(entry.version, store=self.store):
                 yield f"it names version {entry.version}, whose manifest is gone, and `upkeep gc` did not delete it"
-            return
-        if sha256_of_bytes(data) != entry.manifest_sha256:
+        elif sha256_of_bytes(data) != entry.manifest_sha256:
             yield f"it names another manifest of version {entry.version} than the one that is there"
 
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from errors import MissingExtra, MissingObject, SpecError, UnsignedRelease
+from errors import MissingExtra, SpecError, UnsignedRelease
 from infra.keys import MANIFEST, SIGNATURE
 from infra.object_store import ObjectStore
 from infra.release_keys import ReleaseKeys
@@ -52,22 +52,20 @@ def verify_stored(manifest: Manifest, *, store: ObjectStore) -> str:
     if Manifest.model_validate_json(data) != manifest or not store.prefix.endswith(f"models/{manifest.model}/"):
         raise UnsignedRelease(f"the manifest beside {uri} is not the one of {manifest.model!r} version "
                               f"{manifest.version} that was read before: somebody changes it. Nothing was loaded.")  # fmt: skip
-    try:
-        signature = store.get_bytes(store.keys.signature(manifest.version))
-    except MissingObject:
+    signature = store.find_bytes(store.keys.signature(manifest.version))
+    if signature is None:
         raise UnsignedRelease(
             f"{manifest.model!r} version {manifest.version} is not signed ({uri} is not there). Nothing was loaded. Roll "
             f"back to a signed version; or, if you know that this one is yours, sign it: `upkeep sign SPEC@{manifest.version}`"
-        ) from None
+        )
     return verify_files(_digests(manifest, data), signature, store.release_keys, uri=uri)
 
 
 def copy_signature(manifest: Manifest, folder: Path, *, store: ObjectStore) -> None:
     """Puts a version's signature, where it has one, beside its files in a folder."""
-    try:
-        (folder / SIGNATURE).write_bytes(store.get_bytes(store.keys.signature(manifest.version)))
-    except MissingObject:
-        return
+    signature = store.find_bytes(store.keys.signature(manifest.version))
+    if signature is not None:
+        (folder / SIGNATURE).write_bytes(signature)
 
 
 def sign_again(manifest: Manifest, folder: Path, *, store: ObjectStore) -> None:
