@@ -21,9 +21,8 @@ from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
 from tasks.instruments import import_instruments
-from tasks.jobs import find_result, read_job, require_result, store_job, store_result, training_job
+from tasks.jobs import done_on_pool, read_job, store_result, training_job
 from tasks.optimization.onnx import make_variants, require_exportable
-from tasks.pool_runs import run_on_pool
 from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
 from tasks.written_specs import spec_of
@@ -39,13 +38,7 @@ def try_to_improve(
     if not work.gpu_pool:
         return improve(spec, champion, training_set, instruments, budget=budget, store=work.store)
     job = training_job(spec, champion, training_set, budget, instruments)
-    return find_result(job, Trial, store=work.store) or _sent_away(spec, job, work)
-
-
-def _sent_away(spec: ModelSpec, job: TrainingJob, work: Workspace) -> Trial:
-    stored = store_job(job, store=work.store)
-    run_on_pool(f"retrain/{spec.name}", {"job": stored.uri, "home": str(work.home)}, key=stored.sha256)
-    return require_result(job, Trial, store=work.store)
+    return done_on_pool(job, Trial, deployment=f"retrain/{spec.name}", home=work.home, store=work.store)
 
 
 def improve(

@@ -8,8 +8,7 @@ from flows.naming import job_name
 from infra.workspace import Workspace, open_job_workspace, protect
 from models.contracts import Scores, ScoringJob, Table, Weights
 from models.spec import ModelSpec
-from tasks.jobs import find_result, read_job, require_result, scoring_job, store_job, store_result
-from tasks.pool_runs import run_on_pool
+from tasks.jobs import done_on_pool, read_job, scoring_job, store_result
 from tasks.scoring import score_rows
 from tasks.written_specs import spec_of
 
@@ -18,13 +17,7 @@ def score_somewhere(spec: ModelSpec, rows: Table, weights: Weights, *, of: str, 
     if not work.gpu_pool or rows.rows < work.gpu_from_rows:
         return score_rows(rows, weights, kind=spec.kind, of=of, store=work.store)
     job = scoring_job(spec, rows, weights)
-    return find_result(job, Scores, store=work.store) or _sent_away(spec, job, work)
-
-
-def _sent_away(spec: ModelSpec, job: ScoringJob, work: Workspace) -> Scores:
-    stored = store_job(job, store=work.store)
-    run_on_pool(f"score/{spec.name}", {"job": stored.uri, "home": str(work.home)}, key=stored.sha256)
-    return require_result(job, Scores, store=work.store)
+    return done_on_pool(job, Scores, deployment=f"score/{spec.name}", home=work.home, store=work.store)
 
 
 @flow(

@@ -4,6 +4,7 @@ Both lie under the digest of the job, so that a job that is asked for twice is t
 may be started again.
 """
 
+from pathlib import Path
 from typing import TypeVar
 
 from errors import MissingObject, PoolError
@@ -22,6 +23,7 @@ from models.contracts import (
     Weights,
 )
 from models.spec import ModelSpec
+from tasks.pool_runs import run_on_pool
 from tasks.written_specs import written
 
 R = TypeVar("R", bound=Record)
@@ -63,9 +65,16 @@ def find_result(job: Record, kind: type[R], *, store: ObjectStore) -> R | None:
         return None
 
 
-def require_result(job: Record, kind: type[R], *, store: ObjectStore) -> R:
+def done_on_pool(job: Record, kind: type[R], *, deployment: str, home: Path, store: ObjectStore) -> R:
+    """What came of a job, which goes to `deployment` unless it was done before; `home`: its worker's folder, where the
+    settings there name no other."""
+    found = find_result(job, kind, store=store)
+    if found is not None:
+        return found
+    stored = store_job(job, store=store)
+    run_on_pool(deployment, {"job": stored.uri, "home": str(home)}, key=stored.sha256)
     found = find_result(job, kind, store=store)
     if found is None:
-        raise PoolError(f"the run of {store.uri(store.keys.job(job.digest))} completed and left no result: its worker "
-                        "writes to another store. Give both pools' workers the same UPKEEP_S3_* settings.")  # fmt: skip
+        raise PoolError(f"the run of {stored.uri} completed and left no result: its worker writes to another store. Give both pools' "
+                        "workers the same UPKEEP_S3_* settings.")  # fmt: skip
     return found

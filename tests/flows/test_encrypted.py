@@ -12,6 +12,7 @@ from flows.maintain import maintain
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import Budget, Instruments, Outcome, RunReport, Weights
+from tasks import jobs
 from tasks.jobs import scoring_job, store_job, training_job
 from tests.flows.conftest import Home, moved
 from tests.infra.specs import spec_with
@@ -65,8 +66,7 @@ def test_every_object_of_a_release_and_of_its_way_there_is_encrypted_also_what_w
         flow = {"retrain/test": retrain.retrain, "score/test": score.score}[deployment]
         flow.fn(parameters["job"], tmp_path / "worker")
 
-    monkeypatch.setattr(retrain, "run_on_pool", on_a_worker)
-    monkeypatch.setattr(score, "run_on_pool", on_a_worker)
+    monkeypatch.setattr(jobs, "run_on_pool", on_a_worker)
     for name, value in {"POOL": "a-pool", "FROM_ROWS": "20"}.items():
         monkeypatch.setenv(f"UPKEEP_GPU_{name}", value)
     home.receive("day-0", sentences(600))

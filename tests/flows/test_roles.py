@@ -19,6 +19,7 @@ from flows.signed import verify_version
 from flows.waiting import find_waiting
 from infra.object_store import ObjectStore
 from models.contracts import Outcome, RunReport
+from tasks import jobs
 from tests.flows import champions
 from tests.flows.conftest import Home, moved
 from tests.infra.test_iam import MODEL, allows
@@ -122,7 +123,7 @@ def test_a_run_that_may_train_needs_trainer_and_releaser_also_where_the_alias_is
 
     asked.clear()
     monkeypatch.setenv("UPKEEP_GPU_POOL", "a-pool")
-    monkeypatch.setattr(retrain, "run_on_pool", on_a_worker)
+    monkeypatch.setattr(jobs, "run_on_pool", on_a_worker)
     report = maintain(home.spec).report
     assert isinstance(report, RunReport) and report.outcome is Outcome.PUBLISHED
     assert refused(asked, BOTH) == []

@@ -10,6 +10,7 @@ from flows import score
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace
 from models.spec import read_spec
+from tasks import jobs
 from tasks.finetuning import store_folder
 from tests.flows.conftest import Home
 from tests.tiny import kept_table, sentences
@@ -30,10 +31,10 @@ def test_rows_go_to_the_gpu_pool_from_as_many_as_the_settings_say_and_come_back_
         sent.append((deployment, key))
         score.score.fn(parameters["job"], Path(parameters["home"]))
 
-    monkeypatch.setattr(score, "run_on_pool", lambda *_, **__: None)  # a worker of another store
+    monkeypatch.setattr(jobs, "run_on_pool", lambda *_, **__: None)  # a worker of another store
     with pytest.raises(PoolError, match=r"jobs/.* completed and left no result: its worker writes to another store"):
         score.score_somewhere(spec, many, weights, of="the window", work=away)
-    monkeypatch.setattr(score, "run_on_pool", on_a_worker)
+    monkeypatch.setattr(jobs, "run_on_pool", on_a_worker)
     assert score.score_somewhere(spec, few, weights, of="the window", work=away).rows == 19
     assert sent == []
     found = score.score_somewhere(spec, many, weights, of="the window", work=away)
