@@ -1,6 +1,5 @@
 """Does this store keep `If-None-Match: *`? Several answer 200 to a header that they ignore, so it is tried by a race."""
 
-import hashlib
 import json
 import secrets
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from errors import StoreError
-from infra.files import partial
+from infra.files import partial, sha256_of_bytes
 from infra.s3 import translated
 
 WRITERS, ROUNDS = 8, 3
@@ -39,7 +38,7 @@ def remember(winners: list[int], client: Any, bucket: str, *, cache: Path) -> No
 
 
 def _memory(client: Any, bucket: str, cache: Path) -> Path:
-    return cache / "stores" / f"{hashlib.sha256(_place(client, bucket).encode()).hexdigest()}.json"
+    return cache / "stores" / f"{sha256_of_bytes(_place(client, bucket).encode())}.json"
 
 
 def _place(client: Any, bucket: str) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from errors import CorruptObject, FullDisk, SpecError, StoreError
+from errors import FullDisk, SpecError, StoreError
 from infra.arrival import PIECE, Arrival
-from infra.files import sha256_of
+from infra.files import corrupt, sha256_of
 from infra.progress import Advance
 from infra.s3 import read_whole, split_uri, translated
 from infra.transfer import Span, Workers, readers, shown, spans, working
@@ -96,10 +96,7 @@ def _fetch(
                 continue
             arrival.discard()
             if not arrival.resumed:
-                raise CorruptObject(
-                    f"{file.uri} has SHA-256 {sha256}, recorded was {file.sha256}: the stored file was changed. "
-                    "Nothing was loaded. Roll back to another version, or restore the object."
-                )
+                raise corrupt(file.uri, found=sha256, recorded=str(file.sha256))
             again.append((file, version))
     return again
 

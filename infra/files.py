@@ -52,7 +52,7 @@ class Entry(Protocol):
 
 def sha256_of(path: Path) -> str:
     with path.open("rb") as file:
-        return sha256_of_chunks(iter(lambda: file.read(CHUNK), b""))
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sha256_of_bytes(data: bytes) -> str:
@@ -68,17 +68,13 @@ def sha256_of_chunks(chunks: Iterable[bytes]) -> str:
 
 def folder_digest(files: Iterable[Entry]) -> str:
     """Names a folder by what is in it."""
-    return hashlib.sha256("".join(f"{file.sha256}  {file.path}\n" for file in files).encode()).hexdigest()
+    return sha256_of_bytes("".join(f"{file.sha256}  {file.path}\n" for file in files).encode())
 
 
-def verify(path: Path, located: Located) -> None:
-    """Raises CorruptObject where the bytes are not the ones that were recorded."""
-    found = sha256_of(path)
-    if found != located.sha256:
-        raise CorruptObject(
-            f"{located.uri} has SHA-256 {found}, recorded was {located.sha256}: the stored file was changed. "
-            "Nothing was loaded. Roll back to another version, or restore the object."
-        )
+def corrupt(uri: str, *, found: str, recorded: str) -> CorruptObject:
+    """Of an object whose bytes are not the ones that were recorded."""
+    return CorruptObject(f"{uri} has SHA-256 {found}, recorded was {recorded}: the stored file was changed. Nothing was loaded. "
+                         "Roll back to another version, or restore the object.")  # fmt: skip
 
 
 def force_to_disk(path: Path) -> None:

@@ -1,6 +1,5 @@
 """Trains a candidate from the champion's weights (at a bootstrap: from the spec's source), and stores what a model is made of."""
 
-import hashlib
 import shutil
 from pathlib import Path
 
@@ -9,7 +8,7 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import DataError, MissingObject, ModelError
 from infra.copying import Duplicate
-from infra.files import alone_in, folder_digest
+from infra.files import alone_in, folder_digest, sha256_of_bytes
 from infra.keys import MANIFEST, SIGNATURE, Keys
 from infra.object_store import ObjectStore
 from infra.progress import bar
@@ -35,7 +34,7 @@ def fine_tune(
     does one that reached the budget's cap (OverBudget) once it is given a larger one: the cap is not an input.
     Of two processes with one training the second waits, and takes what came of it."""
     inputs = f"{training_set.digest}{parent.content_digest}{training.digest}{kind.digest}"
-    work = store.work / f"training-{hashlib.sha256(inputs.encode()).hexdigest()[:24]}"
+    work = store.work / f"training-{sha256_of_bytes(inputs.encode())[:24]}"
     with alone_in(work):
         candidate = _train(training_set, parent, parent_version=parent_version, kind=kind, training=training,
                            budget=budget, work=work, store=store)  # fmt: skip

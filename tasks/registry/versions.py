@@ -4,7 +4,6 @@ A version's number is claimed by a conditional write, its files follow, its mani
 none: a version without a manifest does not exist.
 """
 
-import hashlib
 import json
 from datetime import datetime
 
@@ -13,7 +12,7 @@ from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, MissingObject, SpecError, StoreError
 from infra.copying import Duplicate
-from infra.files import Stored
+from infra.files import Stored, sha256_of_bytes
 from infra.keys import versions_of
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
@@ -56,19 +55,9 @@ def publish(
         return read_version(version, store=store)
     if is_entombed(version, store=store):  # since it was claimed; a manifest goes only after its tombstone
         raise StoreError(f"`upkeep gc` deleted version {version} at this very moment. Nothing was changed; run again.")
-    written = {
-        CARD: model_card(
-            model,
-            version,
-            kind.task,
-            kind.labels,
-            measured,
-            lineage,
-            variants=evidence.variants,
-            library="" if kind.hosted else "transformers",
-        ).encode(),
-        EVIDENCE: evidence.model_dump_json(indent=1).encode(),
-    }
+    card = model_card(model, version, kind.task, kind.labels, measured, lineage, variants=evidence.variants,
+                      library="" if kind.hosted else "transformers")  # fmt: skip
+    written = {CARD: card.encode(), EVIDENCE: evidence.model_dump_json(indent=1).encode()}
     manifest = Manifest(
         model=model, version=version, parent=candidate.parent, task=kind.task, labels=kind.labels, created_at=created_at,
         files=_put_files(candidate, written, store.keys.version(version), store),
@@ -91,7 +80,7 @@ def _put_files(
     )
     for path, data in written.items():
         store.put_bytes(prefix + path, data)
-    ours = (FileEntry(path=p, sha256=hashlib.sha256(d).hexdigest(), bytes=len(d)) for p, d in written.items())
+    ours = (FileEntry(path=p, sha256=sha256_of_bytes(d), bytes=len(d)) for p, d in written.items())
     return (*files, *ours)
 
 
