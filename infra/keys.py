@@ -38,7 +38,6 @@ class Keys:
 
     runs = "runs/"
     open_run = f"{runs}open.json"
-    report_name = "report.json"
     history = "history/"
     claims = "claims/"
     versions = "versions/"

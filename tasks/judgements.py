@@ -12,7 +12,7 @@ def with_judgement(scorecard: Scorecard, judgement: Judgement) -> Scorecard:
     """The win rate comes last, since the kind's own first metric decides. Without a judged pair there is none, and a gate
     that asks for it fails closed."""
     won = [WORTH[pair.said] for pair in judgement.pairs if pair.said in WORTH]
-    compared = (compare_by_wins(won, flipped=judgement.count("flipped"), on="current"),) if won else ()
+    compared = (compare_by_wins(won, flipped=judgement.count("flipped")),) if won else ()
     return scorecard.model_copy(update={"comparisons": (*scorecard.comparisons, *compared), "judgement": judgement})
 
 

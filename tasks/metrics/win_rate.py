@@ -23,7 +23,7 @@ def win_rate(wins: int, decided: int) -> Estimate:
                     method="exact binomial, one-sided 95 % bounds")  # fmt: skip
 
 
-def compare_by_wins(won: Sequence[float], *, flipped: int, on: str) -> Comparison:
+def compare_by_wins(won: Sequence[float], *, flipped: int) -> Comparison:
     """`won` by the candidate, of each pair: 1, 0, or a half where neither is better. Raises UnmeasuredMetric without pairs.
 
     `flipped` of the halves are no ties: the verdict went with the order. Each adds the doubt of a coin that was not
@@ -32,7 +32,7 @@ def compare_by_wins(won: Sequence[float], *, flipped: int, on: str) -> Compariso
     ours = np.array(won, float)
     champion, candidate = mean(METRIC, 1 - ours, "mean, jackknife"), mean(METRIC, ours, "mean, jackknife")
     return Comparison(
-        on=on, metric=METRIC, champion=_doubted(measure(champion), flipped, least=0.0, scale=1),
+        on="current", metric=METRIC, champion=_doubted(measure(champion), flipped, least=0.0, scale=1),
         candidate=_doubted(measure(candidate), flipped, least=0.0, scale=1),
         difference=_doubted(improvement_of(champion, candidate), flipped, least=-1.0, scale=2),
     )  # fmt: skip
