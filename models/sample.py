@@ -108,7 +108,7 @@ def read_rows(path: Path) -> Iterator[Row]:
     if reader is None:
         raise DataError(f"{path}: {suffix or 'no suffix'!r} does not say the format; rename it to {_READABLE}")
     try:
-        with _opened(path) as file:
+        with open_bytes(path) as file:
             refuse_utf_16(file, str(path))
             if reader is _read_csv:
                 refuse_separator(file, str(path))
@@ -142,12 +142,13 @@ def named_twice(path: Path) -> set[str]:
     """Columns that a CSV has more than once; of other files none."""
     if not path.name.lower().removesuffix(".gz").endswith(".csv"):
         return set()
-    with _opened(path) as file:
+    with open_bytes(path) as file:
         header = _header(csv.reader(_lines(file)))
     return {name for name in header if header.count(name) > 1}
 
 
-def _opened(path: Path) -> IO[bytes]:
+def open_bytes(path: Path) -> IO[bytes]:
+    """Unpacked where its name ends in .gz."""
     return cast(IO[bytes], gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb"))
 
 

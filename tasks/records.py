@@ -1,6 +1,5 @@
 """What readers are made of: one record with its place, the lines of a stream, and where the last run stopped."""
 
-import gzip
 import hashlib
 import re
 from collections import deque
@@ -8,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from models.sample import open_bytes
 
 HEAD = 64 << 10
 LONGEST_LINE = 8 << 20
@@ -118,10 +119,6 @@ class Lines:
 
 
 # --- where the last run stopped ---
-
-
-def open_bytes(path: Path) -> IO[bytes]:
-    return gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")  # type: ignore[return-value]
 
 
 def first_bytes(path: Path, most: int = HEAD) -> bytes:

@@ -13,10 +13,10 @@ from errors import DataError, FullDisk
 from infra.files import NO_ROOM
 from infra.object_store import ObjectStore
 from models.contracts import SourcePosition
-from models.sample import refuse_separator, refuse_utf_16
+from models.sample import open_bytes, refuse_separator, refuse_utf_16
 from tasks.parquet import parquet_head, read_parquet
 from tasks.readers import read_csv, read_jsonl
-from tasks.records import Growing, RawRow, Roles, Start, first_bytes, open_bytes, survey
+from tasks.records import Growing, RawRow, Roles, Start, first_bytes, survey
 from tasks.sources import SourceFile
 
 
