@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import softmax
 from transformers import AutoModelForSequenceClassification
 
 from errors import ModelError
@@ -87,8 +88,7 @@ class Entailment(TextPairs):
     ) -> NDArray[np.float64]:
         """That each hypothesis follows from its premise."""
         logits = self.logits(premises, hypotheses, advance=advance).astype(float)
-        each = np.exp(logits - logits.max(1, keepdims=True))
-        shares: NDArray[np.float64] = each[:, self.label] / each.sum(1)
+        shares: NDArray[np.float64] = softmax(logits, axis=1)[:, self.label]
         return shares
 
 
