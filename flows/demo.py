@@ -158,15 +158,8 @@ def _prepare(folder: Path, example: str, say: Say) -> Path:
     (folder / MARKER).touch()
     say(f"preparing real data and a real model in {folder}")
     whole = os.path.abspath(folder)
-    command = [
-        sys.executable,
-        "-u",
-        "-m",
-        f"examples.{example}.prepare",
-        whole,
-        "--cache",
-        os.path.join(whole, "cache"),
-    ]
+    command = [sys.executable, "-u", "-m", f"examples.{example}.prepare", whole, "--cache",
+               os.path.join(whole, "cache")]  # fmt: skip
     with TemporaryFile("w+") as complaints:
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=complaints, text=True, cwd=ROOT) as preparing:
             for line in preparing.stdout or ():

@@ -147,10 +147,8 @@ def _slices(scorecard: Scorecard, gate: NoCollapse) -> GateResult:
     collapsed = [c for c in judged if c.difference.value < -gate.tolerance and c.difference.high < 0]
     name = f"{isolated(worst.on)} {_points(worst.difference.value, worst.metric)} ({amount(worst.difference.n, 'row')})"
     if collapsed:
-        verdict, because = (
-            Verdict.REJECTED,
-            f"collapsed: {', '.join(isolated(c.on) for c in collapsed)}; worst is {name}",
-        )
+        verdict = Verdict.REJECTED
+        because = f"collapsed: {', '.join(isolated(c.on) for c in collapsed)}; worst is {name}"
     elif not judged:
         verdict, because = Verdict.INSUFFICIENT, f"no slice has {amount(gate.min_rows, 'row')}; worst is {name}"
     else:

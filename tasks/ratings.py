@@ -47,10 +47,8 @@ def _majority(votes: Sequence[str]) -> str:
 
 def _judge(measured: Estimate, rated: int, request: ApprovalRequest) -> tuple[Verdict, str]:
     low, high = (percent_beside(end, request.win_rate, least=0) for end in (measured.low, measured.high))
-    won, wanted = (
-        f"the candidate wins {measured.value:.0%} of {count(measured.n)} decided [{low}, {high}]",
-        f"{100 * request.win_rate:.10g}%",
-    )
+    won = f"the candidate wins {measured.value:.0%} of {count(measured.n)} decided [{low}, {high}]"
+    wanted = f"{100 * request.win_rate:.10g}%"
     if rated < request.ratings:
         return Verdict.INSUFFICIENT, request.lack or f"{count(request.ratings)} must be rated"
     if not measured.n:

@@ -17,17 +17,8 @@ from infra.keys import MANIFEST, Keys
 from infra.object_store import ObjectStore
 from models.contracts import EVIDENCE
 
-NAMELESS = (
-    Keys.blobs,
-    Keys.candidates,
-    Keys.instruments,
-    Keys.labels,
-    Keys.history,
-    Keys.claims,
-    Keys.moves,
-    Keys.tombstones,
-    Keys.probe,
-)
+NAMELESS = (Keys.blobs, Keys.candidates, Keys.instruments, Keys.labels, Keys.history, Keys.claims, Keys.moves,
+            Keys.tombstones, Keys.probe)  # fmt: skip
 """Rows, weights and flags; and the history, which tells windows apart by their digests and needs none. Of a version, likewise,
 only what Upkeep itself wrote is read."""
 SAVED_WORK = (Keys.stages, Keys.jobs)

@@ -146,11 +146,8 @@ def _halves(retention: Retention, under_way: bool, now: datetime, apply: bool, s
     whole, buried = set(list_versions(store=store)), entombed(store=store)
     for prefix, (size, modified) in folders_below(store.keys.versions, store).items():
         version = version_of(prefix)
-        if (
-            version is None
-            or version in whole
-            or (version not in buried and (under_way or now - modified < retention.age))
-        ):
+        may_become_one = version not in buried and (under_way or now - modified < retention.age)
+        if version is None or version in whole or may_become_one:
             continue
         if apply:
             delete_all(prefix, store)
