@@ -1,7 +1,5 @@
 """What a retraining learns from and is judged on: split by content, replayed against forgetting, leaks removed."""
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +13,7 @@ from infra.stages import once
 from models.contracts import LeakReport, Reference, Table, TrainingSet
 from models.recipe import Training
 from models.rows import Split, split_of
-from tasks.tables import compares
+from tasks.tables import compares, store_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,8 +155,4 @@ def _without_leaks(train: "pd.DataFrame", sealed: "pd.DataFrame") -> tuple["pd.D
 
 
 def save_table(rows: "pd.DataFrame", kind: str, store: ObjectStore) -> Table:
-    """Stores rows under their content: the same rows make the same file."""
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / f"{kind}.parquet"
-        rows.drop(columns="split", errors="ignore").to_parquet(path, index=False, row_group_size=ROW_GROUP)
-        return Table.of(store.put_blob(kind, path), rows=len(rows))
+    return store_rows(rows.drop(columns="split", errors="ignore"), kind, store, row_group=ROW_GROUP)

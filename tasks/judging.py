@@ -6,8 +6,6 @@ of rows are kept, no texts.
 
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from infra.stages import once
 from models.contracts import JudgedPair, Judgement, ModelKind, Record, Scores, Table, Weights
 from models.judging import Judge
 from tasks.outputs import answers_of, outputs_of
+from tasks.tables import store_rows
 
 if TYPE_CHECKING:
     from models.judges import AnyJudge
@@ -58,10 +57,7 @@ def draw_rows(sealed: Table, *, most: int, seed: int, store: ObjectStore) -> Tab
     if sealed.rows <= most:
         return sealed
     chosen = np.sort(np.random.default_rng(seed).choice(sealed.rows, most, replace=False))
-    with TemporaryDirectory(prefix="upkeep-") as folder:
-        path = Path(folder) / "judged.parquet"
-        pd.read_parquet(store.get_file(sealed)).iloc[chosen].to_parquet(path, index=False)
-        return Table.of(store.put_blob("judged", path), rows=most)
+    return store_rows(pd.read_parquet(store.get_file(sealed)).iloc[chosen], "judged", store)
 
 
 @task(name="compare answers", cache_policy=NO_CACHE)

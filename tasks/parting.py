@@ -5,7 +5,6 @@ chosen for being unlike the reference neither measure nor show anything: they wo
 """
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Record, Scored, Scores, Table
 from tasks.outputs import select_outputs
-from tasks.tables import measures
+from tasks.tables import measures, store_rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +70,5 @@ def _said_again(frame: "pd.DataFrame") -> "NDArray[np.bool_]":
 def _selected(
     frame: "pd.DataFrame", picked: "NDArray[np.bool_]", scores: Scores, store: ObjectStore
 ) -> Scored:  # fmt: skip
-    with TemporaryDirectory(prefix="upkeep-") as folder:
-        path = Path(folder) / "rows.parquet"
-        frame[picked].to_parquet(path, index=False)
-        rows = Table.of(store.put_blob("kept", path), rows=int(picked.sum()))
+    rows = store_rows(frame[picked], "kept", store)
     return Scored(rows=rows, scores=select_outputs(scores, np.flatnonzero(picked), store=store))

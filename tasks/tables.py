@@ -2,6 +2,7 @@
 a table's rows may measure."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -9,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from infra.object_store import ObjectStore
+from models.contracts import Table
 from models.rows import TEACHING, Chosen
 
 if TYPE_CHECKING:
@@ -53,6 +56,14 @@ class TableWriter:
 def open_table(path: Path) -> pq.ParquetFile:
     """To be read in batches. Arrow by default reads ahead until the whole file is in memory."""
     return pq.ParquetFile(path, pre_buffer=False)
+
+
+def store_rows(rows: "pd.DataFrame", kind: str, store: ObjectStore, *, row_group: int | None = None) -> Table:
+    """Under their content: the same rows make the same file."""
+    with TemporaryDirectory(prefix="upkeep-") as folder:
+        path = Path(folder) / f"{kind}.parquet"
+        rows.to_parquet(path, index=False, row_group_size=row_group)
+        return Table.of(store.put_blob(kind, path), rows=len(rows))
 
 
 def measures(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
