@@ -11,9 +11,9 @@ from models.contracts import Ended, Outcome
 from models.spec import read_spec
 from tasks.entries import history_entry
 from tasks.events import emit_events
-from tasks.opened import owe
+from tasks.opened import drop_opened, owe
 from tasks.reporting import write_report
-from tasks.runs import close_run, forget_run, require_open
+from tasks.runs import close_run, require_open
 
 
 @flow(
@@ -49,7 +49,7 @@ def _finish(run: Run, looked: Looked) -> Ended:
     if run.dry_run:
         return Ended(report=report, pages=None)
     if report.outcome is Outcome.WAITING:
-        forget_run(run.start, store=store)
+        drop_opened(run.start.run_id, store)  # a run that found nothing to look at leaves no trace
         return Ended(report=report, pages=None)
     pages = write_report(report, home=run.work.home, store=store)
     require_open(run.start, store=store)  # what it tells, its entry must count

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from infra.settings import Settings, server_of
+from infra.settings import server_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,3 @@ class ApiKeys:
         named = {server_of(other): key for other, key in self.others.items()}
         found = named.get(server_of(url)) or (self.own if server_of(url) == server_of(own_url) else None)
         return found.get_secret_value() if found else None
-
-
-def read_api_keys(settings: Settings) -> ApiKeys:
-    return ApiKeys(settings.api_key, settings.api_keys)

@@ -98,7 +98,7 @@ class StoredFiles(ABC):
         if not (touch_copy(folder) and _as_fetched(folder, self._is_copy(folder, files))):
             with draft_of(folder, digest) as part:
                 if not self._is_copy(folder, files):  # made by another process while this one waited
-                    self._fetch_folder(prefix, files, part, lasting=True)
+                    self.download_folder(prefix, files, part, lasting=True)
                     make_room(folder)
                     part.replace(folder)
         return folder
@@ -128,11 +128,8 @@ class StoredFiles(ABC):
         digest = folder_digest(files)
         return self.cache / "folders" / digest, digest
 
-    def download_folder(self, prefix: str, files: Iterable[Entry], target: Path) -> None:
-        """Verified copies of the files below a key."""
-        self._fetch_folder(prefix, files, target, lasting=False)
-
-    def _fetch_folder(self, prefix: str, files: Iterable[Entry], target: Path, *, lasting: bool) -> None:
+    def download_folder(self, prefix: str, files: Iterable[Entry], target: Path, *, lasting: bool = False) -> None:
+        """Verified copies of the files below a key; `lasting`: as `fetch_files` has it."""
         target.mkdir(parents=True, exist_ok=True)
         coming = [Incoming(self.uri(prefix + f.path), target / f.path, f.sha256) for f in files]
         fetch_files(self.client, coming, lasting=lasting)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from errors import SpecError, StoreError
-from infra.api_keys import read_api_keys
+from infra.api_keys import ApiKeys
 from infra.encryption import Encrypted, encrypt_writes
 from infra.lasting import let_writes_last
 from infra.object_store import ObjectStore, connect
@@ -75,7 +75,7 @@ def protect(workspace: Workspace, spec: Stored) -> None:
     """From here on writes are encrypted, and signatures demanded, as the spec says; and hosted models have their keys."""
     settings = read_settings()
     workspace.store.release_keys = read_release_keys(settings, required=spec.release.require_signature)
-    workspace.store.api_keys = read_api_keys(settings)
+    workspace.store.api_keys = ApiKeys(settings.api_key, settings.api_keys)
     encrypt_writes(workspace.store.client, spec.storage)
 
 

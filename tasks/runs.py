@@ -125,11 +125,6 @@ def _overtaken(done: HistoryEntry, store: ObjectStore) -> StoreError:
                       "stands, and rows that it did not read will be looked at by the next run")  # fmt: skip
 
 
-def forget_run(start: RunStart, *, store: ObjectStore) -> None:
-    """A run that found nothing to look at leaves no trace."""
-    drop_opened(start.run_id, store)
-
-
 def find_done(*, store: ObjectStore) -> HistoryEntry | None:
     """What this Prefect run had finished before it was started again: its process died behind its last write, or was
     only thought to be dead. There is nothing left to do; a rollback that began anew would go back once more."""
