@@ -21,11 +21,11 @@ from tasks.evaluation import evaluate
 from tasks.finetuning import fine_tune
 from tasks.gates import judge
 from tasks.instruments import import_instruments
-from tasks.jobs import done_on_pool, read_job, store_result, training_job
+from tasks.jobs import done_on_pool, read_job, store_result
 from tasks.optimization.onnx import make_variants, require_exportable
 from tasks.registry.versions import weights_of
 from tasks.security.signing import require_signing_key
-from tasks.written_specs import spec_of
+from tasks.written_specs import spec_of, written
 
 
 def try_to_improve(
@@ -37,7 +37,9 @@ def try_to_improve(
     instruments = import_instruments(spec.evaluation, base=base, store=work.store)
     if not work.gpu_pool:
         return improve(spec, champion, training_set, instruments, budget=budget, store=work.store)
-    job = training_job(spec, champion, training_set, budget, instruments)
+    job = TrainingJob(
+        spec=written(spec), champion=champion, training_set=training_set, budget=budget, instruments=instruments
+    )
     return done_on_pool(job, Trial, deployment=f"retrain/{spec.name}", home=work.home, store=work.store)
 
 

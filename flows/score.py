@@ -8,15 +8,15 @@ from flows.naming import job_name
 from infra.workspace import Workspace, open_job_workspace, protect
 from models.contracts import Scores, ScoringJob, Table, Weights
 from models.spec import ModelSpec
-from tasks.jobs import done_on_pool, read_job, scoring_job, store_result
+from tasks.jobs import done_on_pool, read_job, store_result
 from tasks.scoring import score_rows
-from tasks.written_specs import spec_of
+from tasks.written_specs import spec_of, written
 
 
 def score_somewhere(spec: ModelSpec, rows: Table, weights: Weights, *, of: str, work: Workspace) -> Scores:
     if not work.gpu_pool or rows.rows < work.gpu_from_rows:
         return score_rows(rows, weights, kind=spec.kind, of=of, store=work.store)
-    job = scoring_job(spec, rows, weights)
+    job = ScoringJob(spec=written(spec), rows=rows, weights=weights)
     return done_on_pool(job, Scores, deployment=f"score/{spec.name}", home=work.home, store=work.store)
 
 

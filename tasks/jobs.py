@@ -10,35 +10,10 @@ from typing import TypeVar
 from errors import MissingObject, PoolError
 from infra.object_store import ObjectStore
 from infra.stored_records import parsed
-from models.contracts import (
-    Artifact,
-    Budget,
-    Instruments,
-    Record,
-    Release,
-    ScoringJob,
-    Table,
-    TrainingJob,
-    TrainingSet,
-    Weights,
-)
-from models.spec import ModelSpec
+from models.contracts import Artifact, Record
 from tasks.pool_runs import run_on_pool
-from tasks.written_specs import written
 
 R = TypeVar("R", bound=Record)
-
-
-def training_job(
-    spec: ModelSpec, champion: Release, training_set: TrainingSet, budget: Budget, instruments: Instruments
-) -> TrainingJob:
-    return TrainingJob(
-        spec=written(spec), champion=champion, training_set=training_set, budget=budget, instruments=instruments
-    )
-
-
-def scoring_job(spec: ModelSpec, rows: Table, weights: Weights) -> ScoringJob:
-    return ScoringJob(spec=written(spec), rows=rows, weights=weights)
 
 
 def store_job(job: Record, *, store: ObjectStore) -> Artifact:

@@ -11,9 +11,10 @@ from flows.bootstrap import bootstrap
 from flows.maintain import maintain
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
-from models.contracts import Budget, Instruments, Outcome, RunReport, Weights
+from models.contracts import Budget, Outcome, RunReport, ScoringJob, TrainingJob, Weights
 from tasks import jobs
-from tasks.jobs import scoring_job, store_job, training_job
+from tasks.jobs import store_job
+from tasks.written_specs import written
 from tests.flows.conftest import Home, moved
 from tests.infra.specs import spec_with
 from tests.servers import KEY, SECRET
@@ -37,9 +38,11 @@ def test_what_a_worker_writes_is_encrypted_as_the_spec_of_its_job_says(
         monkeypatch.setenv(f"UPKEEP_S3_{name}", value)
     spec, trained = spec_with(name="test", storage={"encryption": "AES256"}), training_set()
     job = (
-        training_job(spec, release(1), trained, Budget(), Instruments())
+        TrainingJob(spec=written(spec), champion=release(1), training_set=trained, budget=Budget())
         if flow == "retrain"
-        else scoring_job(spec, trained.test, Weights(prefix="candidates/c/", files=files("new"), content_digest="c"))
+        else ScoringJob(
+            spec=written(spec), rows=trained.test, weights=Weights(prefix="c/", files=files("new"), content_digest="c")
+        )
     )
     asked = store_job(job, store=store)
 
