@@ -49,7 +49,7 @@ def ask_for_approval(
     return Asked(request=request, samples=samples)
 
 
-def reject(spec: ModelSpec, version: int, *, why: str, force: bool, store: ObjectStore) -> ApprovalAnswer:
+def reject(version: int, *, why: str, force: bool, store: ObjectStore) -> ApprovalAnswer:
     """The version stays where it is, and becomes champion only by force."""
     if not why.strip():
         raise SpecError("a rejection needs its reason: it is what the next person reads. Give one with --reason.")

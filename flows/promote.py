@@ -106,7 +106,7 @@ def promote(
         finished = finish_move(current, own=same, store=work.store)
         if answer == "reject":
             target = _waiting(current, work.store) if version is None else version
-            return reject(spec, target, why=why, force=force, store=work.store)
+            return reject(target, why=why, force=force, store=work.store)
         if finished and same:
             return require_alias(spec.release.alias, store=work.store)
         return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)

@@ -40,7 +40,8 @@ def guess_roles(columns: list[Column], data: Path) -> dict[str, Guess]:
     found: dict[str, Guess] = {}
     for role, fits in _FITS.items():
         free = [c for c in columns if c.name not in {g.column.name for g in found.values()}]
-        guess = _by_name(role, [c for c in free if fits(c)]) or _BY_VALUE.get(role, _nothing)(free)
+        by_value = _BY_VALUE.get(role)
+        guess = _by_name(role, [c for c in free if fits(c)]) or (by_value(free) if by_value else None)
         if guess:
             found[role] = guess
     for role, rule in (("text", "strings of several words"), ("label", "few distinct values, such as one named label")):
@@ -136,10 +137,6 @@ def _fewest_values(columns: list[Column]) -> Guess | None:
 def _iso_dates(columns: list[Column]) -> Guess | None:
     dates = [c for c in columns if _is_timestamp(c) and c.numbers is None]
     return Guess(dates[0], "its values are dates", sure=False) if dates else None
-
-
-def _nothing(columns: list[Column]) -> Guess | None:
-    return None
 
 
 _BY_VALUE = {"text": _longest_text, "label": _fewest_values, "timestamp": _iso_dates}

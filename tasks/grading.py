@@ -99,19 +99,15 @@ def grade_labels(labels: Sequence[str], probabilities: "NDArray[np.float32]", ki
 def confusion_of(models: Mapping[str, Grades], kind: ModelKind) -> Confusion | None:
     """What each of them answered to rows of each label; None unless rows have one label each, and without rows."""
     graded = {name: grades for name, grades in models.items() if isinstance(grades, Labelled) and len(grades)}
-    if not graded:
-        return None
-    truth = next(iter(graded.values())).truth
-    return confuse(truth, {name: grades.predicted for name, grades in graded.items()}, kind.labels)
+    answers = {name: grades.predicted for name, grades in graded.items()}
+    return confuse(next(iter(graded.values())).truth, answers, kind.labels) if graded else None
 
 
 def decisions_of(models: Mapping[str, Grades], kind: ModelKind) -> Decisions | None:
     """How often each of them decided that a label is there; None unless rows may have several, and without rows."""
     graded = {name: grades for name, grades in models.items() if isinstance(grades, Several) and len(grades)}
-    if not graded:
-        return None
-    truth = next(iter(graded.values())).truth
-    return decide(truth, {name: grades.said for name, grades in graded.items()}, kind.labels)
+    answers = {name: grades.said for name, grades in graded.items()}
+    return decide(next(iter(graded.values())).truth, answers, kind.labels) if graded else None
 
 
 def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
