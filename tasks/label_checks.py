@@ -7,7 +7,7 @@ from pathlib import Path
 from errors import DataError
 from models.label_sets import UnknownLabel, read_labels
 from models.rows import content_digest
-from tasks.label_sheets import Filled
+from tasks.label_sheets import Cells
 
 SHOWN_PROBLEMS = 20
 
@@ -35,7 +35,7 @@ class Accepted:
             return None
 
 
-def check_filled(filled: Sequence[Filled], asked: Container[str], accepted: Accepted, path: Path) -> Checked:
+def check_filled(filled: Sequence[Cells], asked: Container[str], accepted: Accepted, path: Path) -> Checked:
     """`asked` holds the contents of all rows that were sent out. DataError that lists every problem."""
     found: dict[str, tuple[str, int]] = {}
     problems, edited = [], 0
@@ -58,7 +58,7 @@ def check_filled(filled: Sequence[Filled], asked: Container[str], accepted: Acce
     return Checked({content: label for content, (label, _) in found.items()}, edited)
 
 
-def _problems(row: Filled, asked: Container[str], accepted: Accepted) -> Iterator[str]:
+def _problems(row: Cells, asked: Container[str], accepted: Accepted) -> Iterator[str]:
     if not row.content:
         yield f"label {row.label[:80]!r} stands without the row's `content`"
     elif row.content not in asked:

@@ -32,16 +32,6 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Filled:
-    """One row of a filled file; `line` is 1-based, `text` None where the file has no such column."""
-
-    line: int
-    content: str
-    label: str
-    text: str | None
-
-
-@dataclass(frozen=True)
 class Cells:
     """One row of a file; `line` is 1-based, `values` has those columns that were asked for and are there."""
 
@@ -51,6 +41,16 @@ class Cells:
     @property
     def content(self) -> str:
         return _unmarked(self.plain("content"))
+
+    @property
+    def label(self) -> str:
+        return self.plain("label")
+
+    @property
+    def text(self) -> str | None:
+        """None where the file has no such column."""
+        text = self.values.get("text")
+        return None if text is None else str(text)
 
     def plain(self, name: str) -> str:
         return _plain(self.values.get(name))
@@ -79,13 +79,13 @@ def unguarded(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
-def read_filled(path: Path, *, written: bool = False) -> list[Filled]:
+def read_filled(path: Path, *, written: bool = False) -> list[Cells]:
     """The rows of a filled CSV or JSONL file, in its order, blank ones left out. DataError where it cannot be read.
 
     `written`: labels are texts of people's own. No list tells then whether a code page was guessed right, so that their
     letters must not be guessed.
     """
-    found = (_filled(cells) for cells in read_cells(path, ("content", "label"), also=("text",)))
+    found = read_cells(path, ("content", "label"), also=("text",))
     rows = [row for row in found if row.content or row.label]
     guessed = next((row for row in rows if written and not row.label.isascii()), None)
     if guessed and _encoding(path.read_bytes()) == _GUESSED:
@@ -181,11 +181,6 @@ def _require(columns: list[str], path: Path, needed: Sequence[str]) -> None:
     twice = [name for name in needed if columns.count(name) > 1]
     if twice:
         raise DataError(f"{path} has {columns.count(twice[0])} columns named {twice[0]!r}; keep the one that counts")
-
-
-def _filled(cells: Cells) -> Filled:
-    text = cells.values.get("text")
-    return Filled(cells.line, cells.content, cells.plain("label"), None if text is None else str(text))
 
 
 def _plain(value: Any) -> str:
