@@ -1,9 +1,8 @@
 """The commands for running under Prefect: deploy, and a look by hand."""
 
 import json
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,11 +11,6 @@ from flows.cli_looking import Json, Spec
 from flows.cli_registry import Verbose
 
 operating = typer.Typer()
-
-
-class Pools(StrEnum):
-    process = "process"
-    kubernetes = "kubernetes"
 
 
 @operating.command()
@@ -36,7 +30,9 @@ def deploy(
     specs: Annotated[list[Path], typer.Argument(help="Specs, one a model.", metavar="SPEC")],
     as_json: Json = False,
     gpus: Annotated[int, typer.Option(min=0, help="Jobs at a time on the GPU pool; 0: train in the run itself.")] = 0,
-    pools: Annotated[Pools, typer.Option(help="The type of work pools that are not there yet.")] = Pools.process,
+    pools: Annotated[
+        Literal["process", "kubernetes"], typer.Option(help="The type of work pools that are not there yet.")
+    ] = "process",
     mounted_at: Annotated[
         Path | None, typer.Option(help="The folder in which workers find the specs. Default: where they are here.")
     ] = None,
@@ -51,7 +47,7 @@ def deploy(
     from flows.deploy import deploy as put
 
     options = Options(
-        gpus=gpus, pools=pools.value, mounted_at=mounted_at, silent_after=silent_after, stuck_after=stuck_after,
+        gpus=gpus, pools=pools, mounted_at=mounted_at, silent_after=silent_after, stuck_after=stuck_after,
         notify=notify,
     )  # fmt: skip
     done = put(specs, options)

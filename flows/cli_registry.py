@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli_answer import begin
-from flows.cli_approval import Force, Verbose, promoted
+from flows.cli_approval import Force, Verbose, Version, promoted
 from flows.cli_looking import Json, Spec
 from models.contracts import BrokenVersion, Record, VersionLine
 from tasks.formats import amount, count, measured, moment, size, words
@@ -27,7 +27,7 @@ def _one_of(reason: str, why: str) -> str:
 @registry.command()
 def promote(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
-    version: Annotated[int | None, typer.Option(help="Default: the newest that waits.")] = None,
+    version: Version = None,
     reason: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "",
     force: Force = False, why: Why = "",
 ) -> None:  # fmt: skip

@@ -86,16 +86,15 @@ class Multipart:
             self._parts[number] = {"PartNumber": number, "ETag": quoted, **told}
             last = len(self._parts) == self.count
         if last:
-            self._complete([self._parts[number] for number in sorted(self._parts)])
+            self._complete()
 
-    def _complete(self, parts: list[dict[str, Any]]) -> None:
+    def _complete(self) -> None:
+        parts = [self._parts[number] for number in sorted(self._parts)]
         try:
             self.client.complete_multipart_upload(**self._names(), MultipartUpload={"Parts": parts})
         except ClientError as problem:
-            if not (
-                is_gone(problem) and self._is_there([part["ETag"].strip('"') for part in parts])
-            ):  # completed, and the answer was lost
-                raise
+            if not (is_gone(problem) and self._is_there([part["ETag"].strip('"') for part in parts])):
+                raise  # else it was completed, and the answer was lost
         self._note.forget()
 
     def _is_there(self, etags: list[str]) -> bool:
