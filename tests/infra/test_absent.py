@@ -1,6 +1,7 @@
 """A store that denies the reading of what is not there, as Ceph's gateway does under policies like those of infra/iam/."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,21 +12,13 @@ from infra.fetching import Incoming, fetch_files
 from infra.object_store import ObjectStore
 
 
-class _Words:
-    def __init__(self, words: bytes) -> None:
-        self.words = words
-
-    def stream(self) -> list[bytes]:
-        return [self.words]
-
-
 @pytest.fixture
 def denying(store: ObjectStore) -> ObjectStore:
     """Whatever is read."""
 
     def deny(request: Any, **_: Any) -> AWSResponse:
         words = b"" if request.method == "HEAD" else b"<Error><Code>AccessDenied</Code></Error>"
-        return AWSResponse(request.url, 403, {}, _Words(words))
+        return AWSResponse(request.url, 403, {}, SimpleNamespace(stream=lambda: [words]))
 
     for operation in ("GetObject", "HeadObject"):
         store.client.meta.events.register(f"before-send.s3.{operation}", deny)
@@ -58,7 +51,8 @@ def test_what_is_denied_stays_denied_where_nobody_may_list_it_or_the_listing_say
         denying.get_bytes("runs/open.json")
     monkeypatch.undo()
     denying.client.meta.events.register(
-        "before-send.s3.ListObjectsV2", lambda request, **_: AWSResponse(request.url, 403, {}, _Words(b""))
+        "before-send.s3.ListObjectsV2",
+        lambda request, **_: AWSResponse(request.url, 403, {}, SimpleNamespace(stream=lambda: [b""])),
     )
     with pytest.raises(StoreError, match="access denied"):
         denying.get_bytes("runs/open.json")

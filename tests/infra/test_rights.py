@@ -1,6 +1,7 @@
 """Whether one may publish is asked without a trace."""
 
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,17 +15,10 @@ from infra.unfinished import list_unfinished
 FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
-class _Words:
-    def __init__(self, words: bytes) -> None:
-        self.words = words
-
-    def stream(self) -> list[bytes]:
-        return [self.words]
-
-
 def refuse(store: ObjectStore, operation: str, status: int, code: str) -> None:
     def answer(request: Any, **_: Any) -> AWSResponse:
-        return AWSResponse(request.url, status, {}, _Words(f"<Error><Code>{code}</Code></Error>".encode()))
+        words = f"<Error><Code>{code}</Code></Error>".encode()
+        return AWSResponse(request.url, status, {}, SimpleNamespace(stream=lambda: [words]))
 
     store.client.meta.events.register(f"before-send.s3.{operation}", answer)
 
