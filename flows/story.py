@@ -21,7 +21,7 @@ from models.contracts import (
     VariantCheck,
 )
 from models.measures import METRICS
-from tasks.formats import amount, count, duration, interval, loss, p_in_words, points, typed, unit
+from tasks.formats import amount, count, duration, loss, p_in_words, points, typed, unit
 from tasks.formats import measured as _est
 from tasks.judgements import tell_judgement
 
@@ -80,10 +80,10 @@ def _labels(request: LabelRequest, spec: str) -> list[str]:
 def _estimates(monitoring: MonitoringReport) -> list[str]:
     if not monitoring.estimates:
         return []
-    told = ", ".join(f"{e.method} {interval(e.estimate)}" for e in monitoring.estimates)
+    told = ", ".join(f"{e.method} {_est(e.estimate)}" for e in monitoring.estimates)
     truth = monitoring.estimates[0].truth
     of = "" if monitoring.estimates[0].metric == "accuracy" else "of exact match "
-    against = f"; by labels it is {interval(truth)}" if truth else ""
+    against = f"; by labels it is {_est(truth)}" if truth else ""
     return [f"   estimates {of}{told}{against} (extra alarms, not evidence of safety)"]
 
 
@@ -148,7 +148,7 @@ def tell_evidence(evidence: Evidence) -> list[str]:
 
 
 def _variants(checks: tuple[VariantCheck, ...]) -> list[str]:
-    return [f"   variant   {check.variant}: same answers {interval(check.agreement)}, largest gap of a probability "
+    return [f"   variant   {check.variant}: same answers {_est(check.agreement)}, largest gap of a probability "
             f"{check.largest_gap:.2g}, {check.variant_ms.p50:.1f} ms a text against {check.full_ms.p50:.1f}"
             for check in checks]  # fmt: skip
 

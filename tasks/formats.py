@@ -51,19 +51,14 @@ def value(metric: str, number: float) -> str:
     return percent(number) if METRICS[metric].is_share else f"{number:.4g}" if number < 1000 else _whole(number)
 
 
-def measured(estimate: Estimate, metric: str) -> str:
-    """A metric with its interval."""
+def measured(estimate: Estimate, metric: str = "accuracy") -> str:
+    """A metric with its interval; any share where none is named."""
     return f"{value(metric, estimate.value)} {span(estimate, metric)}"
 
 
 def span(estimate: Estimate, metric: str) -> str:
     """The interval alone."""
     return f"[{value(metric, estimate.low)}, {value(metric, estimate.high)}]"
-
-
-def interval(estimate: Estimate) -> str:
-    """Of a share."""
-    return f"{estimate.value:.1%} [{estimate.low:.1%}, {estimate.high:.1%}]"
 
 
 def points(estimate: Estimate) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.contracts import Attempt, BootstrapReport, Comparison, Estimate, Observation, RunReport, Verdict
+from models.contracts import Attempt, BootstrapReport, Comparison, Observation, RunReport, Verdict
 from models.markdown import escaped
 from models.measures import METRICS
 from tasks import changes, charts, drift_plots, formats, plots
@@ -107,17 +107,13 @@ def _is_drawn(metric: str) -> bool:
     return METRICS[metric].is_share and METRICS[metric].better != "less"
 
 
-def _estimate(estimate: Estimate, metric: str = "accuracy") -> str:
-    return formats.measured(estimate, metric)
-
-
 @functools.cache
 def environment(*, html: bool) -> Environment:
     loader = FileSystemLoader(Path(__file__).parent / "templates")
     environment = Environment(loader=loader, autoescape=html, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True, keep_trailing_newline=True)  # fmt: skip
     environment.filters.update(
-        pct=formats.percent, est=_estimate, span=formats.span, pts=formats.points, p=formats.p_value, threshold=formats.threshold, count=formats.count,
+        pct=formats.percent, est=formats.measured, span=formats.span, pts=formats.points, p=formats.p_value, threshold=formats.threshold, count=formats.count,
         amount=formats.amount, digits=formats.digits, duration=formats.duration, size=formats.size, moment=formats.moment, cell=escaped,
         words=formats.words, judgement=tell_judgement, rows_of=rows_of, unit=formats.unit, loss=formats.loss, signed=formats.signed, limit=formats.whole_signed, verdict=lambda v: WORDS[v][0], tone=lambda v: WORDS[v][1],
         sign=lambda v: WORDS[v][2],

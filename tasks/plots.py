@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from models.contracts import Comparison, Estimate, GateResult, Share
 from models.measures import METRICS
-from tasks.formats import interval, percent, points, signed, whole_percent, whole_signed
+from tasks.formats import measured, percent, points, signed, whole_percent, whole_signed
 from tasks.svg import Axis, Element, beyond, dot, drawing, line, scale, upright
 
 ROW, UPPER, LOWER, MIDDLE = 26, 8, 18, 13
@@ -77,14 +77,14 @@ def draw_values(first: Estimate, second: Estimate, axis: Axis, *, names: tuple[s
              for gate, bound in (limits or {}).items()]  # fmt: skip
     marks += [line((axis.at(first.value), axis.at(second.value)), (UPPER, LOWER), "link")]
     marks += _interval(first, axis, UPPER, "before") + _interval(second, axis, LOWER, "after")
-    label = f"{names[0]} {interval(first)}, {names[1]} {interval(second)}"
+    label = f"{names[0]} {measured(first)}, {names[1]} {measured(second)}"
     label += "".join(f"; gate {gate}: {words}" for gate, words in told.items())
     return drawing(label, *marks, height=ROW)
 
 
 def draw_value(estimate: Estimate, axis: Axis) -> Markup:
     """One value with its interval."""
-    return drawing(interval(estimate), *_interval(estimate, axis, MIDDLE, "after"), height=ROW)
+    return drawing(measured(estimate), *_interval(estimate, axis, MIDDLE, "after"), height=ROW)
 
 
 def shares_axis(shares: Iterable[Share]) -> Axis:
