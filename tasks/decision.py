@@ -69,14 +69,13 @@ def decide(
     unlabelled = monitoring.labelled < min(policy.min_labels, monitoring.rows)
     wants = seen.drifted and unlabelled and policy.act_on != "drift" and action is not Action.HOLD
     lately = _asked_lately(history, policy, now) if wants else ""
-    asks = wants and not lately
     if wants:
         reasons.append(lately or "label some of these rows, so that it can be told whether the change does harm")
     elif action is Action.ALERT and not reasons:
         reasons.append(f"policy.act_on is {policy.act_on}, so this asks for a person and not for training")
     return RetrainDecision(
         action=action, reasons=(_describe_drift(drift, policy), quality.sentence, *reasons),
-        degraded=seen.degraded, drifted=seen.drifted, asks_for_labels=asks,
+        degraded=seen.degraded, drifted=seen.drifted, asks_for_labels=wants and not lately,
         quality_alpha=quality.level if enough else 0.0,
     )  # fmt: skip
 
