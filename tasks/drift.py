@@ -108,7 +108,7 @@ def _what_moved(then: Side, now: Side, rng: np.random.Generator) -> _Moved:
     told = telling_words(then.words, now.words, most=WORDS)
     found = most_unlike(then.embeddings, now.embeddings, most=UNLIKE, rng=rng)
     return _Moved(
-        tuple(TellingWord.model_validate(word) for word in (*told.more, *told.fewer)),
+        (*told.more, *told.fewer),
         tuple(
             UnlikeRow(row=int(now.rows[u.row]), text=now.texts[u.row][:TEXT_CHARS], distance=u.distance,
                       beyond=u.beyond)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from errors import DataError
+from models.contracts import TellingWord
 from tasks.metrics.words import Words
 
 _LEVEL = 0.05
@@ -37,21 +38,11 @@ def out_of_vocabulary(words: Words, known: frozenset[str]) -> NDArray[np.float64
 
 
 @dataclass(frozen=True)
-class Telling:
-    """A word, and how many rows hold it; `z` above 0: more of the current rows than of the reference's do."""
-
-    word: str
-    z: float
-    reference_rows: int
-    current_rows: int
-
-
-@dataclass(frozen=True)
 class TellingWords:
     """The strongest first."""
 
-    more: tuple[Telling, ...]
-    fewer: tuple[Telling, ...]
+    more: tuple[TellingWord, ...]
+    fewer: tuple[TellingWord, ...]
 
 
 def telling_words(reference: Words, current: Words, *, most: int = 15) -> TellingWords:
@@ -72,7 +63,7 @@ def telling_words(reference: Words, current: Words, *, most: int = 15) -> Tellin
     z = _z_scores(counts, np.array([reference.texts, current.texts], float))
     least = float(stats.norm.isf(_LEVEL / 2 / max(1, len(words))))
     found = [
-        Telling(words[i], float(z[i]), int(counts[0, i]), int(counts[1, i]))
+        TellingWord(word=words[i], z=float(z[i]), reference_rows=int(counts[0, i]), current_rows=int(counts[1, i]))
         for i in np.argsort(-abs(z), kind="stable")
         if abs(z[i]) >= least
     ]
