@@ -56,7 +56,7 @@ def _train(
             trained = train_model(request, advance=advance, keys=store.api_keys)
         weights = store_folder(saved, store, code=kind.code, parent=parent, hosted=kind.hosted is not None)
         store.keep_folder(saved, weights.files)
-    return Candidate(**_files(weights), parent=parent_version, recipe=trained.recipe, cost=trained.cost,
+    return Candidate(**dict(weights), parent=parent_version, recipe=trained.recipe, cost=trained.cost,
                      curve=trained.curve)  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def adopt(source: Weights, *, kind: ModelKind, store: ObjectStore) -> Candidate:
     model = load_model(folder, kind, keys=store.api_keys)
     cost = Cost(seconds=0, cpu_seconds=0, peak_memory_mb=0, device=model.device, steps=0, epochs=0,
                 stopped="adopted, not trained", resumed_from_step=0)  # fmt: skip
-    return Candidate(**_files(source), parent=None, recipe=ADOPTED, cost=cost, curve=())
+    return Candidate(**dict(source), parent=None, recipe=ADOPTED, cost=cost, curve=())
 
 
 def why_not_trained(kind: ModelKind, champion: Weights, *, store: ObjectStore) -> str:
@@ -126,10 +126,6 @@ def _copy_from(parent: Weights, missing: list[FileEntry], prefix: str, store: Ob
     except MissingObject:
         return set()
     return set(same)
-
-
-def _files(weights: Weights) -> dict[str, object]:
-    return {"prefix": weights.prefix, "files": weights.files, "content_digest": weights.content_digest}
 
 
 def _examples(table: Table, store: ObjectStore) -> Examples:
