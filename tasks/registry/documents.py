@@ -14,7 +14,7 @@ from datetime import datetime
 
 from errors import CorruptObject, MissingObject
 from infra.keys import MANIFEST, Keys
-from infra.object_store import ObjectStore
+from infra.object_store import READERS, ObjectStore
 from models.contracts import EVIDENCE
 
 NAMELESS = (Keys.blobs, Keys.candidates, Keys.instruments, Keys.labels, Keys.history, Keys.claims, Keys.moves,
@@ -23,7 +23,6 @@ NAMELESS = (Keys.blobs, Keys.candidates, Keys.instruments, Keys.labels, Keys.his
 only what Upkeep itself wrote is read."""
 SAVED_WORK = (Keys.stages, Keys.jobs)
 """What can be worked out anew. Who uses one of these keeps it young (`ObjectStore.get_used`)."""
-READERS = 8
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 

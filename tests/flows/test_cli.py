@@ -215,7 +215,7 @@ def test_an_address_of_prefect_s_server_that_is_none_is_told_as_that_and_not_rep
     assert "hunter2" not in str(told)
 
 
-def test_a_disk_without_room_is_no_bug_whichever_file_it_was(tmp_path: Path) -> None:
+def test_a_disk_without_room_is_no_bug_whichever_file_it_was() -> None:
     """The rows of a small window are written when all are read: no source is being read any more."""
     with pytest.raises(OSError, match="No space left") as full, TableWriter(Path("/dev/full"), raw_schema(())) as table:
         table.add({"text": "x" * 100_000})

@@ -123,7 +123,7 @@ def upkeep(*arguments: object) -> str:
 
 @pytest.mark.slow
 def test_a_release_and_all_that_is_done_with_it_write_no_credential_anywhere(
-    home: Home, planted: Planted, store: ObjectStore, tmp_path: Path,
+    home: Home, planted: Planted, store: ObjectStore,
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
     for name in OURS:

@@ -135,7 +135,7 @@ def test_a_second_bootstrap_is_refused(champion: Home) -> None:
         bootstrap(champion.spec)
 
 
-def test_a_model_in_production_is_adopted_without_training(champion: Home, tmp_path: Path) -> None:
+def test_a_model_in_production_is_adopted_without_training(champion: Home) -> None:
     pull_version(champion.spec, "champion", champion.folder / "production")
     champion.write_spec(name="adopted", model={"source": "production", "max_tokens": 16, "adopt": True})
     report = bootstrap(champion.spec).report

@@ -102,9 +102,7 @@ def test_a_signature_by_another_key_is_named_by_its_place_in_the_store_and_a_ver
         sign_version(signed.spec, "1")
 
 
-def test_a_spec_that_demands_signatures_does_not_train_without_a_key(
-    home: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_spec_that_demands_signatures_does_not_train_without_a_key(home: Home, store: ObjectStore) -> None:
     home.write_spec(release={"require_signature": True})
     home.receive("day-0", sentences(300))
     with pytest.raises(SpecError, match=r"no key to sign a release with.*upkeep keygen"):

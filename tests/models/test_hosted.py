@@ -150,7 +150,7 @@ def test_a_server_that_is_too_slow_or_trickles_is_given_up_in_time(serve: Serve,
     [b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 99, gzip.compress(b"{}" * 99, mtime=0)[:99]],
     ids=["head", "packed"],
 )
-def test_a_server_that_drips_its_answer_is_given_up_in_time_and_asked_again(drips: bytes, tmp_path: Path) -> None:
+def test_a_server_that_drips_its_answer_is_given_up_in_time_and_asked_again(drips: bytes) -> None:
     """Its head, or a compressed body, of which nothing can be unpacked for long."""
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
     head = (

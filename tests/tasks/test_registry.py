@@ -206,7 +206,7 @@ def test_an_alias_that_this_run_moved_already_is_left_as_it_is(candidate: Candid
 
 
 def test_a_run_that_had_released_and_was_trained_anew_moves_on_from_its_own_version_and_from_no_other(
-    candidate: Candidate, store: ObjectStore, tmp_path: Path
+    candidate: Candidate, store: ObjectStore
 ) -> None:
     moved(released(candidate, store, "run-0"), None, store, "run-0")
     moved(released(candidate, store, "run-1"), 1, store, "run-1")

@@ -52,7 +52,7 @@ def full_of(made: Candidate, store: ObjectStore) -> Full:
 
 @pytest.mark.slow
 def test_they_are_files_of_the_candidate_whose_weights_stay_as_they_were(
-    base: Candidate, made: Candidate, store: ObjectStore, tmp_path: Path
+    base: Candidate, made: Candidate, store: ObjectStore
 ) -> None:
     paths = {file.path for file in made.files} - {file.path for file in base.files}
     assert paths == {f"onnx/{n}" for n in ("classifier.json", "model-int8.onnx", "model.onnx", "tokenizer.json")}
