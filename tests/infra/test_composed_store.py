@@ -11,7 +11,7 @@ import pytest
 
 from errors import SpecError, StoreError
 from infra import lasting
-from infra.local_store import FORCE
+from infra.local_store import FIRST
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
 from tests.infra.specs import spec_with
@@ -141,7 +141,7 @@ def test_whoever_writes_to_composes_store_sees_its_files_and_is_the_user_that_ma
 
 
 def test_composes_store_is_told_to_force_what_the_embedded_one_is_told_to() -> None:
-    assert FORCE.splitlines()[0] in (INFRA / "docker/store.sh").read_text()
+    assert FIRST.splitlines()[0] in (INFRA / "docker/store.sh").read_text()
 
 
 def test_composes_store_is_closed_as_the_embedded_one_is() -> None:
