@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from infra.files import force_to_disk, partial, try_lock
-from infra.seaweed import PORTS, command, environment, free_ports, tidy, weed
+from infra.seaweed import PORTS, command, environment, forget_elections, free_ports, tidy, weed
 
 GRACE_SECONDS, STOP_SECONDS = 3, 3
 DATA, ENDPOINT, USERS, SERVER, LOG = "data", "endpoint.json", "users.lock", "server.lock", "server.log"
@@ -61,6 +61,7 @@ def _run(directory: Path) -> None:
     ports = free_ports(len(PORTS))
     keys = {"access_key": secrets.token_hex(10), "secret_key": secrets.token_hex(20)}
     with _only_server(directory) as lock:
+        forget_elections(directory / DATA)
         server = subprocess.Popen(command(directory / DATA, ports), env=environment(keys), pass_fds=[lock.fileno()])
         lock.write(f"{server.pid}\n")
         lock.flush()

@@ -20,8 +20,6 @@ SOCKETS = Path("/tmp")
 def command(data: Path, ports: dict[str, int]) -> list[str]:
     """SeaweedFS closed to everything but loopback, without telemetry or its unauthenticated side doors."""
     data.mkdir(parents=True, exist_ok=True)
-    for elections in data.glob("m[0-9]*"):  # of earlier starts, by their ports; there is one master, which resumes none
-        shutil.rmtree(elections)
     flags = [
         f"-dir={data}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-s3.port={ports['s3']}",
         f"-master.port={ports['master']}", f"-volume.port={ports['volume']}",
@@ -31,6 +29,12 @@ def command(data: Path, ports: dict[str, int]) -> list[str]:
         "-s3.allowDeleteBucketNotEmpty=false", "-volume.preStopSeconds=0",
     ]  # fmt: skip
     return [str(weed()), "mini", *flags]
+
+
+def forget_elections(data: Path) -> None:
+    """Of earlier starts, a folder each by its port: there is one master, which resumes none."""
+    for folder in data.glob("m[0-9]*"):
+        shutil.rmtree(folder)
 
 
 def tidy(ports: dict[str, int]) -> None:

@@ -16,9 +16,10 @@ weed mini -dir="$DATA" -bucket="$BUCKET" "$@" &
 server=$!
 trap 'kill -TERM $server' TERM INT
 
-# What objects hold is forced to the disk before it answers; whoever wrote forces what it knows of them (infra/lasting.py).
+# What objects hold is forced to the disk before it answers; whoever wrote forces what it knows of them (infra/lasting.py). The logs of
+# changed names, which nobody here follows, go: each start reads all there are.
 forces() {
-    told=$(printf 'fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nfs.ls /buckets\nexit\n' |
+    told=$(printf 'fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nfs.log.purge -daysAgo=0\nfs.ls /buckets\nexit\n' |
         weed shell -master="$MASTER" -filer="$FILER" 2>&1)
     echo "$told" | grep -q '"fsync": *true' && echo "$told" | grep -qx "$BUCKET"
 }
