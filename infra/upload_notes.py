@@ -16,9 +16,8 @@ class Note:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file: IO[str] | None = path.open("a+", encoding="utf-8")
-        if (
-            not try_lock(self._file) or os.fstat(self._file.fileno()).st_nlink == 0
-        ):  # 0: its owner ended as it was opened
+        free = try_lock(self._file) and os.fstat(self._file.fileno()).st_nlink  # 0: its owner ended as it was opened
+        if not free:
             self.close()
 
     def read(self) -> dict[str, str]:
