@@ -17,14 +17,16 @@ from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.chat_templates import try_template
 from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
+from models.neighbours import refuse_neighbours
 from models.outputs import columns_of
 from models.recipe import Training
 from models.sequences import Ids, Sequences, Tokens
 from models.threads import choose_threads
-from models.writing import logit_tokens, pad_left, require_answers, token_losses, write
+from models.writing import first_logits, logit_tokens, pad_left, require_answers, token_losses, write
 
 SEEN = 1e-3
 """Of the spread of a token's logits: what rounding may move them by."""
+INSTEAD = "begin with another kind of decoder (GPT-2, Llama and their kind)"
 
 
 class CausalLM:
@@ -50,8 +52,13 @@ class CausalLM:
             _require_template(tokenizer, folder)
         found = cls(model, tokenizer, kind)
         _require_blindness(found.model, folder)
+        refuse_neighbours(lambda rows: [found._measured([Tokens(row, [], None) for row in rows])[1]], found.model, tokenizer, folder,
+                          longest=found.max_tokens, instead=INSTEAD)  # fmt: skip
         if found.new_tokens:
             require_answers(found.model, tokenizer, kind.generation)
+            refuse_neighbours(lambda rows: [first_logits(found.model, tokenizer, rows)], found.model, tokenizer, folder,
+                              longest=found.max_tokens,
+                              instead=f"{INSTEAD}, or have nothing written (generation.max_new_tokens: 0)")  # fmt: skip
         return found
 
     @torch.inference_mode()

@@ -12,6 +12,7 @@ from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, pad_behind, positions_of, read_config, token_batches
+from models.neighbours import refuse_neighbours
 from models.recipe import Training
 from models.threads import choose_threads
 from models.writing import IGNORED, logit_tokens, require_answers, token_losses, write
@@ -47,6 +48,8 @@ class Seq2Seq:
             setattr(model.config, name, told[0] if isinstance(told, list) else told)  # where a training looks for it
         found = cls(model, tokenizer, kind)
         require_answers(found.model, tokenizer, kind.generation)
+        refuse_neighbours(lambda rows: [_mean(*found._encode(rows))], found.model, tokenizer, folder, longest=found.max_tokens,
+                          instead="begin with another kind of encoder-decoder (BART, T5 and their kin)")  # fmt: skip
         return found
 
     @torch.inference_mode()
@@ -119,12 +122,10 @@ class Seq2Seq:
 
     def _answer(self, tokens: list[list[int]]) -> tuple[list[str], np.ndarray, np.ndarray]:
         inputs, encoded = self._encode(tokens)
-        hidden, mask = encoded.last_hidden_state, inputs["attention_mask"].unsqueeze(-1)
-        embedding = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
         said = [row[1:] for row in write(self.model, self.tokenizer, self.asked, self.new_tokens, **inputs)]
         confidence = self._confidence(inputs, encoded, said)
         texts = self.tokenizer.batch_decode(said, skip_special_tokens=True)
-        return texts, confidence, embedding.float().cpu().numpy()
+        return texts, confidence, _mean(inputs, encoded).float().cpu().numpy()
 
     def _confidence(self, inputs: Any, encoded: Any, said: list[list[int]]) -> np.ndarray:
         """The geometric mean of the probabilities of the tokens that were written."""
@@ -141,3 +142,10 @@ class Seq2Seq:
         output = self.model(encoder_outputs=encoded, attention_mask=inputs["attention_mask"], decoder_input_ids=given)
         losses, counts = token_losses(output.logits, labels), (labels != IGNORED).sum(1).clamp(min=1)
         return torch.exp(-losses.sum(1) / counts).cpu().numpy()
+
+
+def _mean(inputs: Any, encoded: Any) -> torch.Tensor:
+    """rows × width: the encoder's last layer, of a row's own tokens."""
+    hidden, mask = encoded.last_hidden_state, inputs["attention_mask"].unsqueeze(-1)
+    mean: torch.Tensor = (hidden * mask).sum(1) / mask.sum(1).clamp(min=1)
+    return mean

@@ -24,12 +24,15 @@ from models.loading import (
     require_end,
     token_batches,
 )
+from models.neighbours import refuse_neighbours
 from models.outputs import NO_NUMBER
 from models.recipe import Training
 from models.threads import choose_threads
 
 ONE, SEVERAL = "single_label_classification", "multi_label_classification"
 """What transformers calls them, and by which it chooses the loss."""
+INSTEAD = ("begin with another kind of model (BERT, RoBERTa, DeBERTa and their kin), or, where it answers from a row's last place, "
+           "as XLNet does, say padding_side: left in its tokenizer_config.json")  # fmt: skip
 _GENERIC_LABEL = re.compile(r"^LABEL_\d+$")
 
 
@@ -60,7 +63,9 @@ class TextClassifier:
         require_end(tokenizer, model, folder)
         if learned < len(kind.labels):
             keep_old_rows(model, folder, learned)
-        return cls(model, tokenizer, kind, learned=learned)
+        found = cls(model, tokenizer, kind, learned=learned)
+        refuse_neighbours(found._forward, model, tokenizer, folder, longest=found.max_tokens, instead=INSTEAD)
+        return found
 
     @torch.inference_mode()
     def predict(

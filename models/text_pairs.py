@@ -24,6 +24,7 @@ from models.loading import (
     require_end,
     token_batches,
 )
+from models.neighbours import refuse_neighbours
 from models.threads import choose_threads
 
 LONGEST = 4096
@@ -47,6 +48,8 @@ class TextPairs:
         pad_behind(self.tokenizer, self.model)
         told = int(min(self.tokenizer.model_max_length, LONGEST))
         self.max_tokens = min(told, positions_of(self.model) or told)
+        refuse_neighbours(lambda rows: [self._forward([{"input_ids": ids} for ids in rows])], self.model, self.tokenizer, folder,
+                          longest=self.max_tokens, instead="name another kind of model")  # fmt: skip
 
     @torch.inference_mode()
     def logits(self, firsts: Sequence[str], seconds: Sequence[str], *, advance: Advance) -> NDArray[np.float32]:

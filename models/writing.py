@@ -58,6 +58,17 @@ def write(model: Any, tokenizer: Any, asked: Generation, new_tokens: int, **inpu
     return [row[:given] + _until_the_end(row[given:], _ends(model, tokenizer)) for row in said.tolist()]
 
 
+def first_logits(model: Any, tokenizer: Any, rows: list[list[int]]) -> torch.Tensor:
+    """rows × vocabulary: what a decoder would go on with, before anything that a source asks of it."""
+    tokens, mask = pad_left(rows, tokenizer.pad_token_id, model.device)
+    said = model.generate(
+        input_ids=tokens, attention_mask=mask, **_OURS | {"return_dict_in_generate": True}, output_logits=True, num_beams=1,
+        max_new_tokens=1, pad_token_id=tokenizer.pad_token_id, eos_token_id=_ends(model, tokenizer),
+    )  # fmt: skip
+    first: torch.Tensor = said.logits[0]
+    return first
+
+
 @torch.inference_mode()
 def require_answers(model: Any, tokenizer: Any, asked: Generation) -> None:
     """Writes a token, so that what a source asks for and cannot be done (a string to stop at, constraints) is told when it

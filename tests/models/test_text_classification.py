@@ -240,9 +240,8 @@ def test_a_model_that_shortens_what_it_reads_is_refused_as_such(tmp_path: Path) 
 
     config = FunnelConfig(vocab_size=20, block_sizes=[1, 1], d_model=16, n_head=2, d_head=8, d_inner=32)
     FunnelForSequenceClassification(config).save_pretrained(tiny_model(tmp_path))
-    model = load(tmp_path, new_head=True)
     with pytest.raises(ModelError, match=r"FunnelForSequenceClassification shortens a text.*another kind of model"):
-        model.predict(["the film was very good"], advance=quietly)
+        load(tmp_path, new_head=True)
 
 
 def test_a_head_for_other_labels_gives_way_to_a_new_one(tmp_path: Path) -> None:
@@ -451,6 +450,7 @@ def test_a_text_is_cut_where_the_model_has_no_more_positions(
     from transformers import AutoConfig, AutoModelForSequenceClassification
 
     folder = tiny_model(tmp_path)
+    AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)  # as XLNet's does
     config = AutoConfig.for_model(kind, vocab_size=20, num_labels=2, **sizes)
     AutoModelForSequenceClassification.from_config(config).save_pretrained(folder)
     model = TextClassifier.load(folder, KIND.model_copy(update={"max_tokens": 1024}), new_head=False)
