@@ -136,5 +136,5 @@ def test_reports_and_the_model_card_show_agreement_gap_time_and_size() -> None:
     lineage = Lineage(run_id="r", spec="{}", spec_digest="d", source="s", window_digest="w", training_digest="t",
                       recipe="full", packages={}, git_commit="c", seed=1)  # fmt: skip
     card = model_card("m", 1, "text-classification", ["a", "b"], [], lineage, variants=[check])
-    assert "| onnx-int8 | 23.6 MB | 0.9850 | [0.9754, 0.9909] | 1000 | 0.012 | 4.0 ms | 10.0 ms |" in card
+    assert "| onnx-int8 | 23.6 MB | 0.9850 | [0.9754, 0.9909] | 1,000 | 0.012 | 4.0 ms | 10.0 ms |" in card
     assert "## Variants" not in model_card("m", 1, "text-classification", ["a", "b"], [], lineage)
