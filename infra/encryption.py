@@ -3,6 +3,7 @@
 from typing import Any, Protocol
 
 CREATES = ("PutObject", "CreateMultipartUpload", "CopyObject")
+ASKED = "upkeep_asks_for"
 
 
 class Encrypted(Protocol):
@@ -28,5 +29,11 @@ def encrypt_writes(client: Any, wanted: Encrypted) -> None:
     def add(params: dict[str, Any], **_: Any) -> None:
         params.update(arguments)
 
+    setattr(client, ASKED, tuple(arguments.values()))
     for name in CREATES:
         client.meta.events.register(f"provide-client-params.s3.{name}", add)
+
+
+def encryption_of(client: Any) -> str:
+    """What this client asks for, as words: an upload that was begun with others would become another object."""
+    return " ".join(getattr(client, ASKED, ()))

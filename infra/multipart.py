@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from errors import redacted
 from infra.absent import is_denied
+from infra.encryption import encryption_of
 from infra.s3 import split_uri, translated
 from infra.upload_notes import Note, note_path
 
@@ -32,6 +33,7 @@ class Multipart:
         self.client, self.uri, self.count, self.size = client, uri, count, size
         self.bucket, self.key = split_uri(uri)
         self.checksum = "" if copied or client.meta.config.request_checksum_calculation != "when_supported" else "CRC32"
+        self._asked = {"checksum": self.checksum, "encryption": encryption_of(client)}
         self._parts: dict[int, dict[str, Any]] = {}
         self._lock = threading.Lock()
         self.there: dict[int, tuple[int, str]] = {}
@@ -40,7 +42,7 @@ class Multipart:
 
     def _resumed(self) -> str | None:
         note = self._note.read()
-        upload = note.get("upload") if note.get("checksum", "") == self.checksum else None
+        upload = note.get("upload") if all(note.get(name, "") == asked for name, asked in self._asked.items()) else None
         if upload:
             try:
                 pages = self.client.get_paginator("list_parts").paginate(**self._names(upload))
@@ -59,7 +61,7 @@ class Multipart:
         told = {"ChecksumAlgorithm": self.checksum} if self.checksum else {}
         upload = str(self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key, **told)["UploadId"])
         self._note.write({"endpoint": self.client.meta.endpoint_url, "bucket": self.bucket, "key": self.key,
-                          "upload": upload, "checksum": self.checksum})  # fmt: skip
+                          "upload": upload, **self._asked})  # fmt: skip
         return upload
 
     def put(self, number: int, body: bytes) -> None:

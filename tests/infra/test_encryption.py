@@ -6,6 +6,7 @@ import pytest
 
 from errors import SpecError
 from infra.encryption import encrypt_writes
+from infra.multipart import Multipart
 from infra.object_store import ObjectStore
 from infra.overlay import overlay
 from infra.settings import Settings
@@ -43,6 +44,23 @@ def test_every_way_of_writing_asks_for_the_encryption_of_the_spec(store: ObjectS
     for key in keys:
         head = store.client.head_object(Bucket=store.bucket, Key=store.prefix + key)
         assert (head["ServerSideEncryption"], head["SSEKMSKeyId"]) == ("aws:kms", "arn:aws:kms:us-east-1:1:key/k"), key
+
+
+def test_an_upload_that_was_begun_before_the_spec_asked_for_encryption_is_not_gone_on_with(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    """Its parts would become an object as it was asked for then."""
+
+    def left() -> str:
+        upload = Multipart(store.client, store.uri("k"), count=1, size=1, memory=tmp_path / "uploads")
+        upload.leave()
+        return upload.upload_id
+
+    plain = left()
+    encrypt_writes(store.client, Storage(encryption="aws:kms", kms_key_id="arn:aws:kms:us-east-1:1:key/k"))
+    encrypted = left()
+    assert encrypted != plain
+    assert left() == encrypted
 
 
 def test_a_workspace_writes_as_its_spec_says(
