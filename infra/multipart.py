@@ -138,6 +138,8 @@ def _modified(path: Path) -> float:
 def _abort_noted(client: Any, note: Note) -> bool:
     found = note.read()
     try:
+        if not found:  # it could not be begun, or was cut off
+            note.forget()
         if found.get("endpoint") != client.meta.endpoint_url:
             return False
         abort_upload(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})

@@ -279,3 +279,16 @@ def test_an_upload_whose_parts_are_denied_is_begun_anew_as_one_that_is_gone(stor
 
 def crc32(body: bytes) -> str:
     return base64.b64encode(zlib.crc32(body).to_bytes(4, "big")).decode()
+
+
+def test_a_note_of_an_upload_that_could_not_be_begun_goes_after_a_day(store: ObjectStore, notes: Path) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "SlowDown"}}, "CreateMultipartUpload")
+
+    store.client.meta.events.register("before-call.s3.CreateMultipartUpload", refuse)
+    with pytest.raises(ClientError, match="SlowDown"):
+        begun(store, notes)
+    assert abort_forgotten(store.client, notes) == 0
+    os.utime(note_of(notes), (0, 0))
+    assert abort_forgotten(store.client, notes) == 0
+    assert list(notes.iterdir()) == []
