@@ -283,7 +283,8 @@ def test_where_folders_are_is_no_copy_and_uploads_that_are_under_way_are_no_chec
     assert copy.exists() and upload.exists()
 
 
-@pytest.mark.parametrize("problem", [PermissionError("another user's"), OSError(errno.EROFS, "Read-only file system")])
+@pytest.mark.parametrize("problem", [PermissionError("another user's"), OSError(errno.EROFS, "Read-only file system"),
+                                     OSError(errno.ENOSPC, "No space left on device")])  # fmt: skip
 def test_a_copy_of_another_user_or_on_a_disk_that_takes_no_writes_is_used_as_it_is(
     problem: OSError, any_store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
