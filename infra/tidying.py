@@ -125,4 +125,4 @@ def _take_away(path: Path) -> None:
         path = path.rename(path.with_name(f".{path.name[:60]}.{secrets.token_hex(4)}.gone"))
         shutil.rmtree(path)
     else:
-        path.unlink(missing_ok=True)
+        path.unlink()
