@@ -17,7 +17,7 @@ import pytest
 from infra import tidying
 from infra.files import alone_in
 from infra.object_store import ObjectStore
-from infra.tidying import draft, tidy
+from infra.tidying import draft, tidy, touch_copy
 from infra.workspace import open_workspace
 from models.contracts import FileEntry
 from tests.infra.specs import spec_with
@@ -74,6 +74,16 @@ def test_copies_that_nobody_used_for_two_weeks_go_and_what_was_used_meanwhile_st
     any_store.get_folder("model/", files)
     tidy(home, copies=COPIES)
     assert copies[1].exists()
+
+
+@pytest.mark.parametrize(("hours", "noted"), [(0.9, False), (1.1, True)])
+def test_the_use_of_a_copy_is_noted_once_an_hour_since_it_is_hashed_again_after_that(
+    hours: float, noted: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "copy").touch()
+    before = age(tmp_path / "copy", hours / 24).stat().st_mtime
+    assert touch_copy(tmp_path / "copy")
+    assert ((tmp_path / "copy").stat().st_mtime > before) is noted
 
 
 def test_whoever_opens_a_workspace_tidies_it_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,6 +193,7 @@ def test_a_draft_that_somebody_took_away_is_no_error_and_none_stays_open(tmp_pat
 
     before = open_files()
     with draft(tmp_path / "work", "verify") as folder:
+        assert folder.name.startswith("verify-")
         shutil.rmtree(folder)
     with draft(tmp_path / "work", "verify") as folder:
         age(folder, 400)
@@ -227,10 +238,12 @@ def test_what_cannot_be_removed_stays_and_stops_nobody(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError("another user's")
 
+    caplog.set_level("INFO")
     for name in ("rename", "unlink"):
         monkeypatch.setattr(Path, name, refuse)
     tidy(tmp_path, copies=COPIES)
     assert folder.exists() and file.exists()
+    assert "tidied up" not in caplog.text
     assert [str(path) in caplog.text for path in (folder, file)] == [True, True]
 
 
