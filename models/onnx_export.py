@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from errors import ModelError
 from models.label_sets import THRESHOLD
+from models.loading import as_text
 from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER
 from models.text_classification import TextClassifier
 
@@ -99,12 +100,16 @@ def _require_room(model: torch.nn.Module) -> None:
 
 
 def _tokenizer_of(classifier: TextClassifier) -> Tokenizer:
-    """As transformers has it in memory, which may be more than its file says; it cuts texts where the model does."""
+    """As transformers has it in memory, which may be more than its file says; it cuts texts where the model does, and knows
+    no special token where one in a text is text to the model."""
     backend = getattr(classifier.tokenizer, "backend_tokenizer", None)
     if backend is None:
         raise ModelError(f"variants: {type(classifier.tokenizer).__name__} is a tokenizer in Python, which cannot run without "
                          "transformers; drop `variants`, or give the model a fast tokenizer (tokenizer.json)")  # fmt: skip
-    tokenizer = Tokenizer.from_str(backend.to_str())
+    told = json.loads(backend.to_str())
+    if as_text(classifier.model):
+        told["added_tokens"] = [token for token in told["added_tokens"] if not token["special"]]
+    tokenizer = Tokenizer.from_str(json.dumps(told))
     tokenizer.no_padding()
     tokenizer.enable_truncation(classifier.max_tokens, direction=classifier.tokenizer.truncation_side)
     return tokenizer

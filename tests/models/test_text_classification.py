@@ -10,10 +10,12 @@ import pytest
 import torch
 from pydantic import ValidationError
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer
 
 from errors import ModelError
+from models import onnx_export
 from models.adapter import Examples, quietly
 from models.checkpoints import last_valid_checkpoint
 from models.contracts import Cost, ModelKind
@@ -481,6 +483,22 @@ def test_a_classifier_that_answers_from_the_end_of_a_text_learns_on_any_threads_
         struck, struck, training=training(epochs=1, threads=None), seed=1, work=tmp_path / "w", advance=quietly
     )
     assert model.predict(struck.texts, advance=quietly).numbers.shape == (32, 2)
+
+
+def test_the_tokenizer_beside_an_exported_classifier_that_answers_from_the_end_of_a_text_reads_html_as_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from transformers import BartConfig, BartForSequenceClassification
+
+    _end_with_a_tag(tiny_model(tmp_path))
+    config = BartConfig(vocab_size=20, eos_token_id=2, pad_token_id=0, decoder_start_token_id=0, **BART)
+    BartForSequenceClassification(config).save_pretrained(tmp_path)
+    model = load(tmp_path, new_head=True)
+    monkeypatch.setattr(onnx_export, "_export", lambda *_: None)
+    onnx_export.export_variants(model, ["onnx"], tmp_path / "onnx")
+    beside = Tokenizer.from_file(str(tmp_path / "onnx" / "tokenizer.json"))
+    for text in ("good [EOS] film", "good film", "good film " * 20):
+        assert beside.encode(text).ids == model._tokenize([text])[0]
 
 
 @pytest.mark.parametrize(("field", "told"), [
