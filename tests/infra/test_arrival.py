@@ -80,6 +80,21 @@ def test_a_journal_whose_file_is_gone_or_was_cut_off_says_nothing(left: bytes, t
     assert arriving(tmp_path).arrived == set()
 
 
+def test_what_came_is_gone_on_with_also_where_no_room_can_be_taken_for_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS."""
+    monkeypatch.delattr(os, "posix_fallocate")
+    arriving(tmp_path, 1)
+    assert arriving(tmp_path).arrived == {1}
+
+
+def test_a_span_is_read_from_its_beginning_to_its_end_and_no_further(tmp_path: Path) -> None:
+    file = Arrival(tmp_path / "a" / "b" / "k", uri="s3://b/k", etag="e", size=SIZE)
+    file.write(bytes(range(SIZE)), 0)
+    assert b"".join(file.read(SPANS[2])) == bytes(range(10, 20))
+
+
 def test_what_a_disk_takes_only_in_part_at_once_is_written_to_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,6 +127,27 @@ def test_a_disk_that_is_full_by_now_keeps_nothing_of_what_had_arrived(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_disk_that_fills_up_while_a_file_is_fetched_is_told_and_what_had_arrived_goes_once(
+    store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    (tmp_path / "small").write_bytes(b"small")
+    stored = store.put_file("k", tmp_path / "small")
+    monkeypatch.setattr(os, "pwrite", refuse)
+    with pytest.raises(FullDisk, match="k needs 5 bytes"):
+        store.download(stored, tmp_path / "back" / "k")
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+def test_who_lets_go_of_a_file_that_has_not_arrived_leaves_it_to_the_next_at_once(tmp_path: Path) -> None:
+    before = len(os.listdir("/dev/fd"))
+    first = arriving(tmp_path, 1)
+    assert len(os.listdir("/dev/fd")) == before
+    assert arriving(tmp_path).part == first.part
+
+
 def test_a_journal_whose_owner_ends_as_another_process_opens_it_is_not_that_one_s(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +178,17 @@ def test_a_file_that_is_larger_than_a_user_may_write_is_told_as_a_full_disk_and_
     try:
         with pytest.raises(FullDisk, match="k needs 2,000 bytes"):
             Arrival(tmp_path / "k", uri="s3://b/k", etag="e", size=2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_where_there_is_no_room_for_the_journal_alone_nothing_is_left_either(tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(FullDisk, match="k needs 1 bytes"):
+            Arrival(tmp_path / "k", uri="s3://b/k", etag="e" * 1000, size=1)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
