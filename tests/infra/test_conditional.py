@@ -184,13 +184,15 @@ def test_a_second_machine_is_refused_by_name(
     monkeypatch.setattr(single_writer.socket, "gethostname", lambda: "first-host")
     unconditional(store, tmp_path, single=True).put_bytes("log/1", b"one", if_absent=True)
     with pytest.raises(
-        StoreError, match=r"first-host has been the one writer of this store since 20.*delete this object"
+        StoreError, match=r"first-host has been the one writer of this store since 20\S*\+00:00,.*delete this object"
     ):
         unconditional(store, tmp_path, single=True, machine="b").put_bytes("log/2", b"two", if_absent=True)
     assert not store.exists("log/2")
 
 
-@pytest.mark.parametrize("claim", [b"", b"not json", b"\xff", b"[1]", b"{}", b"x" * 1000])
+@pytest.mark.parametrize(
+    "claim", [b"", b"not json", b"\xff", b"[1]", b"{}", b'{"writer": "a", "host": "b"}', b"x" * 1000]
+)
 def test_a_claim_that_cannot_be_read_is_told_with_what_it_says_and_nothing_is_written(
     claim: bytes, store: ObjectStore, tmp_path: Path
 ) -> None:
