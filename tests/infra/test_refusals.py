@@ -76,6 +76,10 @@ def test_each_refusal_is_told_by_its_cause(code: str, status: int, kind: type[St
         ("UploadPart", "s3:PutObject"),
         ("UploadPartCopy", "s3:PutObject, or s3:GetObject on what is copied,"),
         ("ListMultipartUploads", "s3:ListBucketMultipartUploads"),
+        ("ListParts", "s3:ListMultipartUploadParts"),
+        ("CreateMultipartUpload", "s3:PutObject"),
+        ("CompleteMultipartUpload", "s3:PutObject"),
+        ("CopyObject", "s3:PutObject, or s3:GetObject on what is copied,"),
     ],
 )
 def test_what_is_denied_is_told_by_the_right_that_it_needs_and_where_the_roles_are_listed(
@@ -93,6 +97,32 @@ def test_what_a_store_says_of_a_denial_is_shown_since_the_right_may_be_the_encry
     assert said in str(explained(answer("AccessDenied", 403, said), "s3://b/k"))
 
 
+@pytest.mark.parametrize(("said", "shown"), [("", "nothing more. docs"), ("You may not.", "You may not. docs"),
+                                             ("z" * 1000, "z" * SHOWN + ". docs"), ("AKIAIOSFODNN7EXAMPLE may not", " may not. docs")])  # fmt: skip
+def test_of_a_denial_as_much_is_shown_as_one_sentence_takes_and_no_key(said: str, shown: str) -> None:
+    told = str(explained(answer("AccessDenied", 403, said), "s3://b/k"))
+    assert shown in told
+    assert "AKIA" not in told and told.count("z") <= SHOWN
+
+
+def test_of_a_wrong_clock_the_store_s_time_is_told() -> None:
+    skewed = answer("RequestTimeTooSkewed", 403)
+    skewed.response["ResponseMetadata"]["HTTPHeaders"] = {"date": "Mon, 30 Nov 2026 20:00:00 GMT"}
+    assert "the store says that it is Mon, 30 Nov 2026 20:00:00 GMT. Set the clock" in str(
+        explained(skewed, "s3://b/k")
+    )
+
+
+def test_a_refusal_is_told_by_its_own_answer_and_not_by_one_that_came_before() -> None:
+    denied = answer("AccessDenied", 403)
+    denied.__context__ = answer("NoSuchKey", 404)
+    assert "access denied" in str(explained(denied, "s3://b/k"))
+
+
+def test_an_answer_that_says_nothing_is_told_as_that() -> None:
+    assert "the store refused (0 ): without a reason" in str(explained(ClientError({}, "PutObject"), "s3://b/k"))
+
+
 def test_of_what_a_store_says_at_length_the_beginning_is_shown() -> None:
     told = str(explained(answer("Odd", 400, "x" * 1000), "s3://b/k"))
     assert told.count("x") == SHOWN + "Look at UPKEEP_S3_*, and at storage.encryption and its key in the spec.".count(
@@ -100,8 +130,9 @@ def test_of_what_a_store_says_at_length_the_beginning_is_shown() -> None:
     )
 
 
-def test_a_key_that_a_store_repeats_is_not_shown_by_the_half_of_it_that_fits() -> None:
-    told = str(explained(answer("Odd", 400, " " * (SHOWN - 10) + "AKIAIOSFODNN7EXAMPLE"), "s3://b/k"))
+@pytest.mark.parametrize(("code", "status"), [("Odd", 400), ("AccessDenied", 403)])
+def test_a_key_that_a_store_repeats_is_not_shown_by_the_half_of_it_that_fits(code: str, status: int) -> None:
+    told = str(explained(answer(code, status, " " * (SHOWN - 10) + "AKIAIOSFODNN7EXAMPLE"), "s3://b/k"))
     assert "AKIA" not in told
 
 
