@@ -1,6 +1,7 @@
 """What every adapter does with a model's folder and its tokens."""
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -180,10 +181,10 @@ def _require_room(model: Any, tokenizer: Any, folder: Path) -> None:
     except NotImplementedError as problem:
         raise ModelError(f"{folder}: a {type(model).__name__} has no table with a row for each token, as CANINE has none, and what it "
                          "reads cannot be held against it; begin with another kind of model") from problem  # fmt: skip
-    numbers = max(tokenizer.get_vocab().values()) + 1
-    if numbers > rows:
+    last, number = max(tokenizer.get_vocab().items(), key=itemgetter(1))
+    if number >= rows:
         raise ModelError(
-            f"{folder}: the tokenizer numbers its {len(tokenizer):,} tokens from 0 to {numbers - 1:,}, and the model's embedding "
-            f"has {rows:,} rows. Grow the model once with `model.resize_token_embeddings({numbers})` and save it, or give it "
+            f"{folder}: the tokenizer numbers its {len(tokenizer):,} tokens from 0 to {number:,} ({last!r}), and the model's embedding "
+            f"has {rows:,} rows. Grow the model once with `model.resize_token_embeddings({number + 1})` and save it, or give it "
             "the tokenizer that it was trained with."
         )
