@@ -3,6 +3,7 @@ their exit code what became of it. Large libraries are imported by the command t
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -21,7 +22,6 @@ from tasks.formats import typed
 
 app = typer.Typer(
     no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None,
-    help="Scheduled maintenance for transformer models in production.",
     epilog="Exit codes: 0 done, nothing needs a person; 1 a bug; 2 the command or the spec is wrong; 3 alert, or a "
     "version waits: a person should look; 4 a candidate was trained and not released, or an approval was refused; 5 data or model refused; "
     "6 the store failed; 7 a work pool or Prefect's server failed; 130 interrupted: run it again.",
@@ -31,6 +31,19 @@ app.add_typer(operating)
 app.add_typer(approving)
 app.add_typer(registry)
 app.add_typer(signing)
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"upkeep {version('llm-upkeep')}")
+        raise typer.Exit
+
+
+@app.callback()
+def upkeep(
+    which: Annotated[bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say which version this is.")] = False,
+) -> None:  # fmt: skip
+    """Scheduled maintenance for transformer models in production."""
 
 
 @app.command()

@@ -62,6 +62,12 @@ def test_the_help_lists_the_exit_codes_of_the_readme_and_what_they_are_for_peopl
     assert "3 alert, or a version waits" in shown and "or an approval was refused; 5" in shown
 
 
+def test_the_command_says_which_version_it_is() -> None:
+    told = CliRunner().invoke(app, ["--version"])
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert (told.exit_code, told.output) == (0, f"upkeep {declared}\n")
+
+
 def test_a_mistake_in_a_spec_is_told_without_a_traceback_and_with_exit_code_2(tmp_path: Path) -> None:
     (tmp_path / "spec.yaml").write_text("name: x\nmodle: {}\n")
     done = upkeep("check", tmp_path / "spec.yaml")
