@@ -12,7 +12,7 @@ EXITS = {Outcome.ALERTED: 3, Outcome.PUBLISHED: 3, Outcome.REJECTED: 4, Outcome.
 
 
 def begin(spec: Path, *, verbose: bool) -> None:
-    """Makes ready for a flow, unless the spec is refused: at once, and not some ten seconds later, when torch and Prefect are
+    """Makes ready for a flow, unless the spec is refused: at once, and not some eight seconds later, when torch and Prefect are
     imported and a server has started."""
     from models.spec import read_spec
 

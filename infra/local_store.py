@@ -24,7 +24,7 @@ BUCKET = "upkeep"
 START_SECONDS, STARTS, TOLD_SECONDS = 60, 3, 10
 FIRST = "fs.configure -locationPrefix=/buckets/ -fsync=true -apply\nfs.log.purge -daysAgo=0\nexit\n"
 """Writes are forced to the disk (infra/lasting.py). Every start leaves one more log of changed names, which nobody here follows and
-each later start reads whole, by a dozen connections and more at once (docs/performance.md)."""
+each later start reads (docs/performance.md)."""
 FORCES = re.compile(r'"fsync": *true')
 """How many spaces it writes there hangs on the bytes of its program, and so on the platform."""
 

@@ -49,9 +49,8 @@ def _name_series(snapshot: dict[str, Any]) -> set[tuple[str, str]]:
         for number in (result, *(result[of] for of in ("count", "share") if of in result)):
             metric = number["metric_value_location"]["metric"]
             kept = {key: metric["params"][key] for key in ("column", "title") if key in metric["params"]}
-            kept |= {
-                key: said.partition(" (")[0] for key, said in kept.items() if key == "title"
-            }  # not by which method
+            if "title" in kept:
+                kept["title"] = kept["title"].partition(" (")[0]  # not by which method
             metric["params"] = {"type": metric["params"]["type"], **kept}
             named |= kept.items()
     return named

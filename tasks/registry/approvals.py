@@ -64,7 +64,8 @@ def ask(
     manifest: Manifest, samples: Table, *, approval: Approval, run_id: str, champion_version: int, now: datetime,
     store: ObjectStore, differing: int | None = None,
 ) -> ApprovalRequest:  # fmt: skip
-    """The question about a version; `differing`: on how many of its samples the models differ. Whoever asks it again, after a run that was killed, finds it as it was asked."""
+    """The question about a version; `differing`: on how many of its samples the models differ. Whoever asks it again, after
+    a run that was killed, finds it as it was asked."""
     request = ApprovalRequest(
         version=manifest.version, run_id=run_id, champion_version=champion_version,
         manifest_sha256=sha256_of_bytes(store.get_bytes(store.keys.manifest(manifest.version))),

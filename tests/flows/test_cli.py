@@ -47,8 +47,7 @@ def test_help_answers_without_importing_any_large_library() -> None:
 def test_the_help_of_every_command_writes_arguments_in_capitals_explains_each_option_and_has_no_switch_that_does_nothing() -> (
     None
 ):
-    commands = get_command(app).commands  # type: ignore[attr-defined]
-    for name, command in commands.items():
+    for name, command in get_command(app).commands.items():
         for found in command.params:
             assert found.param_type_name == "option" or found.metavar == found.metavar.upper(), (name, found.name)
             assert found.help or found.hidden, (name, found.name)

@@ -31,6 +31,8 @@ def test_the_pooler_may_begin_with_noise_where_the_head_does() -> None:
 
 
 def test_what_is_worked_out_and_not_learned_is_no_noise() -> None:
+    with pytest.raises(ModelError, match=r"no weights for encoder\.a\.weight: they"):
+        lacking("encoder.a.weight", "places", new_head=False)
     lacking("places", new_head=False)
 
 

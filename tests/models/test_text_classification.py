@@ -302,7 +302,7 @@ def test_a_tokenizer_of_three_words_is_one(tmp_path: Path) -> None:
         word: i for word, i in words.items() if word.startswith("[") or word in {"film", "good", "bad"}
     }
     file.write_text(json.dumps(told))
-    load(tmp_path, new_head=True)
+    assert len(load(tmp_path, new_head=True).predict(["good film"], advance=quietly).embeddings) == 1
 
 
 @pytest.mark.parametrize(("file", "content", "told"), [
