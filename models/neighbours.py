@@ -14,9 +14,9 @@ from models.sequences import Ids
 FEW, MANY = 3, 16
 """Tokens of the row that is tried, and of the one beside it."""
 LEAK = 0.01
-"""Of the size (L2) of what is answered. Measured: rounding moves it by a millionth, and by a hundred-thousandth where weights
-are five times too large; bf16, in which code of one's own may compute, moved MiniLM's by 0.9 %; those that read what pads a
-row moved by 2 % (Nyströmformer) to 80 % (FNet), of twelve layers with random weights."""
+"""Of the size (L2) of what is answered. `benchmarks.neighbours`: rounding moves it by about a millionth; base models of kinds
+that read what pads a row by 6 % (Nyströmformer) to 90 % (FNet), narrow ones by less, so that some pass. Not lower, since
+bf16, in which code of one's own may compute, moved MiniLM's by 0.9 %, tried once by hand."""
 
 Read = Callable[[list[Ids]], Sequence[Any]]
 """Rows of tokens, padded as they are in a run -> what is answered: arrays with a row for each."""
