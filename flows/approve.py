@@ -12,16 +12,14 @@ from tasks.rating_sheets import read_ratings, read_samples
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import (
     Question,
-    Says,
     Standing,
-    ask,
     find_question,
-    give_answer,
     keep_ratings,
     list_ratings,
     refusal,
     require_asked_about,
 )
+from tasks.registry.asking import Says, ask, give_answer
 from tasks.registry.versions import read_version, weights_of
 from tasks.scoring import score_rows
 

@@ -26,9 +26,10 @@ from tasks.instruments import import_instruments
 from tasks.limits import training_budget
 from tasks.lineage import trace_lineage
 from tasks.optimization.onnx import make_variants, require_exportable
-from tasks.registry.aliases import move_alias, read_log
+from tasks.registry.aliases import read_log
 from tasks.registry.checks import verify_version
-from tasks.registry.versions import publish
+from tasks.registry.generations import move_alias
+from tasks.registry.publishing import publish
 from tasks.reporting import write_report
 from tasks.runs import close_run, open_run, pinned
 from tasks.security.signing import require_signing_key

@@ -12,11 +12,10 @@ from models.spec import ModelSpec, read_spec
 from tasks.budget import Levels, spent
 from tasks.formats import count, measured, moment
 from tasks.history import read_history
-from tasks.opened import MOVES
+from tasks.opened import MOVES, open_run_of
 from tasks.registry.aliases import read_alias, read_log, require_alias
-from tasks.registry.checks import pull
+from tasks.registry.pulling import pull
 from tasks.registry.versions import ELSEWHERE, list_versions, read_version
-from tasks.runs import open_run_of
 
 RECENT = 5
 

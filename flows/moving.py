@@ -12,8 +12,8 @@ from models.spec import ModelSpec
 from tasks.entries import move_entry, release_entry
 from tasks.events import emit_move
 from tasks.history import last_run
-from tasks.registry.aliases import move_alias
 from tasks.registry.checks import verify_version
+from tasks.registry.generations import move_alias
 from tasks.registry.versions import read_version
 from tasks.runs import close_run, open_run, unfinished_move, unfinished_release
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from prefect import flow
 
-from errors import NoChampion, SpecError
+from errors import SpecError
 from flows.approve import reject, require_approval
 from flows.moving import finish_move, move_champion
 from flows.naming import run_name
@@ -28,10 +28,12 @@ from tasks.dataset import freeze_reference
 from tasks.events import emit_publication
 from tasks.lineage import trace_lineage
 from tasks.opened import owe
-from tasks.registry.aliases import move_alias, newest_entry, read_log, require_alias
-from tasks.registry.approvals import given_before, list_questions
+from tasks.registry.aliases import newest_entry, require_alias
+from tasks.registry.asking import given_before
+from tasks.registry.challengers import newest_challenger, refuse_stale
 from tasks.registry.checks import verify_version
-from tasks.registry.versions import list_versions, publish, read_version
+from tasks.registry.generations import move_alias
+from tasks.registry.publishing import publish
 from tasks.runs import find_done, require_open
 
 
@@ -105,7 +107,7 @@ def promote(
         same = answer == "approve" and version in {None, current.version}
         finished = finish_move(current, own=same, store=work.store)
         if answer == "reject":
-            target = _waiting(current, work.store) if version is None else version
+            target = newest_challenger(current, store=work.store) if version is None else version
             return reject(target, why=why, force=force, store=work.store)
         if finished and same:
             return require_alias(spec.release.alias, store=work.store)
@@ -116,45 +118,9 @@ def _approve(
     spec: ModelSpec, current: AliasEntry, version: int | None, *, why: str, ratings: Path | None, force: bool,
     store: ObjectStore,
 ) -> Release:  # fmt: skip
-    target = _waiting(current, store) if version is None else version
+    target = newest_challenger(current, store=store) if version is None else version
     if target != current.version:
         if not force:
-            _refuse_stale(target, current, store)
+            refuse_stale(target, current, store=store)
         why = require_approval(spec, target, why=why, force=force, ratings=ratings, store=store)
     return move_champion(spec, current, target, kind="promote", why=why, store=store)
-
-
-def _waiting(current: AliasEntry, store: ObjectStore) -> int:
-    """The newest version that was never champion, and that nobody has rejected."""
-    asked = list_questions(store=store)
-    rejected = {v for v, question in asked.items() if question.answer and question.answer.verdict == "reject"}
-    been = {entry.version for entry in read_log(current.alias, store=store)}
-    newer = [version for version in list_versions(store=store) if version > current.version]
-    waiting = [version for version in newer if version not in rejected | been]
-    if not waiting:
-        others = f"each newer one was rejected or champion before ({newer})" if newer else "there is no newer one"
-        raise SpecError(f"no version waits: version {current.version} is champion, and {others}. To go back to an "
-                        "earlier one, use `upkeep rollback SPEC --to VERSION`.")  # fmt: skip
-    return max(waiting)
-
-
-def find_unasked(spec: ModelSpec, *, store: ObjectStore) -> int | None:
-    """The version that would be promoted although nobody is asked about it; None where there is none."""
-    try:
-        current = newest_entry(spec.release.alias, store=store)
-        target = _waiting(current, store)
-        _refuse_stale(target, current, store)
-    except (SpecError, NoChampion):
-        return None
-    asked_about = spec.release.approval or target in list_questions(store=store)
-    return None if asked_about else target
-
-
-def _refuse_stale(target: int, current: AliasEntry, store: ObjectStore) -> None:
-    judged_against = read_version(target, store=store).parent
-    if judged_against not in {None, current.version}:
-        raise SpecError(
-            f"version {target} passed its gates against version {judged_against}, and version {current.version} is "
-            "champion now: that it is better than this one was never shown. Run `upkeep run SPEC` for a new "
-            "challenger, or promote it all the same with --force."
-        )

@@ -9,12 +9,12 @@ from models.contracts import Audit, BrokenVersion, Difference, Removal, VersionL
 from models.part import parse_period
 from models.spec import read_spec
 from tasks.history import check_history, read_history
+from tasks.opened import open_run_of
 from tasks.registry.audit import audit
 from tasks.registry.blobs import Kept
 from tasks.registry.comparing import compare, describe_versions
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import read_version
-from tasks.runs import open_run_of
 
 LEAST_AGE, LEAST_BLOBS = "1d", "14d"
 NEVER = "never"

@@ -13,7 +13,7 @@ from infra.workspace import open_workspace
 from models.contracts import Manifest, Record
 from models.spec import read_spec
 from tasks.formats import amount, size
-from tasks.registry.checks import pull
+from tasks.registry.pulling import pull
 from tasks.security.signing import is_signed, sign_again, verify_folder
 
 

@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from errors import SpecError
-from flows.promote import find_unasked
 from flows.story import tell_evidence
 from infra.object_store import ObjectStore
 from infra.workspace import open_workspace
@@ -14,6 +13,7 @@ from tasks.formats import count, moment, typed
 from tasks.rating_sheets import read_samples, write_sheet
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import Question, Standing, list_questions, list_ratings
+from tasks.registry.challengers import find_unasked
 from tasks.registry.versions import read_evidence, read_version
 
 SHOWN_CHARACTERS = 60

@@ -6,6 +6,7 @@ from typing import TypeVar
 from infra.object_store import ObjectStore
 from infra.stored_records import parsed
 from models.contracts import HistoryEntry, Outcome, Record, RunStart
+from tasks.history import read_history
 
 R = TypeVar("R", bound=Record)
 
@@ -16,6 +17,13 @@ NAMED = {"bootstrap", *MOVES}
 
 def read_opened(store: ObjectStore) -> RunStart | None:
     return _read(RunStart, store.keys.open_run, store)
+
+
+def open_run_of(*, store: ObjectStore) -> RunStart | None:
+    """The run that is under way or was interrupted."""
+    history = read_history(store=store, limit=1)
+    start = read_opened(store)
+    return start if start and (not history or start.sequence > history[0].sequence) else None
 
 
 def mover_of(run_id: str, store: ObjectStore) -> RunStart | None:

@@ -151,13 +151,6 @@ def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | 
     return next((entry for entry in looks if entry.window_digest == window_digest), None)
 
 
-def open_run_of(*, store: ObjectStore) -> RunStart | None:
-    """The run that is under way or was interrupted."""
-    history = read_history(store=store, limit=1)
-    start = read_opened(store)
-    return start if start and (not history or start.sequence > history[0].sequence) else None
-
-
 def is_open(run_id: str, *, store: ObjectStore) -> bool:
     start = read_opened(store)
     return start is not None and start.run_id == run_id

@@ -11,7 +11,7 @@ from models.rows import content_digest
 from models.sections import Approval
 from tasks.label_sheets import unguarded
 from tasks.rating_sheets import write_sheet
-from tasks.registry.approvals import ask
+from tasks.registry.asking import ask
 
 
 def sample(number: int, *, candidate: str = "positive") -> SideBySide:

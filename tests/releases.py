@@ -19,8 +19,9 @@ from models.contracts import (
     Weights,
 )
 from tasks.finetuning import store_folder
-from tasks.registry.aliases import move_alias, read_log
-from tasks.registry.versions import publish
+from tasks.registry.aliases import read_log
+from tasks.registry.generations import move_alias
+from tasks.registry.publishing import publish
 from tests.tiny import tiny_model
 
 NOW = datetime(2026, 11, 24, tzinfo=UTC)

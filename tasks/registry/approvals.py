@@ -3,29 +3,19 @@ process. A question is asked once and answered once; the first answer stands.
 """
 
 import json
-from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
-
-from prefect import task
-from prefect.cache_policies import NO_CACHE
 
 from errors import CorruptObject, KeyTaken, NotApproved
 from infra.files import sha256_of_bytes
-from infra.flow_run import is_started_again, this_flow_run
 from infra.keys import RECORD, versions_of
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
-from models.contracts import ApprovalAnswer, ApprovalRequest, GateResult, Manifest, Rating, Ratings, Table
-from models.part import parse_period
-from models.sections import Approval
+from models.contracts import ApprovalAnswer, ApprovalRequest, Rating, Ratings
 from tasks.formats import moment
 from tasks.registry.aliases import whoami
-
-Says = Literal["approve", "reject"]
 
 
 class Standing(StrEnum):
@@ -56,28 +46,7 @@ class Question:
         return f"{standing if standing is Standing.EXPIRED else 'waits until'} {moment(self.request.expires_at)}"
 
 
-# --- asking -------------------------------------------------------------------------------------------------
-
-
-@task(name="ask for approval", cache_policy=NO_CACHE)
-def ask(
-    manifest: Manifest, samples: Table, *, approval: Approval, run_id: str, champion_version: int, now: datetime,
-    store: ObjectStore, differing: int | None = None,
-) -> ApprovalRequest:  # fmt: skip
-    """The question about a version; `differing`: on how many of its samples the models differ. Whoever asks it again, after
-    a run that was killed, finds it as it was asked."""
-    request = ApprovalRequest(
-        version=manifest.version, run_id=run_id, champion_version=champion_version,
-        manifest_sha256=sha256_of_bytes(store.get_bytes(store.keys.manifest(manifest.version))),
-        asked_at=now, expires_at=now + parse_period(approval.expires), samples=samples,
-        ratings=approval.ratings, win_rate=approval.win_rate, differing=differing,
-    )  # fmt: skip
-    key = store.keys.question(manifest.version)
-    try:
-        store.put_bytes(key, sealed(request), if_absent=True)
-    except KeyTaken:
-        return unsealed(ApprovalRequest, store.get_bytes(key), uri=store.uri(key))
-    return request
+# --- what was asked -----------------------------------------------------------------------------------------
 
 
 def find_question(version: int, *, store: ObjectStore) -> Question | None:
@@ -87,7 +56,7 @@ def find_question(version: int, *, store: ObjectStore) -> Question | None:
     if data is None:
         return None
     request = unsealed(ApprovalRequest, data, uri=store.uri(key))
-    return Question(request, sha256_of_bytes(data), _find_answer(version, store))
+    return Question(request, sha256_of_bytes(data), find_answer(version, store=store))
 
 
 def list_questions(*, store: ObjectStore) -> dict[int, Question]:
@@ -97,29 +66,7 @@ def list_questions(*, store: ObjectStore) -> dict[int, Question]:
     return {version: question for version, question in found.items() if question}
 
 
-# --- answering ----------------------------------------------------------------------------------------------
-
-
-@task(name="answer", cache_policy=NO_CACHE)
-def give_answer(
-    question: Question, verdict: Says, *, why: str, forced: bool, rated: GateResult | None,
-    sheets: Iterable[str], now: datetime, store: ObjectStore,
-) -> ApprovalAnswer:  # fmt: skip
-    """The answer that stands: this one, or an earlier one that says the same. NotApproved where the earlier one says
-    something else. `sheets`: the SHA-256 of the sheets behind `rated`."""
-    answer = ApprovalAnswer(
-        version=question.request.version, verdict=verdict, who=whoami(), at=now, why=why,
-        request_sha256=question.request_sha256, forced=forced, rated=rated,
-        ratings_sha256=tuple(sheets), flow_run=this_flow_run(),
-    )  # fmt: skip
-    try:
-        store.put_bytes(store.keys.answer(answer.version), sealed(answer), if_absent=True)
-    except KeyTaken:
-        first = _find_answer(answer.version, store)
-        if first is None or first.verdict != verdict:
-            raise refusal(question, now, store=store) from None
-        return first
-    return answer
+# --- what was answered --------------------------------------------------------------------------------------
 
 
 def require_asked_about(question: Question, *, store: ObjectStore) -> None:
@@ -134,14 +81,6 @@ def require_asked_about(question: Question, *, store: ObjectStore) -> None:
     if data is not None and sha256_of_bytes(data) != question.request.manifest_sha256:
         raise CorruptObject(f"{store.uri(key)} is not the one that people were asked about: it was changed since. Nothing "
                             "was changed now. Restore it from a copy or an older object version.")  # fmt: skip
-
-
-def given_before(*, store: ObjectStore) -> int | None:
-    """The version for which this Prefect run had answered before it was started again."""
-    if not is_started_again():
-        return None
-    answers = (question.answer for question in list_questions(store=store).values())
-    return next((answer.version for answer in answers if answer and answer.flow_run == this_flow_run()), None)
 
 
 def refusal(question: Question, now: datetime, *, store: ObjectStore) -> NotApproved:
@@ -159,7 +98,7 @@ def refusal(question: Question, now: datetime, *, store: ObjectStore) -> NotAppr
                        "where one is called for; --force answers all the same.")  # fmt: skip
 
 
-def _find_answer(version: int, store: ObjectStore) -> ApprovalAnswer | None:
+def find_answer(version: int, *, store: ObjectStore) -> ApprovalAnswer | None:
     key = store.keys.answer(version)
     data = store.find_bytes(key)
     return None if data is None else unsealed(ApprovalAnswer, data, uri=store.uri(key))

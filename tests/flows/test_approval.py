@@ -21,7 +21,8 @@ from flows.waiting import describe_none, describe_waiting, find_waiting
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
 from models.contracts import ApprovalAnswer, Outcome, RunReport
-from tasks.registry.approvals import find_question, give_answer
+from tasks.registry.approvals import find_question
+from tasks.registry.asking import give_answer
 from tasks.registry.versions import read_version
 from tests.flows.conftest import Home, moved
 from tests.flows.test_cli import upkeep

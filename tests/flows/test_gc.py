@@ -13,10 +13,10 @@ from flows.maintain import maintain
 from infra.files import Stored
 from infra.object_store import ObjectStore
 from models.contracts import Outcome, Removal
+from tasks.opened import open_run_of
 from tasks.registry.audit import audit
 from tasks.registry.blobs import Kept
 from tasks.registry.retention import Retention, collect
-from tasks.runs import open_run_of
 from tests.flows.conftest import Home, moved
 from tests.tiny import sentences
 

@@ -15,8 +15,9 @@ from flows.rollback import rollback
 from infra.object_store import ObjectStore
 from models.contracts import Attempt, Blessing, Manifest, Measured, Observation, Outcome, Record, Release, Verdict
 from models.spec import read_spec
-from tasks.registry.aliases import move_alias, newest_entry, read_log
-from tasks.registry.versions import publish
+from tasks.registry.aliases import newest_entry, read_log
+from tasks.registry.generations import move_alias
+from tasks.registry.publishing import publish
 from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home

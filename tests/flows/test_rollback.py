@@ -16,8 +16,8 @@ from infra.object_store import ObjectStore
 from models.contracts import Ended, Manifest, Measured, Outcome, Release
 from models.spec import read_spec
 from tasks.opened import owe, read_opened
-from tasks.registry.aliases import move_alias
-from tasks.registry.versions import publish
+from tasks.registry.generations import move_alias
+from tasks.registry.publishing import publish
 from tasks.runs import close_run, open_run
 from tests.flows.champions import adopted
 from tests.flows.conftest import Home

@@ -13,7 +13,8 @@ from infra.object_store import ObjectStore
 from models.contracts import Candidate
 from tasks.registry.aliases import read_alias, read_log
 from tasks.registry.audit import audit
-from tasks.registry.checks import pull, verify_version
+from tasks.registry.checks import verify_version
+from tasks.registry.pulling import pull
 from tasks.registry.versions import list_versions
 from tests.registry.conftest import NewAddress, opened
 from tests.registry.proxy import Plan, Proxy, Request, healthy, proxy

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from infra.object_store import ObjectStore
-from tasks.registry.aliases import list_aliases, move_alias, require_alias
+from tasks.registry.aliases import list_aliases, require_alias
 from tasks.registry.audit import audit
 from tasks.registry.checks import verify_version
+from tasks.registry.generations import move_alias
 from tests.infra.transfers import uploads_under_way
 from tests.registry.conftest import Address, NewAddress, opened
 from tests.registry.nursery import AFTER, DIED, LIVED, Life, Nursery, garbage

@@ -9,7 +9,7 @@ import pytest
 from infra.object_store import ObjectStore
 from tasks.registry.aliases import read_alias, read_log
 from tasks.registry.audit import audit
-from tasks.registry.checks import pull
+from tasks.registry.pulling import pull
 from tasks.registry.versions import list_versions
 from tests.registry.conftest import Address, NewAddress, opened
 from tests.registry.nursery import AFTER, BEFORE, DIED, LIVED, Life, Nursery

@@ -17,12 +17,12 @@ from infra.multipart import Multipart
 from infra.object_store import ObjectStore, connect
 from infra.rights import require_right_to_publish
 from infra.seaweed import PORTS, command, free_ports
+from tasks.opened import open_run_of
 from tasks.registry.aliases import read_alias
 from tasks.registry.blobs import Kept
-from tasks.registry.checks import pull
+from tasks.registry.pulling import pull
 from tasks.registry.retention import Retention, collect
 from tasks.registry.versions import list_versions
-from tasks.runs import open_run_of
 from tests.infra.test_iam import BUCKET, MODEL, ROLES, statements
 from tests.registry import ceph
 from tests.releases import moved, released, stored_candidate

@@ -17,7 +17,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Candidate
 from tasks.registry.aliases import read_alias, read_log
 from tasks.registry.audit import audit
-from tasks.registry.checks import pull
+from tasks.registry.pulling import pull
 from tasks.registry.versions import list_versions
 from tests.infra.transfers import Requests
 from tests.registry.composed import composed_store

@@ -18,16 +18,8 @@ from models.contracts import ApprovalAnswer, ApprovalRequest, Candidate, Manifes
 from models.sections import Approval
 from models.spec import parse_spec
 from tasks.ratings import judge_ratings
-from tasks.registry.approvals import (
-    Question,
-    Says,
-    Standing,
-    find_question,
-    give_answer,
-    keep_ratings,
-    list_questions,
-    list_ratings,
-)
+from tasks.registry.approvals import Question, Standing, find_question, keep_ratings, list_questions, list_ratings
+from tasks.registry.asking import Says, give_answer
 from tasks.registry.audit import audit
 from tasks.registry.comparing import describe_versions
 from tasks.registry.retention import Retention, collect

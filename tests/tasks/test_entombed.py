@@ -12,8 +12,9 @@ from models.contracts import Candidate
 from tasks.registry import moving
 from tasks.registry.aliases import read_alias
 from tasks.registry.audit import audit
-from tasks.registry.checks import pull, verify_version
+from tasks.registry.checks import verify_version
 from tasks.registry.comparing import describe_versions
+from tasks.registry.pulling import pull
 from tasks.registry.retention import collect
 from tasks.registry.versions import list_versions, read_version
 from tests.releases import KIND, moved, released, stored_candidate

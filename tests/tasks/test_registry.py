@@ -13,8 +13,10 @@ from infra.files import sha256_of_bytes
 from infra.object_store import ObjectStore
 from infra.sealed import sealed, unsealed
 from models.contracts import EVIDENCE, Candidate, Manifest
-from tasks.registry.aliases import move_alias, newest_entry, read_alias, read_log, require_alias, walk_log, whoami
-from tasks.registry.checks import pull, verify_version
+from tasks.registry.aliases import newest_entry, read_alias, read_log, require_alias, walk_log, whoami
+from tasks.registry.checks import verify_version
+from tasks.registry.generations import move_alias
+from tasks.registry.pulling import pull
 from tasks.registry.versions import list_versions, read_version
 from tests.releases import KIND, moved, released, stored_candidate
 

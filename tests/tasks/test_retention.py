@@ -15,7 +15,8 @@ from models.contracts import Candidate, Manifest, Removal
 from tasks.history import read_history
 from tasks.registry import moving, retention
 from tasks.registry.aliases import read_alias, require_alias
-from tasks.registry.approvals import find_question, give_answer
+from tasks.registry.approvals import find_question
+from tasks.registry.asking import give_answer
 from tasks.registry.audit import audit
 from tasks.registry.blobs import Kept
 from tasks.registry.checks import verify_version

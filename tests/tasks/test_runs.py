@@ -9,8 +9,8 @@ from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Cursor, Outcome, Pages
 from models.spec import parse_spec
 from tasks.history import read_history
-from tasks.opened import mover_of, owe, store_opened
-from tasks.runs import close_run, find_handled, is_open, open_run, open_run_of, pinned, require_open, unfinished_release
+from tasks.opened import mover_of, open_run_of, owe, store_opened
+from tasks.runs import close_run, find_handled, is_open, open_run, pinned, require_open, unfinished_release
 from tests.judged import FILE, entry
 from tests.models.test_spec import LEAST
 from tests.tasks.test_waiting import STOPPED

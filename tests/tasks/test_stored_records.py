@@ -9,8 +9,8 @@ from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import LabelRequest
 from tasks.history import read_history
+from tasks.opened import open_run_of
 from tasks.returned_labels import read_requests
-from tasks.runs import open_run_of
 
 
 @once("stage")

@@ -16,7 +16,7 @@ from models.text_classification import TextClassifier
 from tasks.finetuning import store_folder
 from tasks.optimization.onnx import make_variants
 from tasks.registry.audit import audit
-from tasks.registry.checks import pull
+from tasks.registry.pulling import pull
 from tasks.registry.versions import weights_of
 from tasks.security.signing import verify_folder
 from tasks.variants import Full, check_variants, largest_gap, same_answers

@@ -14,9 +14,10 @@ from errors import MissingExtra, SpecError, StoreError, UnsignedRelease
 from infra.object_store import ObjectStore, connect
 from infra.release_keys import ReleaseKeys
 from models.contracts import Manifest
-from tasks.registry.aliases import move_alias
 from tasks.registry.audit import audit
-from tasks.registry.checks import pull, verify_version
+from tasks.registry.checks import verify_version
+from tasks.registry.generations import move_alias
+from tasks.registry.pulling import pull
 from tasks.registry.versions import weights_of
 from tasks.security.keys import PRIVATE, PUBLIC, fingerprint, make_keys, public_pem
 from tasks.security.signing import (
