@@ -16,7 +16,8 @@ from errors import DataError
 from infra.object_store import ObjectStore
 from models.adapter import Predictions
 from models.contracts import Artifact, Reference, Scored, Scores, Table
-from models.rows import content_digest, kept_schema
+from models.row_schemas import kept_schema
+from models.rows import content_digest
 from tasks.score_files import write_scores
 
 AT_ONCE = 8192

@@ -17,7 +17,7 @@ from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
 from models.data_sections import Columns, Data, Windowing
 from models.part import parse_period
-from models.rows import raw_schema
+from models.row_schemas import raw_schema
 from models.timestamps import parse_timestamp
 from tasks.records import RawRow, Roles, first_bytes
 from tasks.resuming import local_copy, position, read_rows, resume

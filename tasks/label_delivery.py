@@ -22,7 +22,8 @@ from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from infra.stages import once
 from models.contracts import Cursor, SourcePosition, Table, Window
-from models.rows import Chosen, content_digest, raw_schema
+from models.row_schemas import raw_schema
+from models.rows import Chosen, content_digest
 from tasks.tables import BATCH_ROWS, TableWriter, open_table
 
 ROLES = ("text", "label", "id", "timestamp", "chosen")

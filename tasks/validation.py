@@ -15,7 +15,7 @@ from infra.progress import bar
 from infra.stages import once
 from models.contracts import ModelKind, Table, ValidationReport, Window
 from models.data_sections import Columns, Validation
-from models.rows import kept_schema, quarantine_schema
+from models.row_schemas import kept_schema, quarantine_schema
 from tasks.late_labels import late_labels
 from tasks.metrics.similarity import NearDuplicates
 from tasks.sieve import Sieve, not_compared

@@ -23,7 +23,7 @@ from flows.cli_answer import EXITS
 from flows.cli_refusals import as_refusal
 from flows.dashboard import Dashboard
 from models.contracts import BootstrapReport, Ended, Outcome, RunReport
-from models.rows import raw_schema
+from models.row_schemas import raw_schema
 from models.yaml12 import load_yaml
 from tasks.tables import TableWriter
 from tests.flows.conftest import SPEC, Home, moved

@@ -13,7 +13,7 @@ from tests.flows.test_approval import Asking
 from tests.flows.test_cli import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
-LARGE = ("prefect", "torch", "transformers", "evidently", "datasets", "sklearn", "pandas")
+LARGE = ("prefect", "torch", "transformers", "evidently", "datasets", "sklearn", "pandas", "pyarrow")
 LOOKED = """
 import json, sys
 from typer.testing import CliRunner
@@ -25,7 +25,7 @@ for command in commands:
 """
 
 
-def test_the_commands_that_only_look_import_neither_prefect_nor_what_trains_and_draws(
+def test_the_commands_that_only_look_import_neither_prefect_nor_what_trains_draws_and_holds_tables(
     home: Home, store: ObjectStore, tmp_path: Path
 ) -> None:
     registry, spec = Asking(home, store), str(home.spec)

@@ -27,7 +27,8 @@ from models.contracts import (
 )
 from models.data_sections import Columns, Data, Validation, Windowing
 from models.recipe import Training
-from models.rows import Split, content_digest, raw_schema, split_of
+from models.row_schemas import raw_schema
+from models.rows import Split, content_digest, split_of
 from tasks.dataset import build_training_set, freeze_reference, save_table, take_baseline
 from tasks.estimation import estimate_without_labels
 from tasks.events import PROMOTED, emit_move, move, publication

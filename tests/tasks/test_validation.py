@@ -16,7 +16,8 @@ from errors import TooManyBadRows
 from infra.object_store import ObjectStore
 from models.contracts import Cursor, ModelKind, Table, ValidationReport, Window
 from models.data_sections import Columns, Data, Validation, Windowing
-from models.rows import ITSELF, raw_schema
+from models.row_schemas import raw_schema
+from models.rows import ITSELF
 from tasks.ingestion import ingest_window
 from tasks.metrics.similarity import NearDuplicates
 from tasks.validation import validate_rows
