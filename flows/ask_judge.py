@@ -3,8 +3,7 @@
 from infra.object_store import ObjectStore
 from models.contracts import Instruments, Scorecard, Table, Weights
 from models.spec import ModelSpec
-from tasks.judgements import with_judgement
-from tasks.judging import compare_answers, draw_rows
+from tasks.judging import compare_answers, draw_rows, with_judgement
 from tasks.scoring import score_rows
 
 

@@ -1,19 +1,7 @@
-"""A judge's verdicts as a metric of the scorecard, and in words."""
+"""A judge's verdicts in words."""
 
-from models.contracts import Judgement, Scorecard
+from models.contracts import Judgement
 from tasks.formats import amount, count, percent, value
-from tasks.metrics.win_rate import compare_by_wins
-
-WORTH = {"champion": 0.0, "candidate": 1.0, "same": 0.5, "flipped": 0.5}
-"""Of a pair to the candidate; others were not judged."""
-
-
-def with_judgement(scorecard: Scorecard, judgement: Judgement) -> Scorecard:
-    """The win rate comes last, since the kind's own first metric decides. Without a judged pair there is none, and a gate
-    that asks for it fails closed."""
-    won = [WORTH[pair.said] for pair in judgement.pairs if pair.said in WORTH]
-    compared = (compare_by_wins(won, flipped=judgement.count("flipped")),) if won else ()
-    return scorecard.model_copy(update={"comparisons": (*scorecard.comparisons, *compared), "judgement": judgement})
 
 
 def tell_judgement(judgement: Judgement) -> str:

@@ -16,8 +16,9 @@ from errors import ModelError
 from infra.object_store import ObjectStore
 from infra.progress import bar
 from infra.stages import once
-from models.contracts import JudgedPair, Judgement, ModelKind, Record, Scores, Table, Weights
+from models.contracts import JudgedPair, Judgement, ModelKind, Record, Scorecard, Scores, Table, Weights
 from models.judging import Judge
+from tasks.metrics.win_rate import compare_by_wins
 from tasks.outputs import answers_of, outputs_of
 from tasks.tables import store_rows
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 AT_ONCE = 50
 """Pairs of a portion."""
 OF_THE_CANDIDATE = {"first": "champion", "second": "candidate"}
+WORTH = {"champion": 0.0, "candidate": 1.0, "same": 0.5, "flipped": 0.5}
+"""Of a pair to the candidate; others were not judged."""
 
 
 class Pair(Record):
@@ -83,6 +86,14 @@ def compare_answers(
         asked=sum(p.asked for p in found), failed=sum(p.failed for p in found), sent=sent, written=written,
         cost=float(prices.of(sent, written)) if prices else None,
     )  # fmt: skip
+
+
+def with_judgement(scorecard: Scorecard, judgement: Judgement) -> Scorecard:
+    """The win rate comes last, since the kind's own first metric decides. Without a judged pair there is none, and a gate
+    that asks for it fails closed."""
+    won = [WORTH[pair.said] for pair in judgement.pairs if pair.said in WORTH]
+    compared = (compare_by_wins(won, flipped=judgement.count("flipped")),) if won else ()
+    return scorecard.model_copy(update={"comparisons": (*scorecard.comparisons, *compared), "judgement": judgement})
 
 
 def _pairs(table: Table, champion: Scores, candidate: Scores, kind: ModelKind, store: ObjectStore) -> tuple[Pair, ...]:

@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from models.contracts import ApprovalRequest, Estimate, GateResult, Rating, Ratings, Verdict
 from tasks.formats import amount, count, percent_beside
-from tasks.metrics.agreement import krippendorffs_alpha
-from tasks.metrics.win_rate import win_rate
+from tasks.metrics.agreement import krippendorffs_alpha, win_rate
 
 
 def judge_ratings(sheets: Iterable[Ratings], request: ApprovalRequest) -> GateResult:

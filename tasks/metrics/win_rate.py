@@ -1,4 +1,4 @@
-"""How often one of two models is preferred, and how sure that is: by people, and by a judge that is a model."""
+"""How often a judge that is a model prefers one of two others, and how sure that is."""
 
 import math
 from collections.abc import Sequence
@@ -12,15 +12,6 @@ from tasks.metrics.summed import improvement_of, measure
 
 LEVEL = 0.95
 METRIC = "win_rate"
-
-
-def win_rate(wins: int, decided: int) -> Estimate:
-    """Share of the decided comparisons that were won, with two one-sided 95 % bounds (Clopper and Pearson, Biometrika
-    1934): a true share below `low` would give so many wins in at most one case in twenty. Nothing decided says nothing."""
-    low = float(stats.beta.ppf(1 - LEVEL, wins, decided - wins + 1)) if wins else 0.0
-    high = float(stats.beta.ppf(LEVEL, wins + 1, decided - wins)) if wins < decided else 1.0
-    return Estimate(value=wins / decided if decided else 0.5, low=low, high=high, n=decided,
-                    method="exact binomial, one-sided 95 % bounds")  # fmt: skip
 
 
 def compare_by_wins(won: Sequence[float], *, flipped: int) -> Comparison:

@@ -13,7 +13,7 @@ from tests.flows.test_approval import Asking
 from tests.flows.test_cli import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
-LARGE = ("prefect", "torch", "transformers", "evidently", "datasets", "sklearn", "pandas", "pyarrow")
+LARGE = ("prefect", "torch", "transformers", "evidently", "datasets", "sklearn", "pandas", "pyarrow", "scipy.stats")
 LOOKED = """
 import json, sys
 from typer.testing import CliRunner

@@ -29,8 +29,8 @@ from models.judging import Judge
 from tasks import judging
 from tasks.finetuning import store_folder
 from tasks.gates import judge as judge_gates
-from tasks.judgements import tell_judgement, with_judgement
-from tasks.judging import compare_answers, draw_rows
+from tasks.judgements import tell_judgement
+from tasks.judging import compare_answers, draw_rows, with_judgement
 from tasks.score_files import write_scores
 from tests.apis import JUDGES_PROMPT, Answer, Asked, Serve, by_reference, completion
 from tests.readers import MOODS, NOUNS, praising_reader

@@ -11,7 +11,7 @@ from scipy import stats
 
 from errors import DataError
 from models.contracts import ApprovalRequest, Rating, Ratings, Table, Verdict
-from tasks.metrics.win_rate import win_rate
+from tasks.metrics.agreement import win_rate
 from tasks.rating_page import read_page_ratings
 from tasks.rating_sheets import read_ratings, read_samples, write_sheet
 from tasks.ratings import judge_ratings
