@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from errors import StoreError
 from infra.files import partial, sha256_of_bytes
-from infra.s3 import translated
+from infra.s3 import place_of, translated
 
 WRITERS, ROUNDS = 8, 3
 REFUSED = {409, 412, 501}
@@ -42,7 +42,7 @@ def _memory(client: Any, bucket: str, cache: Path) -> Path:
 
 
 def _place(client: Any, bucket: str) -> str:
-    return f"{client.meta.endpoint_url}/{bucket}"
+    return f"{place_of(client)}/{bucket}"
 
 
 def _is_kept(winners: list[int]) -> bool:

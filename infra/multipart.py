@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from errors import redacted
 from infra.absent import is_denied
 from infra.encryption import encryption_of
-from infra.s3 import split_uri, translated
+from infra.s3 import place_of, split_uri, translated
 from infra.upload_notes import Note, note_path
 
 LOG = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Multipart:
     def _begun(self) -> str:
         told = {"ChecksumAlgorithm": self.checksum} if self.checksum else {}
         upload = str(self.client.create_multipart_upload(Bucket=self.bucket, Key=self.key, **told)["UploadId"])
-        self._note.write({"endpoint": self.client.meta.endpoint_url, "bucket": self.bucket, "key": self.key,
+        self._note.write({"endpoint": place_of(self.client), "bucket": self.bucket, "key": self.key,
                           "upload": upload, **self._asked})  # fmt: skip
         return upload
 
@@ -140,7 +140,7 @@ def _abort_noted(client: Any, note: Note) -> bool:
     try:
         if not found:  # it could not be begun, or was cut off
             note.forget()
-        if found.get("endpoint") != client.meta.endpoint_url:
+        if found.get("endpoint") != place_of(client):
             return False
         abort_upload(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
         note.forget()

@@ -16,6 +16,7 @@ from infra.refusals import UNDECIDED, explained
 TRIES = 6
 READ_PAUSES = (0.1, 0.3, 1.0, 3.0)
 CONNECT_SECONDS, READ_SECONDS = 10, 60
+PLACE = "upkeep_place"
 A = TypeVar("A")
 T = TypeVar("T")
 
@@ -68,6 +69,16 @@ def _require_address(url: str) -> None:
     if address.username or address.password or address.query:
         raise SpecError("UPKEEP_S3_ENDPOINT_URL holds a user, a password or a query, and addresses are shown in messages: "
                         "write scheme://host:port, and give credentials by UPKEEP_S3_ACCESS_KEY and its secret")  # fmt: skip
+
+
+def name_place(client: Any, name: str) -> None:
+    """Of a store that has another address each time."""
+    setattr(client, PLACE, name)
+
+
+def place_of(client: Any) -> str:
+    """By which what was learnt of a store, or begun there, is found again: its address, unless it was given a name."""
+    return str(getattr(client, PLACE, client.meta.endpoint_url))
 
 
 def split_uri(uri: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from infra.files import sha256_of_bytes, try_lock
+from infra.s3 import place_of
 
 
 class Note:
@@ -52,5 +53,5 @@ class Note:
 
 
 def note_path(client: Any, uri: str, memory: Path) -> Path:
-    """One an address and server."""
-    return memory / f"{sha256_of_bytes(f'{client.meta.endpoint_url} {uri}'.encode())}.json"
+    """One an address and store."""
+    return memory / f"{sha256_of_bytes(f'{place_of(client)} {uri}'.encode())}.json"

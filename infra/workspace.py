@@ -16,10 +16,12 @@ from infra.object_store import ObjectStore, connect
 from infra.overlay import overlay
 from infra.progress_artifact import unshown
 from infra.release_keys import read_release_keys
+from infra.s3 import name_place
 from infra.settings import Settings, read_settings
 from infra.tidying import tidy
 from infra.unread import outlive_readers
 
+EMBEDDED = "the embedded server of this home"
 _JOB = re.compile(r"^s3://.*?models/([^/]+)/jobs/[^/]+/job\.json$")
 
 
@@ -104,6 +106,7 @@ def _opened(home: Path, settings: Settings, *, model: str) -> Iterator[Workspace
             bucket=BUCKET, prefix=prefix, cache=cache, endpoint_url=server.url, region="us-east-1",
             access_key=server.access_key, secret_key=server.secret_key,
         )  # fmt: skip
+        name_place(store.client, EMBEDDED)  # each start has another port
         let_writes_last(store.client, held_in(home / "store"))
         yield Workspace(store, home, settings.gpu_pool, settings.gpu_from_rows)
 
