@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import StoreError
+from infra.files import Stored
 from infra.hashing import Hashes, Stamp
 from infra.multipart import Multipart, abort_forgotten
 from infra.progress import Advance
@@ -24,17 +25,17 @@ class Outgoing:
     sha256: str | None = None
 
 
-def send_files(client: Any, files: Sequence[Outgoing], *, memory: Path, hashes: Hashes) -> list[str]:
-    """Uploads files, all at once; their SHA-256. An upload that was killed goes on where it was: its id is in `memory`,
+def send_files(client: Any, files: Sequence[Outgoing], *, memory: Path, hashes: Hashes) -> list[Stored]:
+    """Uploads files, all at once; what of each was sent. An upload that was killed goes on where it was: its id is in `memory`,
     and the parts that the store has are held against the file and not sent again."""
     abort_forgotten(client, memory)
     sizes = [file.path.stat().st_size for file in files]
     order = sorted(range(len(files)), key=lambda i: -sizes[i])  # the small ones fill the gaps at the end
-    found = [""] * len(files)
+    found: dict[int, Stored] = {}
     with shown("sending", sum(sizes)) as advance, working(writers(client)) as workers:
         for i in order:
             found[i] = _Sender(client, files[i], hashes, workers, advance).send(memory)
-    return found
+    return [found[i] for i in range(len(files))]
 
 
 class _Sender:
@@ -49,7 +50,7 @@ class _Sender:
         self.known = known if file.sha256 in {None, known} else None
         self.digest = hashlib.sha256()
 
-    def send(self, memory: Path) -> str:
+    def send(self, memory: Path) -> Stored:
         with self.file.path.open("rb", buffering=0) as opened:
             cut = spans(self.stamp.size, part=PART)
             if self.stamp.size <= PART:
@@ -60,7 +61,7 @@ class _Sender:
                 sha256 = self._send_parts(opened.fileno(), cut, memory)
         if self.settled:
             self.hashes.remember(self.file.path, self.stamp, sha256)
-        return sha256
+        return Stored(self.file.uri, sha256, self.stamp.size)
 
     def _send_parts(self, opened: int, cut: list[Span], memory: Path) -> str:
         with translated(self.file.uri):

@@ -59,9 +59,7 @@ class StoredFiles(ABC):
 
     def put_files(self, files: Sequence[Outgoing]) -> list[Stored]:
         """Uploads files, all at once."""
-        found = send_files(self.client, files, memory=self._uploads, hashes=self.hashes)
-        sent = zip(files, found, strict=True)
-        return [Stored(file.uri, sha256, file.path.stat().st_size) for file, sha256 in sent]
+        return send_files(self.client, files, memory=self._uploads, hashes=self.hashes)
 
     def put_file(self, key: str, path: Path, *, sha256: str | None = None) -> Stored:
         """Uploads a file; StoreError where it does not have the SHA-256 that is given."""
@@ -75,7 +73,7 @@ class StoredFiles(ABC):
         editions = (self.keys.blob(kind, sha256, "".join(path.suffixes), edition=n) for n in itertools.count())
         key = next(key for key in editions if key + self.keys.given_up not in there)
         if key not in there:
-            self.put_file(key, path, sha256=sha256)
+            return self.put_file(key, path, sha256=sha256)
         return Stored(self.uri(key), sha256, path.stat().st_size)
 
     def copy_files(self, files: Sequence[Duplicate]) -> None:

@@ -56,7 +56,7 @@ def test_what_was_sent_is_hashed_once_more_unless_its_time_would_show_a_change(
     assert store.hashes.recall(small) == sha256
 
 
-def test_a_file_that_changes_once_it_was_read_is_not_known_by_what_was_sent(
+def test_a_file_that_changes_once_it_was_read_is_not_known_by_what_was_sent_and_has_the_size_of_that(
     store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit = Workers.submit
@@ -67,8 +67,8 @@ def test_a_file_that_changes_once_it_was_read_is_not_known_by_what_was_sent(
 
     monkeypatch.setattr(hashing, "SETTLED_NS", -1)
     monkeypatch.setattr(Workers, "submit", change)
-    store.put_file("k", small)
-    assert store.get_bytes("k") == b"small"
+    stored = store.put_file("k", small)
+    assert store.get_bytes("k") == b"small" and stored.bytes == 5
     assert store.hashes.recall(small) is None
 
 
