@@ -38,7 +38,11 @@ class Multipart:
         self._lock = threading.Lock()
         self.there: dict[int, tuple[int, str]] = {}
         self._note = Note(note_path(client, uri, memory))
-        self.upload_id = self._resumed() or self._begun()
+        try:
+            self.upload_id = self._resumed() or self._begun()
+        except BaseException:
+            self.leave()
+            raise
 
     def _resumed(self) -> str | None:
         note = self._note.read()

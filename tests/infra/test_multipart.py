@@ -67,6 +67,21 @@ def test_an_upload_is_gone_on_with_at_the_address_where_it_was_begun(store: Obje
     assert len(set(ids)) == 2
 
 
+def test_what_follows_an_upload_that_could_not_be_begun_in_the_same_process_can_be_gone_on_with(
+    store: ObjectStore, notes: Path
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "SlowDown"}}, "CreateMultipartUpload")
+
+    store.client.meta.events.register("before-call.s3.CreateMultipartUpload", refuse)
+    with pytest.raises(ClientError, match="SlowDown") as told:
+        begun(store, notes)
+    store.client.meta.events.unregister("before-call.s3.CreateMultipartUpload", refuse)
+    again = left(store, notes)
+    assert left(store, notes) == again
+    assert told.tb, "who was told of the failure keeps it, and what it was in, for as long as it tries again"
+
+
 def test_an_upload_that_was_begun_anew_is_gone_on_with_too(store: ObjectStore, notes: Path) -> None:
     store.client.abort_multipart_upload(
         Bucket=store.bucket, Key=store.prefix + "k", UploadId=(gone := left(store, notes))
