@@ -91,6 +91,7 @@ class Multipart:
         with self._lock:
             self._parts[number] = {"PartNumber": number, "ETag": quoted, **told}
             last = len(self._parts) == self.count
+            self._note.touch()
         if last:
             self._complete()
 

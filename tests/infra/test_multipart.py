@@ -67,6 +67,17 @@ def test_an_upload_is_gone_on_with_at_the_address_where_it_was_begun(store: Obje
     assert len(set(ids)) == 2
 
 
+def test_an_upload_that_took_longer_than_a_day_is_gone_on_with_since_its_last_part_is_younger(
+    store: ObjectStore, notes: Path
+) -> None:
+    earlier = begun(store, notes)
+    os.utime(note_of(notes), (0, 0))
+    earlier.put(1, FIRST)
+    earlier.leave()
+    assert abort_forgotten(store.client, notes) == 0
+    assert left(store, notes) == earlier.upload_id
+
+
 def test_what_follows_an_upload_that_could_not_be_begun_in_the_same_process_can_be_gone_on_with(
     store: ObjectStore, notes: Path
 ) -> None:
