@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from errors import redacted
 from infra.absent import is_denied
 from infra.encryption import encryption_of
-from infra.s3 import place_of, split_uri, translated
+from infra.s3 import place_of, split_uri
 from infra.upload_notes import Note, note_path
 
 LOG = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Multipart:
     of 2024 AWS refused a part with a checksum of which the upload's beginning had not told.)"""
 
     def __init__(self, client: Any, uri: str, *, count: int, size: int, memory: Path, copied: bool = False) -> None:
-        self.client, self.uri, self.count, self.size = client, uri, count, size
+        self.client, self.count, self.size = client, count, size
         self.bucket, self.key = split_uri(uri)
         self.checksum = "" if copied or client.meta.config.request_checksum_calculation != "when_supported" else "CRC32"
         self._asked = {"checksum": self.checksum, "encryption": encryption_of(client)}
@@ -115,9 +115,9 @@ class Multipart:
         return bool(head.get("ContentLength") == self.size and head.get("ETag") == expected)
 
     def abort(self) -> None:
-        with translated(self.uri):
-            abort_upload(self.client, self._names())
-        self._note.forget()
+        """Where that fails, who comes after a day does it, unless somebody goes on with it before."""
+        if _is_aborted(self.client, self._names()):
+            self._note.forget()
 
     def leave(self) -> None:
         """Lets another process go on."""
@@ -147,14 +147,21 @@ def _abort_noted(client: Any, note: Note) -> bool:
             note.forget()
         if found.get("endpoint") != place_of(client):
             return False
-        abort_upload(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
-        note.forget()
-    except (BotoCoreError, ClientError) as problem:  # nobody answers, or it is another role's, who will abort it
-        LOG.warning("s3://%s/%s: an upload that was given up could not be aborted: %s", found["bucket"], found["key"],
-                    redacted(str(problem)))  # fmt: skip
-        return False
+        aborted = _is_aborted(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
+        if aborted:
+            note.forget()
     finally:
         note.close()
+    return aborted
+
+
+def _is_aborted(client: Any, names: dict[str, str]) -> bool:
+    try:
+        abort_upload(client, names)
+    except (BotoCoreError, ClientError) as problem:  # nobody answers, or it is another role's, who will abort it
+        LOG.warning("s3://%s/%s: an upload that was given up could not be aborted: %s", names["Bucket"], names["Key"],
+                    redacted(str(problem)))  # fmt: skip
+        return False
     return True
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from errors import CorruptObject, StoreError
 from infra import copying, s3
@@ -49,6 +50,19 @@ def test_a_file_that_changes_while_it_is_sent_is_not_stored(size: int, any_store
     assert not any_store.exists("k")
     assert uploads_under_way(any_store) == []
     assert list((any_store.work / "uploads").iterdir()) == []
+
+
+def test_a_change_is_told_also_where_the_upload_cannot_be_ended_which_costs_a_warning(
+    store: ObjectStore, large: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(**_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDenied"}}, "AbortMultipartUpload")
+
+    store.client.meta.events.register("before-call.s3.AbortMultipartUpload", refuse)
+    with pytest.raises(StoreError, match=r"large.bin was changed while it was being sent"):
+        store.put_file("k", large, sha256="0" * 64)
+    assert "/k: an upload that was given up could not be aborted: " in caplog.text
+    assert len(list((store.work / "uploads").iterdir())) == 1, "who comes after a day aborts it"
 
 
 def test_a_file_that_is_not_what_was_hashed_before_is_not_stored(any_store: ObjectStore, large: Path) -> None:
