@@ -46,12 +46,11 @@ class _Sender:
         self.bucket, self.key = split_uri(file.uri)
         self.stamp = Stamp.of(file.path)
         self.settled = self.stamp.is_settled
-        known = hashes.recall(file.path)
-        self.known = known if file.sha256 in {None, known} else None
+        self.known = hashes.recall(file.path)
         self.digest = hashlib.sha256()
 
     def send(self, memory: Path) -> Stored:
-        with self.file.path.open("rb", buffering=0) as opened:
+        with self.file.path.open("rb") as opened:
             cut = spans(self.stamp.size, part=PART)
             if self.stamp.size <= PART:
                 body = b"".join(self._read(opened.fileno(), span) for span in cut)
