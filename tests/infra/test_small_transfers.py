@@ -2,13 +2,13 @@
 
 import os
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import FlexibleChecksumError, ReadTimeoutError
+from botocore.exceptions import ClientError, FlexibleChecksumError, ReadTimeoutError
 
 from errors import FullDisk, SpecError, StoreError
 from infra import copying, fetching, hashing, sending
@@ -41,6 +41,35 @@ def test_a_small_file_that_changes_while_it_is_read_is_not_stored(
         return found
 
     monkeypatch.setattr(os, "pread", change)
+    with pytest.raises(StoreError, match="was changed while it was being sent"):
+        store.put_file("k", small)
+    assert not store.exists("k")
+
+
+def test_a_file_of_which_less_comes_than_it_has_is_not_stored_though_nobody_wrote_to_it(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where its hash is known, its bytes are not hashed again."""
+    read = os.pread
+    monkeypatch.setattr(hashing, "SETTLED_NS", -1)
+    store.hashes.of(small)
+    monkeypatch.setattr(os, "pread", lambda *where: read(*where)[1:])
+    with pytest.raises(StoreError, match="was changed while it was being sent"):
+        store.put_file("k", small)
+    assert not store.exists("k")
+
+
+def test_the_last_part_waits_until_the_file_was_seen_to_be_what_its_parts_are_of(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = Workers.submit
+
+    def at_once(workers: Workers, *work: Any) -> None:
+        submit(workers, *work).result()
+        os.utime(small)
+
+    small.write_bytes(bytes(PART + 1))
+    monkeypatch.setattr(Workers, "submit", at_once)
     with pytest.raises(StoreError, match="was changed while it was being sent"):
         store.put_file("k", small)
     assert not store.exists("k")
@@ -235,6 +264,58 @@ def test_an_object_that_is_replaced_while_its_parts_are_copied_is_told_as_that(
     with pytest.raises(StoreError, match=r"k \(to be copied to .*/copy\): it was replaced meanwhile; run again, to"):
         store.copy_files([Duplicate(stored.uri, store.uri("copy"), 5)])
     assert not store.exists("copy")
+
+
+# --- in parts, either way ---
+
+Move = Callable[[], object]
+
+
+@pytest.fixture(params=["send", "copy"])
+def move(request: pytest.FixtureRequest, store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch) -> Move:
+    """Brings a file of two parts, one by one, to `k`."""
+    least = 5 << 20
+    small.write_bytes(bytes(least + 1))
+    stored = store.put_file("small", small)
+    for module in (sending, copying):
+        monkeypatch.setattr(module, "PART", least)
+        monkeypatch.setattr(module, "writers", lambda _: 1)
+    monkeypatch.setattr(copying, "WHOLE", 0)
+    if request.param == "send":
+        return lambda: store.put_file("k", small)
+    return lambda: store.copy_files([Duplicate(stored.uri, store.uri("k"), least + 1)])
+
+
+def test_where_parts_may_not_be_written_it_is_told_of_which_file_and_by_which_right(
+    store: ObjectStore, move: Move
+) -> None:
+    def refuse(**_: Any) -> None:
+        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, "CreateMultipartUpload")  # type: ignore[arg-type]
+
+    store.client.meta.events.register("before-call.s3.CreateMultipartUpload", refuse)
+    with pytest.raises(StoreError, match=r"/k\)?: access denied .* needs s3:PutObject"):
+        move()
+
+
+def test_what_broke_off_is_gone_on_with_by_the_same_process_which_still_holds_the_error(
+    store: ObjectStore, move: Move
+) -> None:
+    def refuse(params: dict[str, Any], **_: Any) -> None:
+        if params["PartNumber"] == 2:
+            raise ClientError({"Error": {"Code": "SlowDown"}}, "UploadPart")
+
+    operations, events = ("UploadPart", "UploadPartCopy"), store.client.meta.events
+    for operation in operations:
+        events.register(f"provide-client-params.s3.{operation}", refuse)
+    with pytest.raises(StoreError, match="overloaded") as held:
+        move()
+    for operation in operations:
+        events.unregister(f"provide-client-params.s3.{operation}", refuse)
+    asked = Requests(store)
+    move()
+    assert held.tb and asked.count["CreateMultipartUpload"] == 0
+    assert store.get_bytes("k") == store.get_bytes("small")
 
 
 # --- how far it is ---
