@@ -2,6 +2,7 @@
 
 import os
 import resource
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,21 @@ def small(tmp_path: Path) -> Path:
     return tmp_path / "small"
 
 
+def deny(store: ObjectStore, operation: str) -> None:
+    def refuse(**_: Any) -> None:
+        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, operation)  # type: ignore[arg-type]
+
+    store.client.meta.events.register(f"before-call.s3.{operation}", refuse)
+
+
 # --- into the store ---
+
+
+def test_a_file_that_may_not_be_written_is_told_as_that(store: ObjectStore, small: Path) -> None:
+    deny(store, "PutObject")
+    with pytest.raises(StoreError, match=r"/k: access denied .* needs s3:PutObject"):
+        store.put_file("k", small)
 
 
 def test_a_small_file_that_changes_while_it_is_read_is_not_stored(
@@ -57,6 +72,25 @@ def test_a_file_of_which_less_comes_than_it_has_is_not_stored_though_nobody_wrot
     with pytest.raises(StoreError, match="was changed while it was being sent"):
         store.put_file("k", small)
     assert not store.exists("k")
+
+
+def test_an_upload_is_ended_once_no_part_of_it_is_on_its_way(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A store may keep what comes after."""
+    seen: list[str] = []
+
+    def see(model: Any, **_: Any) -> None:
+        seen.append(model.name)
+
+    small.write_bytes(bytes((5 << 20) + 1))
+    monkeypatch.setattr(sending, "PART", 5 << 20)
+    store.client.meta.events.register("before-send.s3.UploadPart", lambda **_: time.sleep(0.2))
+    store.client.meta.events.register("after-call.s3.UploadPart", see)
+    store.client.meta.events.register("before-call.s3.AbortMultipartUpload", see)
+    with pytest.raises(StoreError, match="was changed while it was being sent"):
+        store.put_file("k", small, sha256="0" * 64)
+    assert seen == ["UploadPart", "AbortMultipartUpload"]
 
 
 def test_the_last_part_waits_until_the_file_was_seen_to_be_what_its_parts_are_of(
@@ -289,11 +323,7 @@ def move(request: pytest.FixtureRequest, store: ObjectStore, small: Path, monkey
 def test_where_parts_may_not_be_written_it_is_told_of_which_file_and_by_which_right(
     store: ObjectStore, move: Move
 ) -> None:
-    def refuse(**_: Any) -> None:
-        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-        raise ClientError(answer, "CreateMultipartUpload")  # type: ignore[arg-type]
-
-    store.client.meta.events.register("before-call.s3.CreateMultipartUpload", refuse)
+    deny(store, "CreateMultipartUpload")
     with pytest.raises(StoreError, match=r"/k\)?: access denied .* needs s3:PutObject"):
         move()
 
