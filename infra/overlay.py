@@ -59,7 +59,12 @@ class OverlayStore(ObjectStore):
 
     def copy_files(self, files: Sequence[Duplicate]) -> None:
         for file in files:
-            self.put_bytes(self.key_of(file.target), self.get_bytes(self.key_of(file.source)))
+            own, target = (self.written / self.key_of(uri) for uri in (file.source, file.target))
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if own.is_file():
+                shutil.copyfile(own, target)
+            else:
+                self.below.fetch_uri(file.source, target)
 
     def get_file(self, located: Located) -> Path:
         own = self.written / located.uri.removeprefix(self.uri(""))

@@ -1,5 +1,6 @@
 """A dry run sees what is there and what it wrote itself, and changes nothing."""
 
+import tracemalloc
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydantic import SecretStr
 from errors import CorruptObject, KeyTaken
 from infra import object_store
 from infra.api_keys import ApiKeys
+from infra.copying import Duplicate
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
 from infra.overlay import OverlayStore, overlay
@@ -74,6 +76,22 @@ def test_what_was_written_over_what_is_there_or_copied_from_it_is_read(dry: Over
     dry.put_bytes("a/1.json", b"changed")
     copy(dry, "a/1.json", "a/3.json")
     assert [dry.get_bytes(f"a/{n}.json") for n in (1, 3)] == [b"changed"] * 2
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_copy_takes_the_memory_of_no_whole_file(own: bool, store: ObjectStore) -> None:
+    large = bytes(20 << 20)
+    with overlay(store) as dry:
+        (dry if own else store).put_bytes("large", large)
+        copies = [Duplicate(dry.uri("large"), dry.uri("copy"), len(large))]
+        tracemalloc.start()
+        try:
+            dry.copy_files(copies)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < len(large) / 4 and dry.get_bytes("copy") == large
+    assert not store.exists("copy")
 
 
 def test_a_file_of_its_own_that_was_changed_is_refused(dry: OverlayStore, tmp_path: Path) -> None:
