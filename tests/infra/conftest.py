@@ -43,3 +43,9 @@ def any_store(address: dict[str, Any]) -> ObjectStore:
 def large(tmp_path: Path) -> Path:
     (tmp_path / "large.bin").write_bytes(os.urandom(SIZE))
     return tmp_path / "large.bin"
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    (tmp_path / "small").write_bytes(b"small")
+    return tmp_path / "small"

@@ -3,13 +3,13 @@
 import os
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, FlexibleChecksumError, ReadTimeoutError
+from botocore.exceptions import FlexibleChecksumError
 
 from errors import FullDisk, SpecError, StoreError
 from infra import copying, fetching, hashing, sending
@@ -19,22 +19,7 @@ from infra.fetching import Incoming, fetch_files
 from infra.object_store import ObjectStore
 from infra.progress import Advance
 from infra.transfer import PART, Span, Workers
-from tests.infra.transfers import Requests
-
-
-@pytest.fixture
-def small(tmp_path: Path) -> Path:
-    (tmp_path / "small").write_bytes(b"small")
-    return tmp_path / "small"
-
-
-def deny(store: ObjectStore, operation: str) -> None:
-    def refuse(**_: Any) -> None:
-        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
-        raise ClientError(answer, operation)  # type: ignore[arg-type]
-
-    store.client.meta.events.register(f"before-call.s3.{operation}", refuse)
-
+from tests.infra.transfers import Requests, deny
 
 # --- into the store ---
 
@@ -268,84 +253,6 @@ def test_an_object_that_has_not_even_the_checksum_that_its_store_keeps_is_not_wh
     assert store.is_whole(stored)
     monkeypatch.setattr(store.client, "get_object", differ)
     assert not store.is_whole(stored)
-
-
-# --- inside the store ---
-
-
-def test_an_empty_file_that_the_store_does_not_copy_in_time_is_an_error_since_it_has_no_parts(
-    store: ObjectStore, small: Path
-) -> None:
-    def hang(**_: Any) -> None:
-        raise ReadTimeoutError(endpoint_url="there")
-
-    small.write_bytes(b"")
-    stored = store.put_file("k", small)
-    store.client.meta.events.register("before-send.s3.CopyObject", hang)
-    with pytest.raises(StoreError, match=r"k \(to be copied to .*/copy\): Read timeout"):
-        store.copy_files([Duplicate(stored.uri, store.uri("copy"), 0)])
-
-
-def test_an_object_that_is_replaced_while_its_parts_are_copied_is_told_as_that(
-    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def replace(**_: Any) -> None:
-        store.put_bytes("k", b"other")
-
-    monkeypatch.setattr(copying, "WHOLE", 0)
-    stored = store.put_file("k", small)
-    store.client.meta.events.register("before-call.s3.CreateMultipartUpload", replace)
-    with pytest.raises(StoreError, match=r"k \(to be copied to .*/copy\): it was replaced meanwhile; run again, to"):
-        store.copy_files([Duplicate(stored.uri, store.uri("copy"), 5)])
-    assert not store.exists("copy")
-
-
-# --- in parts, either way ---
-
-Move = Callable[[], object]
-
-
-@pytest.fixture(params=["send", "copy"])
-def move(request: pytest.FixtureRequest, store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch) -> Move:
-    """Brings a file of two parts, one by one, to `k`."""
-    least = 5 << 20
-    small.write_bytes(bytes(least + 1))
-    stored = store.put_file("small", small)
-    for module in (sending, copying):
-        monkeypatch.setattr(module, "PART", least)
-        monkeypatch.setattr(module, "writers", lambda _: 1)
-    monkeypatch.setattr(copying, "WHOLE", 0)
-    if request.param == "send":
-        return lambda: store.put_file("k", small)
-    return lambda: store.copy_files([Duplicate(stored.uri, store.uri("k"), least + 1)])
-
-
-def test_where_parts_may_not_be_written_it_is_told_of_which_file_and_by_which_right(
-    store: ObjectStore, move: Move
-) -> None:
-    deny(store, "CreateMultipartUpload")
-    with pytest.raises(StoreError, match=r"/k\)?: access denied .* needs s3:PutObject"):
-        move()
-
-
-def test_what_broke_off_is_gone_on_with_by_the_same_process_which_still_holds_the_error(
-    store: ObjectStore, move: Move
-) -> None:
-    def refuse(params: dict[str, Any], **_: Any) -> None:
-        if params["PartNumber"] == 2:
-            raise ClientError({"Error": {"Code": "SlowDown"}}, "UploadPart")
-
-    operations, events = ("UploadPart", "UploadPartCopy"), store.client.meta.events
-    for operation in operations:
-        events.register(f"provide-client-params.s3.{operation}", refuse)
-    with pytest.raises(StoreError, match="overloaded") as held:
-        move()
-    for operation in operations:
-        events.unregister(f"provide-client-params.s3.{operation}", refuse)
-    asked = Requests(store)
-    move()
-    assert held.tb and asked.count["CreateMultipartUpload"] == 0
-    assert store.get_bytes("k") == store.get_bytes("small")
 
 
 # --- how far it is ---

@@ -6,6 +6,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from infra.object_store import ObjectStore, connect
 from infra.transfer import PART
 
@@ -43,3 +45,11 @@ def uploads_under_way(store: ObjectStore) -> list[str]:
 
 def left_beside(target: Path) -> list[str]:
     return [path.name for path in target.parent.iterdir() if path.name.startswith(f".{target.name}")]
+
+
+def deny(store: ObjectStore, operation: str) -> None:
+    def refuse(**_: Any) -> None:
+        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, operation)  # type: ignore[arg-type]
+
+    store.client.meta.events.register(f"before-call.s3.{operation}", refuse)
