@@ -85,9 +85,15 @@ class _Sender:
     def _checked(self, upload: Multipart | None = None) -> str:
         """The SHA-256, once all was read: of bytes that belong together, and that were asked for."""
         sha256 = self.known or self.digest.hexdigest()
-        if Stamp.of(self.file.path) == self.stamp and self.file.sha256 in {None, sha256}:
+        if self._is_as_it_was() and self.file.sha256 in {None, sha256}:
             return sha256
         raise self._changed(upload)
+
+    def _is_as_it_was(self) -> bool:
+        try:
+            return Stamp.of(self.file.path) == self.stamp
+        except FileNotFoundError:
+            return False
 
     def _changed(self, upload: Multipart | None) -> StoreError:
         if upload:

@@ -3,7 +3,7 @@
 import os
 import resource
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -30,14 +30,15 @@ def test_a_file_that_may_not_be_written_is_told_as_that(store: ObjectStore, smal
         store.put_file("k", small)
 
 
-def test_a_small_file_that_changes_while_it_is_read_is_not_stored(
-    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("change_it", [lambda path: path.write_bytes(b"another"), Path.unlink], ids=["written", "deleted"])
+def test_a_small_file_that_changes_or_goes_while_it_is_read_is_not_stored(
+    change_it: Callable[[Path], object], store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = os.pread
 
     def change(file: int, count: int, at: int) -> bytes:
         found = read(file, count, at)
-        small.write_bytes(b"another")
+        change_it(small)
         return found
 
     monkeypatch.setattr(os, "pread", change)
