@@ -100,6 +100,16 @@ def test_an_object_that_is_replaced_while_its_parts_are_copied_is_told_as_that(
     assert not store.exists("copy")
 
 
+def test_a_store_that_does_not_name_what_is_there_is_not_asked_for_that_as_its_parts_are_copied(
+    store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copying, "WHOLE", 0)
+    stored = store.put_file("k", small)
+    store.client.meta.events.register("after-call.s3.HeadObject", lambda parsed, **_: parsed.pop("ETag"))
+    store.copy_files([Duplicate(stored.uri, store.uri("copy"), 5)])
+    assert store.get_bytes("copy") == b"small"
+
+
 # --- in parts, either way ---
 
 Move = Callable[[], object]

@@ -30,7 +30,9 @@ def test_a_file_that_may_not_be_written_is_told_as_that(store: ObjectStore, smal
         store.put_file("k", small)
 
 
-@pytest.mark.parametrize("change_it", [lambda path: path.write_bytes(b"another"), Path.unlink], ids=["written", "deleted"])
+@pytest.mark.parametrize(
+    "change_it", [lambda path: path.write_bytes(b"another"), Path.unlink], ids=["written", "deleted"]
+)
 def test_a_small_file_that_changes_or_goes_while_it_is_read_is_not_stored(
     change_it: Callable[[Path], object], store: ObjectStore, small: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
