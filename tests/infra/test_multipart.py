@@ -215,6 +215,15 @@ def test_an_object_of_the_same_size_is_not_taken_for_what_somebody_s_ending_lost
         finish(upload)
 
 
+def test_an_upload_whose_note_was_removed_while_it_was_under_way_is_done_all_the_same(
+    store: ObjectStore, notes: Path
+) -> None:
+    upload = begun(store, notes)
+    note_of(notes).unlink()
+    finish(upload)
+    assert len(store.get_bytes("k")) == SIZE
+
+
 def test_parts_that_come_in_another_order_are_put_together_in_theirs(store: ObjectStore, notes: Path) -> None:
     upload = begun(store, notes)
     upload.put(2, b"x")

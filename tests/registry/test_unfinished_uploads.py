@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
@@ -62,6 +63,17 @@ def test_an_upload_counts_as_old_from_its_last_part_on(address: NewAddress) -> N
     store.client.upload_part(Bucket=store.bucket, Key=store.prefix + "late", UploadId=upload, PartNumber=2, Body=PART)
     old = list(collect_uploads(AT_ONCE, now=halfway, apply=True, store=store))
     assert [found.what for found in old] == ["upload of early"]
+
+
+def test_of_parts_that_came_in_another_order_the_last_to_come_counts(address: NewAddress) -> None:
+    store = opened(address())
+    begun(store, "late", parts=2)
+
+    def come_later(parsed: dict[str, Any], **_: object) -> None:
+        parsed["Parts"][0]["LastModified"] += WEEK
+
+    store.client.meta.events.register("after-call.s3.ListParts", come_later)
+    assert collected(store, AT_ONCE, apply=True) == []
 
 
 def test_who_would_go_on_with_an_aborted_upload_begins_anew(address: NewAddress) -> None:
