@@ -83,15 +83,15 @@ def test_a_copy_takes_the_memory_of_no_whole_file(own: bool, store: ObjectStore)
     large = bytes(20 << 20)
     with overlay(store) as dry:
         (dry if own else store).put_bytes("large", large)
-        copies = [Duplicate(dry.uri("large"), dry.uri("copy"), len(large))]
+        copies = [Duplicate(dry.uri("large"), dry.uri("new/copy"), len(large))]
         tracemalloc.start()
         try:
             dry.copy_files(copies)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert peak < len(large) / 4 and dry.get_bytes("copy") == large
-    assert not store.exists("copy")
+        assert peak < len(large) / 4 and dry.get_bytes("new/copy") == large
+    assert not store.exists("new/copy")
 
 
 def test_a_file_of_its_own_that_was_changed_is_refused(dry: OverlayStore, tmp_path: Path) -> None:

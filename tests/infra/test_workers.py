@@ -30,6 +30,25 @@ def test_after_a_failure_nothing_else_begins_and_who_asks_and_who_waits_are_told
     assert begun == [0]
 
 
+def test_of_several_failures_the_first_is_told() -> None:
+    go_on = threading.Event()
+
+    def fail_too() -> None:
+        go_on.wait(10)
+        raise KeyError
+
+    with pytest.raises(ZeroDivisionError), working(2) as workers:
+        workers.submit(fail_too)
+        workers.submit(fail).exception()
+        go_on.set()
+
+
+def test_who_interrupts_is_told_that_and_not_what_failed_before() -> None:
+    with pytest.raises(KeyboardInterrupt), working(1) as workers:
+        workers.submit(fail).exception()
+        raise KeyboardInterrupt
+
+
 def test_what_waits_for_a_thread_when_an_error_comes_is_not_begun_and_what_has_begun_is_finished_before_the_end() -> (
     None
 ):
@@ -70,13 +89,16 @@ def test_no_more_parts_are_read_than_the_threads_and_one_more_can_take() -> None
     assert taken.qsize() == 2
 
 
-def test_a_server_on_this_machine_gets_no_more_than_its_cores_can_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+@pytest.mark.parametrize(("cores", "there"), [(3, (3, 6)), (1, (2, 4)), (None, (2, 4))])
+def test_a_server_on_this_machine_gets_no_more_than_its_cores_can_do(
+    cores: int | None, there: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
     near, far = (
         open_client(endpoint_url=f"http://{host}:9000", region="us-east-1", access_key="a", secret_key="s")
         for host in ("localhost", "store")
     )
-    assert [(writers(client), readers(client)) for client in (near, far)] == [(3, 6), (THREADS, THREADS)]
+    assert [(writers(client), readers(client)) for client in (near, far)] == [there, (THREADS, THREADS)]
 
 
 def test_a_bar_shows_what_takes_more_than_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
