@@ -88,7 +88,7 @@ def _copy_parts(client: Any, file: Duplicate, memory: Path, workers: Workers, ad
     cut = spans(file.bytes, part=PART)
     with translated(str(file)):
         etag = client.head_object(**file.origin).get("ETag")
-        upload = Multipart(client, file.target, count=len(cut), size=file.bytes, memory=memory, copied=True)
+        upload = Multipart(client, file.target, count=len(cut), memory=memory, copied=True)
     workers.at_end(upload.leave)
     # All parts must be of one object, where the store names its content.
     source = {"CopySource": file.origin, **({"CopySourceIfMatch": etag} if etag else {})}

@@ -29,8 +29,8 @@ class Multipart:
     boto3's own transfers do: that there will be some as it begins, each with its part, and all of them at the end. (Until the end
     of 2024 AWS refused a part with a checksum of which the upload's beginning had not told.)"""
 
-    def __init__(self, client: Any, uri: str, *, count: int, size: int, memory: Path, copied: bool = False) -> None:
-        self.client, self.count, self.size = client, count, size
+    def __init__(self, client: Any, uri: str, *, count: int, memory: Path, copied: bool = False) -> None:
+        self.client, self.count = client, count
         self.bucket, self.key = split_uri(uri)
         self.checksum = "" if copied or client.meta.config.request_checksum_calculation != "when_supported" else "CRC32"
         self._asked = {"checksum": self.checksum, "encryption": encryption_of(client)}
@@ -112,7 +112,7 @@ class Multipart:
         except (ValueError, ClientError):
             return False
         expected = f'"{hashlib.md5(joined, usedforsecurity=False).hexdigest()}-{self.count}"'
-        return bool(head.get("ContentLength") == self.size and head.get("ETag") == expected)
+        return bool(head.get("ETag") == expected)
 
     def abort(self) -> None:
         """Where that fails, who comes after a day does it, unless somebody goes on with it before."""

@@ -64,7 +64,7 @@ class _Sender:
 
     def _send_parts(self, opened: int, cut: list[Span], memory: Path) -> str:
         with translated(self.file.uri):
-            upload = Multipart(self.client, self.file.uri, count=len(cut), size=self.stamp.size, memory=memory)
+            upload = Multipart(self.client, self.file.uri, count=len(cut), memory=memory)
         self.workers.at_end(upload.leave)
         sha256 = ""
         for span in cut:

@@ -52,7 +52,7 @@ def test_an_upload_that_was_begun_before_the_spec_asked_for_encryption_is_not_go
     """Its parts would become an object as it was asked for then."""
 
     def left() -> str:
-        upload = Multipart(store.client, store.uri("k"), count=1, size=1, memory=tmp_path / "uploads")
+        upload = Multipart(store.client, store.uri("k"), count=1, memory=tmp_path / "uploads")
         upload.leave()
         return upload.upload_id
 

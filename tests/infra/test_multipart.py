@@ -26,7 +26,7 @@ def notes(tmp_path: Path) -> Path:
 
 
 def begun(store: ObjectStore, notes: Path) -> Multipart:
-    return Multipart(store.client, store.uri("k"), count=2, size=SIZE, memory=notes)
+    return Multipart(store.client, store.uri("k"), count=2, memory=notes)
 
 
 def left(store: ObjectStore, notes: Path) -> str:
@@ -286,7 +286,7 @@ def test_a_store_that_takes_no_checksums_and_one_that_copies_are_told_of_none(
     store: ObjectStore, notes: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = told_of(store)
-    Multipart(store.client, store.uri("copy"), count=1, size=1, memory=notes, copied=True).leave()
+    Multipart(store.client, store.uri("copy"), count=1, memory=notes, copied=True).leave()
     monkeypatch.setattr(store.client.meta.config, "request_checksum_calculation", "when_required")
     finish(begun(store, notes))
     assert told == {"begun": [None, None], "parts": {1: None, 2: None}, "end": [None, None]}

@@ -93,7 +93,7 @@ def test_an_upload_to_another_store_is_left_to_who_reaches_that(store: ObjectSto
 
 def test_an_upload_that_is_gone_on_with_is_young_again(store: ObjectStore, tmp_path: Path) -> None:
     def begun() -> tuple[str, Path]:
-        upload = Multipart(store.client, store.uri("k"), count=2, size=2, memory=tmp_path / "uploads")
+        upload = Multipart(store.client, store.uri("k"), count=2, memory=tmp_path / "uploads")
         upload.leave()
         (note,) = (tmp_path / "uploads").iterdir()
         return upload.upload_id, note

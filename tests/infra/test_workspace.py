@@ -38,7 +38,7 @@ def test_the_embedded_server_is_known_again_though_each_start_has_another_port(
     for _ in range(2):
         with open_workspace(tmp_path / "spec.yaml", spec_with()) as work:
             assert work.store.keeps_conditions
-            upload = Multipart(work.store.client, work.store.uri("k"), count=1, size=1, memory=tmp_path / "uploads")
+            upload = Multipart(work.store.client, work.store.uri("k"), count=1, memory=tmp_path / "uploads")
             upload.leave()
             uploads.append(upload.upload_id)
     assert len(raced) == conditional.ROUNDS

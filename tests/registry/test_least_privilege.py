@@ -165,12 +165,12 @@ def test_a_trainer_whose_upload_was_ended_by_somebody_else_begins_it_anew(server
     """Ceph says of such an upload that it is denied."""
     trainer = opened("trainer", server, tmp_path)
     uri = trainer.uri("candidates/x/model.safetensors")
-    first = Multipart(trainer.client, uri, count=1, size=4, memory=tmp_path / "uploads")
+    first = Multipart(trainer.client, uri, count=1, memory=tmp_path / "uploads")
     first.leave()
     trainer.client.abort_multipart_upload(
         Bucket=BUCKET, Key=f"{MODEL}/candidates/x/model.safetensors", UploadId=first.upload_id
     )
-    second = Multipart(trainer.client, uri, count=1, size=4, memory=tmp_path / "uploads")
+    second = Multipart(trainer.client, uri, count=1, memory=tmp_path / "uploads")
     second.put(1, b"data")
     assert trainer.get_bytes("candidates/x/model.safetensors") == b"data"
 

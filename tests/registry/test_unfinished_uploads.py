@@ -80,7 +80,7 @@ def test_who_would_go_on_with_an_aborted_upload_begins_anew(address: NewAddress)
     store = opened(address())
 
     def upload() -> Multipart:
-        return Multipart(store.client, store.uri("k"), count=1, size=len(PART), memory=store.work)
+        return Multipart(store.client, store.uri("k"), count=1, memory=store.work)
 
     first = upload()
     first.leave()
