@@ -46,7 +46,7 @@ def chinese_model(folder: Path) -> Path:
 
 def test_chinese_sentences_are_learned_and_the_saved_model_says_the_same(tmp_path: Path) -> None:
     model = TextClassifier.load(chinese_model(tmp_path / "base"), KIND, new_head=True)
-    settings = Training.model_validate({"epochs": 20, "learning_rate": 0.01, "threads": 1})
+    settings = Training.model_validate({"epochs": 40, "learning_rate": 0.005, "threads": 1})
     model.fine_tune(reviews(0, 160), reviews(160, 190), training=settings, seed=1, work=tmp_path / "w", advance=quietly)
     model.save(tmp_path / "saved")
     again = TextClassifier.load(tmp_path / "saved", KIND, new_head=False)
