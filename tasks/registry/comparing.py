@@ -9,6 +9,7 @@ from errors import CorruptObject
 from infra.object_store import ObjectStore
 from models.contracts import BrokenVersion, Difference, Manifest, Measurement, VersionLine
 from models.measures import figure
+from tasks.formats import count
 from tasks.registry.aliases import list_aliases, newest_entry
 from tasks.registry.approvals import list_questions
 from tasks.registry.moving import entombed
@@ -61,7 +62,7 @@ def _recipe(first: Manifest, second: Manifest) -> Iterator[Difference]:
 def _data(first: Manifest, second: Manifest) -> Iterator[Difference]:
     for name in ("window_digest", "training_digest"):
         yield _difference("data", name, getattr(first.lineage, name)[:12], getattr(second.lineage, name)[:12])
-    yield _difference("data", "reference rows", first.reference.table.rows, second.reference.table.rows)
+    yield _difference("data", "reference rows", *(count(m.reference.table.rows) for m in (first, second)))
 
 
 def _files(first: Manifest, second: Manifest) -> Iterator[Difference]:
@@ -77,7 +78,7 @@ def _shown(found: Measurement) -> str:
     value, low, high = (
         figure(found.metric, v) for v in (found.estimate.value, found.estimate.low, found.estimate.high)
     )
-    return f"{value} [{low}, {high}], n = {found.estimate.n}"
+    return f"{value} [{low}, {high}], n = {count(found.estimate.n)}"
 
 
 def _pairs(part: str, first: Mapping[str, Any], second: Mapping[str, Any]) -> Iterator[Difference]:
