@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.sentiment.prepare import download, read_corpus, shuffled
+from examples.fetching import shuffled
+from examples.sentiment.prepare import download, read_corpus
 
 CACHE = Path(__file__).parent / ".cache"
 SHARED = Path(os.environ.get("BENCHMARK_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data")

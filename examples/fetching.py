@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import importlib.util
 import random
 import subprocess
 import sys
@@ -17,6 +18,9 @@ def fetch(requirement: str, file: str, sha256: str, cache: Path) -> Path:
     """`file` (a wheel or a source distribution) of a pinned package such as "aclsum==0.1.2", from the cache or by pip."""
     target = cache / file
     if not target.exists():
+        if importlib.util.find_spec("pip") is None:  # as where `uv venv` made the environment
+            sys.exit(f"{requirement} is fetched by pip, which is not in {sys.prefix}: run `uv pip install pip`, or "
+                     "`python -m ensurepip`, and then this again")  # fmt: skip
         cache.mkdir(parents=True, exist_ok=True)
         pinned = cache / f"{requirement.split('=')[0]}.txt"
         pinned.write_text(f"{requirement} --hash=sha256:{sha256}\n")
@@ -27,10 +31,14 @@ def fetch(requirement: str, file: str, sha256: str, cache: Path) -> Path:
         if done.returncode:
             sys.exit(f"{requirement} could not be fetched by `{' '.join(command[1:7])} …`:\n{done.stderr}"
                      "Is a package index reachable? A proxy or mirror is set as for any pip install.")  # fmt: skip
-    found = hashlib.sha256(target.read_bytes()).hexdigest()
-    if found != sha256:
-        sys.exit(f"{target} has SHA-256 {found}, expected {sha256}: it is not the published file. Delete it and retry.")
+    require_published(target, sha256)
     return target
+
+
+def require_published(path: Path, sha256: str) -> None:
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != sha256:
+        sys.exit(f"{path} has SHA-256 {found}, expected {sha256}: it is not the published file. Delete it and retry.")
 
 
 def shuffled(rows: Sequence[Row]) -> list[Row]:

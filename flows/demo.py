@@ -81,7 +81,7 @@ def read_life(path: Path) -> Life:
     """SpecError where there is no such example."""
     if not path.parent.parent.is_dir():
         raise SpecError(f"the examples are no part of the installed package ({path.parent.parent} is not there): get Upkeep's "
-                        "repository, and run `make demo` or `upkeep demo` in it")  # fmt: skip
+                        "repository, and run `make demo` in it, which sets up an `upkeep` that has them")  # fmt: skip
     if not path.is_file():
         known = ", ".join(sorted(found.parent.name for found in EXAMPLES.glob("*/acts.yaml")))
         raise SpecError(f"there is no example {path.parent.name!r} in {EXAMPLES}; there are: {known}")

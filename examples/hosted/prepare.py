@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from examples.fetching import write_batch
+from examples.fetching import shuffled, write_batch
 from examples.hosted.gateway import free_port, require_packages
 from examples.laying_out import lay_out
-from examples.sentiment.prepare import Row, download, read_corpus, shuffled
+from examples.sentiment.prepare import Row, download, read_corpus
 from examples.small_models import save_gpt2, save_tokenizer
 from models.adapter import Examples
 from models.contracts import ModelKind
