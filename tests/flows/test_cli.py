@@ -200,13 +200,16 @@ def test_an_address_that_is_not_that_of_prefects_api_is_no_bug_and_a_request_tha
 
 
 @pytest.mark.parametrize(
-    "problem",
-    [httpx.ReadTimeout("slow"), RuntimeError("Failed to reach API at http://prefect:4200/api/"),
-     RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server.")],
-)  # fmt: skip
+    "problem", [httpx.ReadTimeout("slow"), RuntimeError("Failed to reach API at http://prefect:4200/api/")]
+)
 def test_a_prefect_server_that_does_not_answer_is_told_whichever_way_prefect_says_so(problem: Exception) -> None:
     told = as_refusal(problem)
     assert told is not None and told.exit_code == 7 and "PREFECT_API_URL" in str(told)
+
+
+def test_that_a_run_s_own_prefect_server_did_not_come_up_is_told_with_how_to_see_why() -> None:
+    told = as_refusal(RuntimeError("Timed out while attempting to connect to ephemeral Prefect API server."))
+    assert told is not None and told.exit_code == 7 and "-v" in str(told) and "PREFECT_HOME" in str(told)
 
 
 @pytest.mark.parametrize(
