@@ -107,7 +107,7 @@ def _tokenizer_of(classifier: TextClassifier) -> Tokenizer:
         raise ModelError(f"variants: {type(classifier.tokenizer).__name__} is a tokenizer in Python, which cannot run without "
                          "transformers; drop `variants`, or give the model a fast tokenizer (tokenizer.json)")  # fmt: skip
     told = json.loads(backend.to_str())
-    if as_text(classifier.model):
+    if as_text(classifier.model) or classifier.tokenizer.split_special_tokens:
         told["added_tokens"] = [token for token in told["added_tokens"] if not token["special"]]
     tokenizer = Tokenizer.from_str(json.dumps(told))
     tokenizer.no_padding()

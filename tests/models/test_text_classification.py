@@ -501,6 +501,19 @@ def test_the_tokenizer_beside_an_exported_classifier_that_answers_from_the_end_o
         assert beside.encode(text).ids == model._tokenize([text])[0]
 
 
+def test_the_tokenizer_beside_an_exported_classifier_reads_a_mark_in_a_text_as_text_where_its_own_was_set_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """transformers keeps that in tokenizer_config.json, and tokenizer.json has no field for it."""
+    folder = tiny_model(tmp_path)
+    AutoTokenizer.from_pretrained(folder, split_special_tokens=True).save_pretrained(folder)
+    model = load(folder)
+    monkeypatch.setattr(onnx_export, "_export", lambda *_: None)
+    onnx_export.export_variants(model, ["onnx"], tmp_path / "onnx")
+    beside = Tokenizer.from_file(str(tmp_path / "onnx" / "tokenizer.json"))
+    assert beside.encode("good [EOS] film").ids == model._tokenize(["good [EOS] film"])[0]
+
+
 @pytest.mark.parametrize(("field", "told"), [
     ("eos_token_id", r"eos_token_id: 1 in config\.json.*the tokenizer ends none by it"),
     ("decoder_start_token_id", r"config\.json has no decoder_start_token_id"),
