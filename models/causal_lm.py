@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from transformers import AutoModelForCausalLM, DataCollatorForSeq2Seq
+from transformers import AutoModelForCausalLM
 
 from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
@@ -22,7 +22,7 @@ from models.outputs import columns_of
 from models.recipe import Training
 from models.sequences import Ids, Sequences, Tokens
 from models.threads import choose_threads
-from models.writing import first_logits, logit_tokens, pad_left, require_answers, token_losses, write
+from models.writing import collator, first_logits, logit_tokens, pad_left, require_answers, token_losses, write
 
 SEEN = 1e-3
 """Of the spread of a token's logits: what rounding may move them by."""
@@ -92,7 +92,7 @@ class CausalLM:
     ) -> Trained:  # fmt: skip
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
-        lesson = Lesson(self.sequences.dataset(train), self.sequences.dataset(validation), DataCollatorForSeq2Seq(self.tokenizer),
+        lesson = Lesson(self.sequences.dataset(train), self.sequences.dataset(validation), collator(self.tokenizer),
                         lora_task="CAUSAL_LM", embeddings_learn=True, probe=self._probe)  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget

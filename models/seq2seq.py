@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from transformers import AutoModelForSeq2SeqLM, DataCollatorForSeq2Seq
+from transformers import AutoModelForSeq2SeqLM
 
 from errors import ModelError
 from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
@@ -15,7 +15,7 @@ from models.loading import PROBED_FROM, load_parts, longest, pad_behind, positio
 from models.neighbours import refuse_neighbours
 from models.recipe import Training
 from models.threads import choose_threads
-from models.writing import IGNORED, logit_tokens, require_answers, token_losses, write
+from models.writing import IGNORED, collator, logit_tokens, require_answers, token_losses, write
 
 
 class Seq2Seq:
@@ -80,7 +80,7 @@ class Seq2Seq:
         from models.training import Lesson, fine_tune  # the Trainer costs six seconds of imports
 
         lesson = Lesson(self._dataset(train), self._dataset(validation),
-                        DataCollatorForSeq2Seq(self.tokenizer, model=self.model), lora_task="SEQ_2_SEQ_LM",
+                        collator(self.tokenizer, self.model), lora_task="SEQ_2_SEQ_LM",
                         embeddings_learn=True, probe=lambda: self._encode([[self._end] * 32] * 8))  # fmt: skip
         self.model, trained = fine_tune(
             self.model, lesson, training=training, seed=seed, work=work, advance=advance, budget=budget

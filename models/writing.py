@@ -1,8 +1,10 @@
 """How models write, and how sure they were: what decoders and encoder-decoders have in common."""
 
+from copy import copy
 from typing import Any
 
 import torch
+from transformers import DataCollatorForSeq2Seq
 
 from errors import ModelError
 from models.generation import Generation
@@ -45,6 +47,14 @@ def pad_left(rows: list[list[int]], pad: int, device: str) -> tuple[torch.Tensor
     for i, row in enumerate(rows):
         tokens[i, length - len(row) :], mask[i, length - len(row) :] = torch.tensor(row, device=device), 1
     return tokens, mask
+
+
+def collator(tokenizer: Any, model: Any = None) -> DataCollatorForSeq2Seq:
+    """Pads what is learned behind each row, as it is measured, whatever side the tokenizer names for writing: before a row,
+    padding moves it where places are counted, and an encoder-decoder's answer would begin with it."""
+    behind = copy(tokenizer)  # a release keeps the side that its source has
+    behind.padding_side = "right"
+    return DataCollatorForSeq2Seq(behind, model=model)
 
 
 def write(model: Any, tokenizer: Any, asked: Generation, new_tokens: int, **inputs: torch.Tensor) -> list[list[int]]:

@@ -38,12 +38,14 @@ from transformers import (
 )
 
 from errors import ModelError
+from models import training as training_module
 from models.adapter import Examples, adapter_for, quietly
 from models.causal_lm import CausalLM
 from models.contracts import ModelKind
 from models.generation import Generation
 from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TOKENS, columns_of
 from models.recipe import Lora, Training
+from models.writing import token_losses
 from tests.tiny import stories, tiny_writer
 
 TEXTS = ModelKind(task="causal-lm", labels=(), max_tokens=32, seed=1, truth="text")
@@ -116,6 +118,31 @@ def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
     alone = [model.predict([t], labels=[a], advance=quietly) for t, a in zip(texts, labels, strict=True)]
     assert np.allclose(together.numbers, np.concatenate([one.numbers for one in alone]), rtol=1e-3, atol=1e-4)
     assert list(together.texts or ()) == [text for one in alone for text in one.texts or ()]
+
+
+@pytest.mark.parametrize(("kind", "made"), [(TEXTS, "gpt2"), (ANSWERS, "gpt2"), (TRANSLATION, "t5")])
+def test_what_is_learned_of_a_row_is_the_same_beside_longer_ones_where_the_tokenizer_pads_at_the_beginning(
+    kind: ModelKind, made: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """GPT-2 counts places from the padding, and T5's answer would begin with it. The release is padded as its source is."""
+    folder = tiny_writer(tmp_path / "base", made)
+    AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)
+    kind = kind.model_copy(update={"generation": kind.generation.model_copy(update={"packing": False})})
+    model: Any = adapter_for(kind.task).load(folder, kind, new_head=False)
+    lessons: list[Any] = []
+    monkeypatch.setattr(training_module, "fine_tune", lambda model, lesson, **_: (model, lessons.append(lesson)))
+    rows = Examples(["good", "the film n1 was very very very good"], ["gut", "Film n1 gut gut gut"])
+    model.fine_tune(rows, rows, training=training(), seed=1, work=tmp_path / "w", advance=quietly)
+    learned = [{name: row[name] for name in ("input_ids", "labels")} for row in lessons[0].train]
+    losses = []
+    for batch in (learned[:1], learned):
+        given = lessons[0].collator([dict(row) for row in batch])
+        logits, labels = model.model.eval()(**given).logits[:1], given["labels"][:1]
+        shift = 0 if made == "t5" else 1
+        losses.append(token_losses(logits[:, : labels.shape[1] - shift], labels[:, shift:]).sum().item())
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    model.save(tmp_path / "saved")
+    assert AutoTokenizer.from_pretrained(tmp_path / "saved").padding_side == "left"
 
 
 @pytest.mark.parametrize("packing", [True, False])
