@@ -19,8 +19,9 @@ from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, read_config, token_batches
 from models.neighbours import refuse_neighbours
 from models.outputs import columns_of
+from models.prompts import Ids
 from models.recipe import Training
-from models.sequences import Ids, Sequences, Tokens
+from models.sequences import Sequences, Tokens
 from models.threads import choose_threads
 from models.writing import collator, first_logits, logit_tokens, pad_left, require_answers, token_losses, write
 
@@ -138,7 +139,7 @@ class CausalLM:
     def _write(self, texts: list[str], rows: list[Tokens]) -> tuple[list[str], list[float]]:
         """Answers, or how the first half of a text goes on, each with the model's confidence in it."""
         room = self.max_tokens - self.new_tokens
-        given = [self._begun(row)[:room] if self.kind.truth == "text" else self.sequences.prompt(text, room=room)
+        given = [self._begun(row)[:room] if self.kind.truth == "text" else self.sequences.prompts.of(text, room=room)
                  for text, row in zip(texts, rows, strict=True)]  # fmt: skip
         tokens, mask = pad_left(given, self.tokenizer.pad_token_id, self.device)
         said = write(self.model, self.tokenizer, self.asked, self.new_tokens, input_ids=tokens, attention_mask=mask)

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from errors import ModelError
-from models.sequences import Ids
+from models.prompts import Ids
 
 FEW, MANY = 3, 16
 """Tokens of the row that is tried, and of the one beside it."""

@@ -13,6 +13,7 @@ from models.adapter import UNLIMITED, Advance, Examples, Predictions, Trained
 from models.contracts import Budget, ModelKind
 from models.loading import PROBED_FROM, load_parts, longest, pad_behind, positions_of, read_config, token_batches
 from models.neighbours import refuse_neighbours
+from models.prompts import Prompts
 from models.recipe import Training
 from models.threads import choose_threads
 from models.writing import IGNORED, collator, logit_tokens, require_answers, token_losses, write
@@ -27,6 +28,7 @@ class Seq2Seq:
         self.asked, self.new_tokens = kind.generation, kind.generation.max_new_tokens or 0
         self.max_tokens = longest(model.get_encoder(), kind)
         pad_behind(tokenizer, model.get_encoder())
+        self.prompts = Prompts(tokenizer, self.asked, lambda words: tokenizer(words)["input_ids"])
         room = positions_of(model.get_decoder())
         if room is not None and self.new_tokens > room:
             raise ModelError(f"generation.max_new_tokens = {self.new_tokens}, and the decoder has {room} positions; write "
@@ -94,8 +96,12 @@ class Seq2Seq:
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         if not len(texts):
             return []
+        before, *between, behind = self.asked.prompt.split("{text}")
+        kept = before if self.tokenizer.truncation_side == "left" else behind
         asked = [self.asked.ask(text) for text in texts]
-        return self.tokenizer(asked, truncation=True, max_length=self.max_tokens)["input_ids"]
+        if not between and not kept:  # what the tokenizer cuts is of the text
+            return self.tokenizer(asked, truncation=True, max_length=self.max_tokens)["input_ids"]
+        return [self.prompts.of(text, room=self.max_tokens) for text in texts]
 
     def _dataset(self, examples: Examples) -> Any:
         from datasets import Dataset

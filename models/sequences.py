@@ -10,9 +10,8 @@ from typing import Any
 from errors import ModelError
 from models.adapter import Examples
 from models.contracts import ModelKind
+from models.prompts import Ids, Prompts
 from models.writing import IGNORED
-
-Ids = list[int]
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class Sequences:
     def __init__(self, tokenizer: Any, kind: ModelKind, max_tokens: int) -> None:
         self.tokenizer, self.kind, self.asked, self.max_tokens = tokenizer, kind, kind.generation, max_tokens
         self.begin = tokenizer.bos_token_id if tokenizer.bos_token_id is not None else tokenizer.eos_token_id
-        self.around = len(self._asked("")) if kind.truth == "answer" else 0
-        """So many tokens the prompt says around a text."""
+        self.prompts = Prompts(tokenizer, self.asked, self._read)
+        self.around = self.prompts.around if kind.truth == "answer" else 0
         new_tokens = kind.generation.max_new_tokens or 0
         if self.around + new_tokens >= max_tokens:
             raise ModelError(
@@ -48,21 +47,12 @@ class Sequences:
     def of(self, text: str, label: str | None) -> Tokens:
         end = [self.tokenizer.eos_token_id]
         if self.kind.truth == "text":
-            ids, cut = self._cut(text, self.max_tokens - 2)
+            ids, cut = self.prompts.cut(text, self.max_tokens - 2)
             return Tokens([self.begin], ids + end, len(cut.encode()))
         if label is None:
-            return Tokens(self.prompt(text, room=self.max_tokens - 1), end, None)
-        ids, cut = self._cut(label, min(self.max_tokens // 2, max(1, self.max_tokens - self.around - 2)))
-        return Tokens(self.prompt(text, room=self.max_tokens - len(ids) - 1), ids + end, len(cut.encode()))
-
-    def prompt(self, text: str, *, room: int) -> Ids:
-        """A text that is too long is cut at its end; what the template says around it stays."""
-        whole = self._asked(text)
-        most = max(1, (room - self.around) // self.asked.prompt.count("{text}"))
-        while len(whole) > room and most > 0:
-            whole = self._asked(self._cut(text, most)[1])
-            most -= max(1, len(whole) - room)  # half a character that was cut is read again as more tokens than it was
-        return whole[:room]
+            return Tokens(self.prompts.of(text, room=self.max_tokens - 1), end, None)
+        ids, cut = self.prompts.cut(label, min(self.max_tokens // 2, max(1, self.max_tokens - self.around - 2)))
+        return Tokens(self.prompts.of(text, room=self.max_tokens - len(ids) - 1), ids + end, len(cut.encode()))
 
     def dataset(self, examples: Examples) -> Any:
         """What a Trainer is given."""
@@ -76,19 +66,13 @@ class Sequences:
         columns = {"input_ids": [row.ids for row in rows], "labels": said, "length": [len(row.ids) for row in rows]}
         return Dataset.from_dict(columns)
 
-    def _asked(self, text: str) -> Ids:
-        words = self.asked.ask(text)
+    def _read(self, words: str) -> Ids:
         if self.asked.chat:
             told = [{"role": "user", "content": words}]
             return list(
                 self.tokenizer.apply_chat_template(told, add_generation_prompt=True, return_dict=True)["input_ids"]
             )
         return [self.begin, *self.tokenizer(words, add_special_tokens=False)["input_ids"]]
-
-    def _cut(self, text: str, most: int) -> tuple[Ids, str]:
-        """The first tokens of a text, and the part of it that they say."""
-        ids: Ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-        return (ids, text) if len(ids) <= most else (ids[:most], self.tokenizer.decode(ids[:most]))
 
 
 def _blocks(rows: list[Ids], size: int) -> Iterator[Ids]:

@@ -199,6 +199,32 @@ def test_a_long_document_is_cut_and_what_the_prompt_says_around_it_stays(tmp_pat
     assert len(model.predict(["film " * 500], labels=["gut"], advance=quietly).texts or ()) == 1
 
 
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize(("prompt", "words"), [("bad {text} good", 30), ("bad {text}", 31), ("{text} good", 31),
+                                               ("{text} {text}", 16)])  # fmt: skip
+def test_what_an_encoder_decoder_is_asked_around_a_long_document_stays_whichever_end_its_tokenizer_cuts(
+    prompt: str, words: int, side: str, tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    AutoTokenizer.from_pretrained(folder, truncation_side=side).save_pretrained(folder)
+    kind = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt)})
+    model: Any = adapter_for("translation").load(folder, kind, new_head=False)
+    short, long = (model.tokenizer.decode(ids) for ids in model._tokenize(["film", "film " * 500]))
+    assert short == prompt.replace("{text}", "film")
+    assert long == prompt.replace("{text}", " ".join(["film"] * words))
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_of_a_long_document_alone_an_encoder_decoder_reads_the_end_that_its_tokenizer_leaves(
+    side: str, tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    AutoTokenizer.from_pretrained(folder, truncation_side=side).save_pretrained(folder)
+    model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+    words = model.tokenizer.decode(model._tokenize(["film" + " very" * 500 + " good"])[0]).split()
+    assert (len(words), words[0], words[-1]) == (32, *(("film", "very") if side == "right" else ("very", "good")))
+
+
 @pytest.mark.parametrize("prompt", ["bad {text} good", "{text} bad {text} good"])
 def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was_cut_to(
     prompt: str, tmp_path: Path
@@ -212,7 +238,7 @@ def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was
     kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, prompt=prompt), "max_tokens": 64})
     model = CausalLM.load(folder, kind, new_head=False)
     for room in range(40, 50):
-        given = model.sequences.prompt("好看的电影" * 20, room=room)
+        given = model.sequences.prompts.of("好看的电影" * 20, room=room)
         said = model.tokenizer.decode(given)
         assert said.endswith(" good") and "好" in said
         assert room - 10 < len(given) <= room
