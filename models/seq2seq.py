@@ -29,6 +29,10 @@ class Seq2Seq:
         self.max_tokens = longest(model.get_encoder(), kind)
         pad_behind(tokenizer, model.get_encoder())
         self.prompts = Prompts(tokenizer, self.asked, lambda words: tokenizer(words)["input_ids"])
+        if self.prompts.around >= self.max_tokens:
+            raise ModelError(f"generation.prompt leaves no room for a text: it takes {self.prompts.around} tokens, and the encoder "
+                             f"(model.max_tokens) has {self.max_tokens} positions; write a shorter one, or a larger "
+                             "model.max_tokens where the model has it")  # fmt: skip
         room = positions_of(model.get_decoder())
         if room is not None and self.new_tokens > room:
             raise ModelError(f"generation.max_new_tokens = {self.new_tokens}, and the decoder has {room} positions; write "

@@ -225,6 +225,20 @@ def test_of_a_long_document_alone_an_encoder_decoder_reads_the_end_that_its_toke
     assert (len(words), words[0], words[-1]) == (32, *(("film", "very") if side == "right" else ("very", "good")))
 
 
+def test_a_prompt_that_leaves_an_encoder_no_room_for_a_text_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    for words, fits in ((31, True), (32, False)):
+        asked = Generation(max_new_tokens=6, prompt=f"{'good ' * words}{{text}}")
+        kind = TRANSLATION.model_copy(update={"generation": asked})
+        if fits:
+            adapter_for("translation").load(folder, kind, new_head=False)
+            continue
+        with pytest.raises(
+            ModelError, match=r"no room for a text: it takes 32 tokens.*has 32 positions; write a shorter"
+        ):
+            adapter_for("translation").load(folder, kind, new_head=False)
+
+
 @pytest.mark.parametrize("prompt", ["bad {text} good", "{text} bad {text} good"])
 def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was_cut_to(
     prompt: str, tmp_path: Path
