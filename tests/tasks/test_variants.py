@@ -1,6 +1,7 @@
 """Variants in the store: made once, beside the weights, measured by their own files, and let go with them."""
 
 import hashlib
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from infra.object_store import ObjectStore
 from models.contracts import Budget, Candidate, FileEntry, Instruments
 from models.text_classification import TextClassifier
 from tasks.finetuning import store_folder
-from tasks.optimization.onnx import make_variants
+from tasks.optimization.onnx import make_variants, require_exportable
 from tasks.registry.audit import audit
 from tasks.registry.pulling import pull
 from tasks.registry.versions import weights_of
@@ -23,7 +24,7 @@ from tasks.variants import Full, check_variants, largest_gap, same_answers
 from tests.infra.specs import spec_with
 from tests.releases import KIND, candidate_of, flip, moved, released, stored_candidate
 from tests.tasks.security.conftest import new_keys
-from tests.tiny import sentences, tiny_writer
+from tests.tiny import sentences, tiny_model, tiny_writer
 
 TEXTS = sentences(50)["text"].tolist()
 
@@ -123,6 +124,22 @@ def test_a_retrain_whose_kind_of_model_torch_cannot_export_is_refused_before_it_
     nothing: Any = None
     with pytest.raises(ModelError, match=r"variants: a t5 cannot be exported to ONNX"):
         improve(spec_with(variants=["onnx"]), champion, nothing, Instruments(), budget=Budget(), store=store)
+
+
+@pytest.mark.parametrize("kind", ["bert", "t5", "mt5", "mbart", "longformer", "mixtral"])
+def test_a_kind_of_model_whose_graph_cannot_be_made_or_read_is_known_by_its_configuration(
+    kind: str, store: ObjectStore, tmp_path: Path
+) -> None:
+    """mBART's is made, and takes no text alone."""
+    folder = tiny_model(tmp_path)
+    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    weights = store_folder(folder, store)
+    require_exportable(weights, wanted=(), kind=KIND, store=store)
+    if kind == "bert":
+        require_exportable(weights, wanted=("onnx",), kind=KIND, store=store)
+        return
+    with pytest.raises(ModelError, match=rf"variants: a {kind} cannot be exported to ONNX"):
+        require_exportable(weights, wanted=("onnx",), kind=KIND, store=store)
 
 
 def test_where_no_variant_is_asked_for_nothing_is_loaded(base: Candidate, store: ObjectStore) -> None:
