@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -87,7 +88,13 @@ def test_the_graph_has_two_inputs_so_that_padding_changes_nothing(exported: Expo
 def test_an_answer_does_not_depend_on_its_neighbours(exported: Exported) -> None:
     reader = OnnxClassifier.load(exported.folder, "onnx-int8")
     assert np.array_equal(reader.predict(TEXTS)[:5], reader.predict(TEXTS[:5]))
-    assert reader.predict([]).shape == (0, 2)
+    assert (reader.predict([]).shape, reader.predict([]).dtype) == ((0, 2), np.float32)
+
+
+def test_a_text_is_read_by_one_thread_unless_more_are_asked_for(exported: Exported) -> None:
+    """onnxruntime would take every core, and a server of many requests is slower for it."""
+    readers = [OnnxClassifier.load(exported.folder), OnnxClassifier.load(exported.folder, threads=2)]
+    assert [reader.session.get_session_options().intra_op_num_threads for reader in readers] == [1, 2]
 
 
 WITHOUT_TORCH = """
@@ -170,13 +177,21 @@ def test_a_label_that_was_never_trained_is_never_answered(tmp_path: Path) -> Non
 
 
 def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> None:
-    kind = KIND.model_copy(update={"labels": ("film", "plot", "praise"), "truth": "labels"})
+    kind = KIND.model_copy(update={"labels": ("film", "情节", "praise"), "truth": "labels"})
     model = TextClassifier.load(tiny_model(tmp_path / "base"), kind, new_head=True)
     export_variants(model, ["onnx"], tmp_path / "onnx")
     reader, full = OnnxClassifier.load(tmp_path / "onnx"), model.predict(TEXTS, advance=quietly).numbers
     assert np.allclose(reader.predict(TEXTS), full, atol=1e-5)
     said = ["|".join(label for label, p in zip(kind.labels, row, strict=True) if p >= 0.5) or "[]" for row in full]
     assert reader.answer(TEXTS) == said
+
+
+def test_a_label_is_answered_from_one_half_on_and_a_row_without_any_is_no_empty_answer() -> None:
+    found = iter([[0.5, 0.4], [0.5, 0.5], [0.4, 0.4]])
+    session = SimpleNamespace(run=lambda *_: [np.array([next(found)])])
+    tokenizer = SimpleNamespace(encode=lambda _: SimpleNamespace(ids=[1]))
+    reader = OnnxClassifier(session, tokenizer, labels=("film", "plot"), threshold=0.5)
+    assert reader.answer(["one", "both", "none"]) == ["film", "film|plot", "[]"]
 
 
 @pytest.mark.parametrize("kind", ["distilbert", "gpt2", "lora"])

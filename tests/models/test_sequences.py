@@ -43,11 +43,18 @@ def test_a_text_stands_between_its_beginning_and_its_end_and_is_measured_as_it_w
     assert row.size == 3 * len(kept) - 1
 
 
+def test_what_is_to_be_said_is_measured_in_bytes_and_not_in_letters() -> None:
+    two = "\u0661\u0661"  # eleven, in Arabic digits
+    assert (sequences(TEXTS).of(two, None).size, sequences(ANSWERS).of("12", two).size) == (4, 4)
+    assert sequences(ANSWERS).of("12", f"{two} 12 13 14").size == len("11 12 13")  # as it was cut
+
+
+@pytest.mark.parametrize(("bos", "begin"), [(None, END), (0, 0)])
 def test_a_tokenizer_without_a_mark_for_the_beginning_begins_by_the_one_for_the_end(
-    monkeypatch: pytest.MonkeyPatch,
+    bos: int | None, begin: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Numbers, "bos_token_id", None)
-    assert sequences(TEXTS).of("11", None).ids == [END, 11, END]
+    monkeypatch.setattr(Numbers, "bos_token_id", bos)
+    assert sequences(TEXTS).of("11", None).ids == [begin, 11, END]
 
 
 def test_a_row_without_a_label_fills_the_model_to_its_last_position() -> None:
