@@ -19,10 +19,11 @@ class Prompts:
     def of(self, text: str, *, room: int) -> Ids:
         """A text that is too long is cut at its end; what the prompt says around it stays."""
         whole = self.read(self.asked.ask(text))
-        most = max(1, (room - self.around) // self.asked.prompt.count("{text}"))
-        while len(whole) > room and most > 0:
+        most = max(0, (room - self.around) // self.asked.prompt.count("{text}"))
+        while len(whole) > room and most >= 0:
             whole = self.read(self.asked.ask(self.cut(text, most)[1]))
-            most -= max(1, len(whole) - room)  # half a character that was cut is read again as more tokens than it was
+            # half a character that was cut is read again as more tokens than it was
+            most -= max(1, min(most, len(whole) - room))
         return whole[:room]
 
     def cut(self, text: str, most: int) -> tuple[Ids, str]:

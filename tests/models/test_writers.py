@@ -256,6 +256,9 @@ def test_what_the_prompt_says_stays_where_a_cut_text_has_more_tokens_than_it_was
         said = model.tokenizer.decode(given)
         assert said.endswith(" good") and "好" in said
         assert room - 10 < len(given) <= room
+    for room in range(model.sequences.prompts.around, 40):  # down to none for the text
+        given = model.sequences.prompts.of("好看的电影" * 20, room=room)
+        assert model.tokenizer.decode(given).endswith(" good") and len(given) <= room
 
 
 _SMALL = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 24}
