@@ -139,12 +139,11 @@ class Seq2Seq:
 
     def _confidence(self, inputs: Any, encoded: Any, said: list[list[int]]) -> np.ndarray:
         """The geometric mean of the probabilities of the tokens that were written."""
-        length = max(1, *map(len, said)) if said else 1
+        length = max(1, *map(len, said))
         labels = torch.full((len(said), length), IGNORED, device=self.device)
         for i, row in enumerate(said):
             labels[i, : len(row)] = torch.tensor(row, device=self.device)
         begin = self.model.generation_config.decoder_start_token_id
-        begin = self.model.config.decoder_start_token_id if begin is None else begin
         begun = torch.full((len(said), 1), begin, device=self.device)
         given = torch.cat(
             [begun, labels[:, :-1].masked_fill(labels[:, :-1] == IGNORED, self.tokenizer.pad_token_id)], 1
