@@ -43,7 +43,7 @@ from models.adapter import Examples, adapter_for, quietly
 from models.causal_lm import CausalLM
 from models.contracts import ModelKind
 from models.generation import Generation
-from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TOKENS, columns_of
+from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TEXT_TOKENS, TOKENS, columns_of
 from models.recipe import Lora, Training
 from models.writing import token_losses
 from tests.tiny import stories, tiny_writer
@@ -67,7 +67,7 @@ def number(kind: ModelKind, numbers: np.ndarray, name: str) -> np.ndarray:
     return numbers[:, columns_of(kind).index(name)]
 
 
-def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first(tmp_path: Path) -> None:
+def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first_and_its_embedding_the_mean_of_all(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     texts = ["the film n1 was very good", "the plot"]
     found = adapter_for("causal-lm").load(folder, TEXTS, new_head=False).predict(texts, advance=quietly)
@@ -75,9 +75,10 @@ def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first(tmp_path: Path
     for i, text in enumerate(texts):
         ids = torch.tensor([[2, *tokenizer(text)["input_ids"], 2]])
         with torch.inference_mode():
-            mean = model(input_ids=ids, labels=ids).loss.item()
+            said = model(input_ids=ids, labels=ids, output_hidden_states=True)
         tokens = ids.shape[1] - 1
-        assert number(TEXTS, found.numbers, LOSS)[i] == pytest.approx(mean * tokens, rel=1e-4)
+        assert number(TEXTS, found.numbers, LOSS)[i] == pytest.approx(said.loss.item() * tokens, rel=1e-4)
+        assert np.allclose(found.embeddings[i], said.hidden_states[-1][0].mean(0), atol=1e-5)
         assert (number(TEXTS, found.numbers, TOKENS)[i], number(TEXTS, found.numbers, BYTES)[i]) == (tokens, len(text))
     assert found.texts is None
 
@@ -108,8 +109,9 @@ def test_an_encoder_that_would_see_what_it_is_to_guess_is_refused_unless_it_is_a
         CausalLM.load(folder, TEXTS, new_head=False)
 
 
-def test_what_a_row_is_padded_with_changes_no_number(tmp_path: Path) -> None:
-    kind = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, beams=2)})
+@pytest.mark.parametrize("kind", [TEXTS, ANSWERS], ids=["texts", "answers"])
+def test_what_a_row_is_padded_with_changes_no_number(kind: ModelKind, tmp_path: Path) -> None:
+    kind = kind.model_copy(update={"generation": Generation(max_new_tokens=6, beams=2)})
     model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), kind, new_head=False)
     rows = examples(20)
     labels = [*rows.labels[:19], "gut"]
@@ -454,6 +456,15 @@ def test_a_tokenizer_without_a_pad_token_pads_with_its_end(tmp_path: Path) -> No
     assert len(model.predict(rows.texts, labels=rows.labels, advance=quietly).texts or ()) == 3
 
 
+def test_a_tokenizer_that_pads_and_ends_nothing_is_refused(tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.eos_token = None
+    tokenizer.save_pretrained(folder)
+    with pytest.raises(ModelError, match="no end-of-sequence token, so no answer would ever end; add one"):
+        adapter_for("causal-lm").load(folder, TEXTS, new_head=False)
+
+
 def test_chat_without_a_template_and_a_text_without_room_are_refused(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path)
     chat = ANSWERS.model_copy(update={"generation": Generation(max_new_tokens=6, chat=True)})
@@ -551,6 +562,21 @@ def test_a_writer_that_answers_with_no_number_is_not_measured(kind: ModelKind, m
     torch.nn.init.constant_(model.model.get_input_embeddings().weight, float("nan"))
     with pytest.raises(ModelError, match=r"no number \(NaN or infinity\)"):
         model.predict(["the film n1 was very good"], labels=["Film n1 gut"], advance=quietly)
+
+
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")])
+def test_rows_are_counted_as_they_are_answered(kind: ModelKind, made: str, tmp_path: Path) -> None:
+    model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path, made), kind, new_head=False)
+    done: list[int] = []
+    model.predict(examples(3).texts, advance=done.append)
+    assert sum(done) == 3
+
+
+def test_a_text_without_a_token_and_an_answer_without_a_letter_count_as_one(tmp_path: Path) -> None:
+    """What they are divided by."""
+    model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), ANSWERS, new_head=False)
+    numbers = model.predict([" "], labels=[""], advance=quietly).numbers
+    assert [number(ANSWERS, numbers, name)[0] for name in (TEXT_TOKENS, TEXT_LOSS, BYTES)] == [1, 0, 1]
 
 
 def test_an_empty_window_has_outputs_with_their_columns(tmp_path: Path) -> None:
