@@ -151,7 +151,7 @@ class CausalLM:
 
     @staticmethod
     def _begun(row: Tokens) -> Ids:
-        return row.ids[: max(1, len(row.ids) // 2)]
+        return row.ids[: len(row.ids) // 2]
 
 
 @torch.inference_mode()

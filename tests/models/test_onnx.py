@@ -1,6 +1,7 @@
 """The ONNX variants of a classifier answer as it does, without torch."""
 
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def test_the_graph_has_two_inputs_so_that_padding_changes_nothing(exported: Expo
     longest = max(map(len, tokens))
     padded = np.array([[*ids, *[0] * (longest - len(ids))] for ids in tokens], np.int64)
     mask = np.array([[1] * len(ids) + [0] * (longest - len(ids)) for ids in tokens], np.int64)
-    together = reader.session.run(None, {"input_ids": padded, "attention_mask": mask})[0]
+    together = reader.session.run(["probabilities"], {"input_ids": padded, "attention_mask": mask})[0]
     assert np.allclose(together, reader.predict(texts), atol=1e-5)
     unmasked = reader.session.run(None, {"input_ids": padded, "attention_mask": np.ones_like(mask)})[0]
     assert not np.allclose(unmasked, together, atol=1e-5)
@@ -135,8 +136,12 @@ def test_the_files_say_nothing_of_the_machine_that_wrote_them(exported: Exported
             assert trace not in found
 
 
-def test_the_same_weights_give_the_same_bytes(exported: Exported, tmp_path: Path) -> None:
+def test_the_same_weights_give_the_same_bytes_and_nothing_is_said_of_it(
+    exported: Exported, tmp_path: Path, caplog: pytest.LogCaptureFixture, recwarn: pytest.WarningsRecorder
+) -> None:
     export_variants(exported.model, ["onnx-int8"], tmp_path)
+    assert not [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    assert not [told for told in recwarn if told.category is FutureWarning]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["classifier.json", "model-int8.onnx", "tokenizer.json"]
     for path in tmp_path.iterdir():
         assert path.read_bytes() == (exported.folder / path.name).read_bytes()
@@ -184,6 +189,16 @@ def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> Non
     assert np.allclose(reader.predict(TEXTS), full, atol=1e-5)
     said = ["|".join(label for label, p in zip(kind.labels, row, strict=True) if p >= 0.5) or "[]" for row in full]
     assert reader.answer(TEXTS) == said
+
+
+def test_of_one_label_a_row_the_most_probable_is_answered_however_probable_it_is(exported: Exported) -> None:
+    session = SimpleNamespace(run=lambda *_: [np.array([[0.3, 0.4, 0.3]])])
+    tokenizer, threshold = (
+        OnnxClassifier.load(exported.folder).tokenizer,
+        OnnxClassifier.load(exported.folder).threshold,
+    )
+    reader = OnnxClassifier(session, tokenizer, labels=("film", "plot", "praise"), threshold=threshold)
+    assert reader.answer(["good"]) == ["plot"]
 
 
 def test_a_label_is_answered_from_one_half_on_and_a_row_without_any_is_no_empty_answer() -> None:

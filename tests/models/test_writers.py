@@ -67,7 +67,9 @@ def number(kind: ModelKind, numbers: np.ndarray, name: str) -> np.ndarray:
     return numbers[:, columns_of(kind).index(name)]
 
 
-def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first_and_its_embedding_the_mean_of_all(tmp_path: Path) -> None:
+def test_the_loss_of_a_text_is_that_of_its_tokens_after_the_first_and_its_embedding_the_mean_of_all(
+    tmp_path: Path,
+) -> None:
     folder = tiny_writer(tmp_path)
     texts = ["the film n1 was very good", "the plot"]
     found = adapter_for("causal-lm").load(folder, TEXTS, new_head=False).predict(texts, advance=quietly)
@@ -92,6 +94,23 @@ def test_only_the_answer_counts_where_rows_have_answers_and_a_row_without_one_ha
     given = number(ANSWERS, found.numbers, TEXT_LOSS)
     assert given == pytest.approx([given[0]] * 3, rel=1e-4)
     assert np.allclose(found.embeddings, found.embeddings[0], atol=1e-5)  # no answer shines through
+
+
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")])
+def test_the_confidence_in_an_answer_is_the_geometric_mean_of_its_tokens_probabilities(
+    kind: ModelKind, made: str, tmp_path: Path
+) -> None:
+    model: Any = adapter_for(kind.task).load(tiny_writer(tmp_path, made), kind, new_head=False)
+    texts = ["the film n1 was very good", "bad plot", "n7"]
+    found = model.predict(texts, advance=quietly)
+    for i, text in enumerate(texts):
+        given = model.tokenizer(text)["input_ids"] if made == "t5" else model.sequences.prompts.of(text, room=32)
+        said = model.model.generate(torch.tensor([given]), max_new_tokens=6, do_sample=False, return_dict_in_generate=True,
+                                    output_logits=True)  # fmt: skip
+        written = said.sequences[0, -len(said.logits) :]
+        sure = torch.stack([step[0].log_softmax(-1)[token] for step, token in zip(said.logits, written, strict=True)])
+        assert number(kind, found.numbers, CONFIDENCE)[i] == pytest.approx(sure.mean().exp().item(), rel=1e-3)
+        assert (found.texts or ())[i] == model.tokenizer.decode(written, skip_special_tokens=True)
 
 
 @pytest.mark.parametrize("as_decoder", [False, True])
