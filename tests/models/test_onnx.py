@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -148,9 +149,27 @@ def test_the_same_weights_give_the_same_bytes_and_nothing_is_said_of_it(
 
 
 def test_weights_that_one_file_cannot_hold_are_refused(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(onnx_export, "MOST_BYTES", 1000)
+    monkeypatch.setattr(onnx_export, "MOST_BYTES", 4 * exported.model.model.num_parameters())
     with pytest.raises(ModelError, match="a graph in one ONNX file at most"):
         export_variants(exported.model, ["onnx"], tmp_path)
+
+
+def test_a_tokenizer_in_python_which_no_server_could_read_without_transformers_is_refused(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exported.model, "tokenizer", SimpleNamespace())
+    with pytest.raises(ModelError, match=r"variants: SimpleNamespace is a tokenizer in Python.*drop `variants`, or"):
+        export_variants(exported.model, ["onnx"], tmp_path)
+
+
+def test_weights_are_rounded_a_channel_at_a_time_to_seven_bits(exported: Exported) -> None:
+    """With eight, processors without VNNI would saturate, and answer otherwise."""
+    graph = onnx.load(exported.folder / "model-int8.onnx").graph
+    found = {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    rounded = {name: weights for name, weights in found.items() if weights.dtype == np.int8 and weights.ndim == 2}
+    assert len(rounded) > 5 and all(np.abs(weights.astype(int)).max() <= 64 for weights in rounded.values())
+    scales = [found[name.replace("_quantized", "_scale")] for name in rounded]
+    assert sum(scale.size == weights.shape[1] for scale, weights in zip(scales, rounded.values(), strict=True)) > 5
 
 
 def test_a_kind_of_model_that_torch_cannot_export_is_named_in_one_sentence(

@@ -501,17 +501,22 @@ def test_the_tokenizer_beside_an_exported_classifier_that_answers_from_the_end_o
         assert beside.encode(text).ids == model._tokenize([text])[0]
 
 
-def test_the_tokenizer_beside_an_exported_classifier_reads_a_mark_in_a_text_as_text_where_its_own_was_set_to(
+def test_the_tokenizer_beside_an_exported_classifier_reads_and_cuts_as_its_own_was_set_to_and_pads_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """transformers keeps that in tokenizer_config.json, and tokenizer.json has no field for it."""
+    """transformers keeps in tokenizer_config.json that a mark in a text is text, and tokenizer.json has no field for it."""
     folder = tiny_model(tmp_path)
-    AutoTokenizer.from_pretrained(folder, split_special_tokens=True).save_pretrained(folder)
-    model = load(folder)
+    tokenizer = AutoTokenizer.from_pretrained(folder, split_special_tokens=True, truncation_side="left")
+    tokenizer.add_tokens(["good"])
+    tokenizer.save_pretrained(folder)
+    model, texts = load(folder), ["good [EOS] film", "goodfilm", f"bad {'film ' * 20}good", "good"]
     monkeypatch.setattr(onnx_export, "_export", lambda *_: None)
+    read = model._tokenize(texts)
+    model.tokenizer.backend_tokenizer.enable_padding(length=9)
     onnx_export.export_variants(model, ["onnx"], tmp_path / "onnx")
     beside = Tokenizer.from_file(str(tmp_path / "onnx" / "tokenizer.json"))
-    assert beside.encode("good [EOS] film").ids == model._tokenize(["good [EOS] film"])[0]
+    assert [beside.encode(text).ids for text in texts] == read
+    assert len(read[1]) == 2
 
 
 @pytest.mark.parametrize(("field", "told"), [

@@ -314,6 +314,9 @@ def test_an_encoder_and_a_decoder_have_their_own_number_of_positions(tmp_path: P
     EncoderDecoderModel(config=config).save_pretrained(folder)
     model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     assert len(model.predict(["film " * 500], advance=quietly).texts or ()) == 1
+    longest = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=8)})
+    fits = adapter_for("translation").load(folder, longest, new_head=False)
+    assert len(fits.predict(["film"], advance=quietly).texts or ()) == 1
     longer = TRANSLATION.model_copy(update={"generation": Generation(max_new_tokens=9)})
     with pytest.raises(ModelError, match="the decoder has 8 positions; write 8 or less"):
         adapter_for("translation").load(folder, longer, new_head=False)
@@ -525,6 +528,24 @@ def test_where_an_encoder_decoder_begins_and_ends_may_stand_in_either_configurat
     model.save(tmp_path / "saved")
     again = adapter_for("translation").load(tmp_path / "saved", TRANSLATION, new_head=False)
     assert again.predict(rows.texts, advance=quietly).texts == said
+
+
+@pytest.mark.parametrize(("name", "told"), [("decoder_start_token_id", "begin"), ("eos_token_id", "end")])
+def test_an_encoder_decoder_of_which_nothing_says_where_it_begins_or_ends_is_refused(
+    name: str, told: str, tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    for file in (folder / "config.json", folder / "generation_config.json"):
+        file.write_text(json.dumps(json.loads(file.read_text()) | {name: None}))
+    with pytest.raises(ModelError, match=rf"has no {name}: a decoder cannot tell where to {told}; set it"):
+        adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+
+
+def test_an_answer_to_learn_is_cut_so_that_its_end_has_room(tmp_path: Path) -> None:
+    model: Any = adapter_for("translation").load(tiny_writer(tmp_path, "t5"), TRANSLATION, new_head=False)
+    rows = model._dataset(Examples(["film", "film"], ["gut " * 20, "gut"]))
+    gut = model.tokenizer("gut")["input_ids"]
+    assert rows["labels"][:] == [[*gut * 5, 2], [*gut, 2]]
 
 
 @pytest.mark.parametrize(("kind", "number"), [("t5", "num_decoder_layers"), ("bart", "decoder_layers")])
