@@ -113,6 +113,14 @@ def test_the_confidence_in_an_answer_is_the_geometric_mean_of_its_tokens_probabi
         assert (found.texts or ())[i] == model.tokenizer.decode(written, skip_special_tokens=True)
 
 
+@torch.inference_mode()
+def test_answers_of_different_lengths_beside_one_another_are_each_as_sure_as_alone(tmp_path: Path) -> None:
+    model: Any = adapter_for("translation").load(tiny_writer(tmp_path, "t5"), TRANSLATION, new_head=False)
+    tokens, said = model._tokenize(["the film was good", "bad plot"]), [[5, 6, 2], [7]]
+    alone = [model._confidence(*model._encode([ids]), [row])[0] for ids, row in zip(tokens, said, strict=True)]
+    assert np.allclose(model._confidence(*model._encode(tokens), said), alone, rtol=1e-4)
+
+
 @pytest.mark.parametrize("as_decoder", [False, True])
 def test_an_encoder_that_would_see_what_it_is_to_guess_is_refused_unless_it_is_a_decoder(
     as_decoder: bool, tmp_path: Path
