@@ -369,6 +369,26 @@ def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_wh
     assert 0 < found.numbers.max() < 1
 
 
+def test_a_text_is_read_alike_beside_longer_ones_where_an_encoder_counts_places_and_its_tokenizer_pads_before(
+    tmp_path: Path,
+) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)
+    config = BartConfig(
+        vocab_size=len(AutoTokenizer.from_pretrained(folder)), d_model=16, encoder_layers=1, decoder_layers=1,
+        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, init_std=0.5,
+        pad_token_id=0, bos_token_id=2, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None,
+    )  # fmt: skip
+    set_seed(0)
+    BartForConditionalGeneration(config).save_pretrained(folder)
+    model, texts = (
+        adapter_for("translation").load(folder, TRANSLATION, new_head=False),
+        ["good", "the film was very good"],
+    )
+    alone = np.concatenate([model.predict([text], advance=quietly).embeddings for text in texts])
+    assert np.allclose(model.predict(texts, advance=quietly).embeddings, alone, atol=1e-5)
+
+
 def test_leds_encoder_and_decoder_have_their_own_number_of_positions(tmp_path: Path) -> None:
     folder = tiny_writer(tmp_path, "t5")
     config = LEDConfig(

@@ -11,6 +11,7 @@ import pytest
 
 from errors import CorruptObject, ModelError, UnsignedRelease
 from flows.retrain import improve
+from infra.files import folder_digest
 from infra.object_store import ObjectStore
 from models.contracts import Budget, Candidate, FileEntry, Instruments
 from models.text_classification import TextClassifier
@@ -59,6 +60,7 @@ def test_they_are_files_of_the_candidate_whose_weights_stay_as_they_were(
     assert paths == {f"onnx/{n}" for n in ("classifier.json", "model-int8.onnx", "model.onnx", "tokenizer.json")}
     assert set(base.files) < set(made.files)
     assert made.prefix != base.prefix
+    assert made.content_digest == folder_digest(made.files) != base.content_digest
     assert [(v.name, v.path) for v in made.variants] == [
         ("onnx", "onnx/model.onnx"),
         ("onnx-int8", "onnx/model-int8.onnx"),
