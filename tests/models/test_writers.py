@@ -3,6 +3,7 @@
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ from models.contracts import ModelKind
 from models.generation import Generation
 from models.outputs import BYTES, CONFIDENCE, LOSS, TEXT_LOSS, TEXT_TOKENS, TOKENS, columns_of
 from models.recipe import Lora, Training
-from models.writing import token_losses
+from models.writing import token_losses, write
 from tests.tiny import stories, tiny_writer
 
 TEXTS = ModelKind(task="causal-lm", labels=(), max_tokens=32, seed=1, truth="text")
@@ -645,6 +646,18 @@ def test_a_text_without_a_token_and_an_answer_without_a_letter_count_as_one(tmp_
     model: Any = adapter_for("causal-lm").load(tiny_writer(tmp_path), ANSWERS, new_head=False)
     numbers = model.predict([" "], labels=[""], advance=quietly).numbers
     assert [number(ANSWERS, numbers, name)[0] for name in (TEXT_TOKENS, TEXT_LOSS, BYTES)] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("told", "own", "written"), [
+    (None, 2, [5, 7, 2]), (7, 2, [5, 7]), ([8, 7], 2, [5, 7]), (8, 2, [5, 7, 2]), (7, None, [5, 7]), (None, 8, [5, 7, 2, 6]),
+])  # fmt: skip
+def test_an_answer_ends_by_the_tokenizers_mark_or_any_of_the_sources_whichever_comes_first(
+    told: int | list[int] | None, own: int | None, written: list[int]
+) -> None:
+    model = SimpleNamespace(generate=lambda **_: torch.tensor([[9, 5, 7, 2, 6]]), config=SimpleNamespace(is_encoder_decoder=False),
+                            generation_config=SimpleNamespace(eos_token_id=told))  # fmt: skip
+    tokenizer = SimpleNamespace(eos_token_id=own, pad_token_id=0)
+    assert write(model, tokenizer, Generation(), 4, input_ids=torch.tensor([[9]])) == [[9, *written]]
 
 
 def test_an_empty_window_has_outputs_with_their_columns(tmp_path: Path) -> None:
