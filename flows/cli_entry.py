@@ -1,5 +1,7 @@
 """The way into the `upkeep` command, which Ctrl-C may end from the first moment on: whatever it needs is imported within."""
 
+import atexit
+import gc
 import sys
 
 INTERRUPTED = 130
@@ -7,6 +9,7 @@ INTERRUPTED = 130
 
 def main() -> None:
     """Entry point: whoever interrupts a command is told so in one line and by its exit code, without a traceback."""
+    atexit.register(gc.freeze)  # or Python looks through all that was imported, several times, before it ends
     try:
         from flows.cli import main as command
 

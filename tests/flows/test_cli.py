@@ -150,6 +150,13 @@ def test_ctrl_c_ends_a_command_in_one_line_and_with_exit_code_130_also_while_it_
     assert done.stderr == "upkeep: interrupted; run it again, and it goes on where it was\n"
 
 
+def test_a_command_ends_without_a_last_look_through_all_that_it_imported() -> None:
+    code = ("import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0)); "
+            "sys.argv[1:] = ['--version']; from flows.cli_entry import main; main()")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.splitlines()[1:] == ["True"]
+
+
 def test_every_code_that_a_command_ends_with_is_in_the_readme_also_that_of_ctrl_c(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
