@@ -101,5 +101,4 @@ def ui() -> None:
     """Prefect's pages of the runs on this machine (Ctrl-C ends them)."""
     import subprocess
 
-    prepare_environment(verbose=True)
     raise typer.Exit(subprocess.call([sys.executable, "-m", "prefect", "server", "start"]))

@@ -142,6 +142,13 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 """The environment of every command and run: nothing phones home."""
+TEMPORARY = QUIET | {
+    "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",  # it imports all of its packages to see
+}
+"""That of a command which starts Prefect's server for as long as it runs, where no other is named: nobody makes blocks there."""
 OWN = ("flows", "infra", "models", "tasks")
 """Whose warnings are for people."""
 DEPLOYED = QUIET | {
@@ -159,12 +166,7 @@ def keep_quiet() -> None:
 def prepare_environment(*, verbose: bool) -> None:
     """Defaults for the libraries, before they are imported: Prefect's embedded server where no other is named,
     its log in its database rather than between our lines. What Upkeep itself warns of is told on stderr."""
-    defaults = QUIET | {
-        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",
-        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
-    }
-    _default_to(defaults)
+    _default_to(TEMPORARY | {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL"})
     if logging.lastResort and not verbose:
         for name in OWN:
             logging.getLogger(name).addHandler(logging.lastResort)

@@ -22,6 +22,7 @@ from flows.cli import app
 from flows.cli_answer import EXITS
 from flows.cli_refusals import as_refusal
 from flows.dashboard import Dashboard
+from infra.settings import TEMPORARY
 from models.contracts import BootstrapReport, Ended, Outcome, RunReport
 from models.row_schemas import raw_schema
 from models.yaml12 import load_yaml
@@ -155,6 +156,15 @@ def test_a_command_ends_without_a_last_look_through_all_that_it_imported() -> No
             "sys.argv[1:] = ['--version']; from flows.cli_entry import main; main()")  # fmt: skip
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT)
     assert done.stdout.splitlines()[1:] == ["True"]
+
+
+def test_prefects_pages_are_of_a_server_that_registers_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    served: dict[str, str] = {}
+    for name in TEMPORARY:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(subprocess, "call", lambda _: served.update(os.environ) or 0)
+    assert CliRunner().invoke(app, ["ui"]).exit_code == 0
+    assert served and not [name for name in served if "BLOCK" in name]
 
 
 def test_every_code_that_a_command_ends_with_is_in_the_readme_also_that_of_ctrl_c(

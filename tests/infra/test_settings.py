@@ -10,7 +10,7 @@ import pytest
 
 from errors import SpecError
 from infra.object_store import connect
-from infra.settings import QUIET, Settings, keep_quiet, read_settings
+from infra.settings import QUIET, TEMPORARY, Settings, keep_quiet, read_settings
 from infra.workspace import open_job_workspace
 
 
@@ -150,3 +150,19 @@ for name in ("flows.moving", "prefect.server", "flows.moving"):
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stderr.count("flows.moving warns"), "prefect.server warns" in done.stderr) == (2, verbose)
+
+
+def test_the_server_that_ends_with_a_command_neither_registers_blocks_nor_looks_whether_they_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in TEMPORARY:
+        monkeypatch.delenv(name, raising=False)  # another test's command set it
+    code = """
+from infra.settings import prepare_environment
+prepare_environment(verbose=False)
+from prefect.settings import get_current_settings
+server = get_current_settings().server
+print(server.register_blocks_on_start, server.memoize_block_auto_registration)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False False\n"
