@@ -1,8 +1,10 @@
 """Asking people: a decision that cannot be made without labels has a batch written for them; their answers come in."""
 
+from collections.abc import Sequence
+
 from infra.object_store import ObjectStore
 from infra.workspace import Workspace
-from models.contracts import Cursor, LabelRequest, Observation, Release, RetrainDecision, RunStart, Window
+from models.contracts import Cursor, HistoryEntry, LabelRequest, Observation, Release, RetrainDecision, RunStart, Window
 from models.spec import ModelSpec
 from tasks.history import cursor_of
 from tasks.label_delivery import join_returned_labels
@@ -10,11 +12,13 @@ from tasks.labelling import request_labels
 from tasks.registry.versions import why_chosen
 
 
-def receive_labels(spec: ModelSpec, start: RunStart, window: Window, *, store: ObjectStore) -> Window:
+def receive_labels(
+    spec: ModelSpec, start: RunStart, window: Window, *, history: Sequence[HistoryEntry], store: ObjectStore
+) -> Window:
     """The window with the labels that people gave to earlier rows; with `--force`, however few."""
     made_by = start.champion.manifest.lineage.run_id if start.champion else None
     return join_returned_labels(
-        window, extra=tuple(spec.columns.extra), adapted=cursor_of(made_by, store=store) if made_by else Cursor(),
+        window, extra=tuple(spec.columns.extra), adapted=cursor_of(made_by, history) if made_by else Cursor(),
         at_least=0 if start.force else spec.policy.min_labels, run_id=start.run_id, store=store,
     )  # fmt: skip
 

@@ -117,7 +117,7 @@ def read_window(run: Run) -> Window:
         spec.data, spec.columns, spec.window, start.cursor,
         run_id=start.run_id, base=run.base, store=store,
     )  # fmt: skip
-    return receive_labels(spec, start, window, store=store)
+    return receive_labels(spec, start, window, history=run.history, store=store)
 
 
 def look(run: Run, window: Window) -> Looked:

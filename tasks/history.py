@@ -108,6 +108,6 @@ def is_finished(run_id: str, number: int, *, store: ObjectStore) -> bool:
     return any(entry.run_id == run_id for entry in read_history(store=store))
 
 
-def cursor_of(run_id: str, *, store: ObjectStore) -> Cursor:
+def cursor_of(run_id: str, history: Sequence[HistoryEntry]) -> Cursor:
     """What had been read when a run ended; nothing, where the history has no such run."""
-    return next((entry.cursor for entry in read_history(store=store) if entry.run_id == run_id), Cursor())
+    return next((entry.cursor for entry in history if entry.run_id == run_id), Cursor())

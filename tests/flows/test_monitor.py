@@ -12,7 +12,9 @@ from flows.inspect import read_all_history, read_status
 from flows.maintain import maintain
 from flows.monitor import monitor
 from infra.object_store import ObjectStore
+from infra.sealed import sealed
 from models.contracts import Ended, Handled, Outcome, Pages, RunReport, RunStart
+from tasks.history import read_history
 from tasks.reporting import write_report
 from tasks.runs import close_run
 from tests.flows.champions import trained
@@ -43,6 +45,20 @@ def test_a_look_at_nothing_new_leaves_no_trace(champion: Home, store: ObjectStor
     assert looked(champion).outcome is Outcome.WAITING
     assert len(read_all_history(champion.spec)) == 1
     assert read_status(champion.spec).unfinished is None
+
+
+def test_a_look_reads_what_earlier_runs_left_once(
+    champion: Home, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,) = read_history(store=store)
+    for number in (2, 3):
+        later = first.model_copy(update={"sequence": number, "run_id": f"{first.run_id}-{number}"})
+        store.put_bytes(store.keys.finished(number), sealed(later))
+    read: list[str] = []
+    get = ObjectStore.get_bytes
+    monkeypatch.setattr(ObjectStore, "get_bytes", lambda self, key: (read.append(key), get(self, key))[1])
+    assert looked(champion).outcome is Outcome.WAITING
+    assert read.count(store.keys.finished(2)) == 1
 
 
 @pytest.mark.slow
