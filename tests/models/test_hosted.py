@@ -127,7 +127,7 @@ def test_who_asks_to_wait_for_an_hour_is_not_waited_for(serve: Serve, tmp_path: 
     server = serve(once(*[Answer(429, {}, {"Retry-After": "3600"})] * 9))
     began = time.monotonic()
     assert load(kind_at(server.url), tmp_path).predict(["row"], advance=quietly).texts == [""]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 60
     with pytest.raises(ModelError, match=r"429 .*asks to wait 3600 s, of which at most 300 are waited"):
         load(kind_at(serve(lambda _: Answer(429, {}, {"Retry-After": "3600"})).url), tmp_path)
 
@@ -171,7 +171,8 @@ def test_a_server_that_drips_its_answer_is_given_up_in_time_and_asked_again(drip
         threading.Thread(target=serve_twice, daemon=True).start()
         url, began = f"http://127.0.0.1:{listening.getsockname()[1]}/v1", time.monotonic()
         reply = Api(url, SPEC_HOSTED.model_copy(update={"timeout": 0.3, "retries": 0}), None).request("POST", "/x")
-        assert (reply.problem, reply.again) == ("no answer within 0.3 s", True) and time.monotonic() - began < 1
+        assert (reply.problem, reply.again) == ("no answer within 0.3 s", True)
+        assert time.monotonic() - began < 4  # of six that the drops last
         assert Api(url, SPEC_HOSTED, None).request("POST", "/x").problem == ""
 
 
