@@ -116,7 +116,7 @@ class Multipart:
 
     def abort(self) -> None:
         """Where that fails, who comes after a day does it, unless somebody goes on with it before."""
-        if _is_aborted(self.client, self._names()):
+        if _try_to_abort(self.client, self._names()):
             self._note.forget()
 
     def leave(self) -> None:
@@ -147,7 +147,7 @@ def _abort_noted(client: Any, note: Note) -> bool:
             note.forget()
         if found.get("endpoint") != place_of(client):
             return False
-        aborted = _is_aborted(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
+        aborted = _try_to_abort(client, {"Bucket": found["bucket"], "Key": found["key"], "UploadId": found["upload"]})
         if aborted:
             note.forget()
     finally:
@@ -155,7 +155,8 @@ def _abort_noted(client: Any, note: Note) -> bool:
     return aborted
 
 
-def _is_aborted(client: Any, names: dict[str, str]) -> bool:
+def _try_to_abort(client: Any, names: dict[str, str]) -> bool:
+    """Whether it is; else that is told by a warning."""
     try:
         abort_upload(client, names)
     except (BotoCoreError, ClientError) as problem:  # nobody answers, or it is another role's, who will abort it

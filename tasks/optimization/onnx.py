@@ -30,8 +30,8 @@ def require_exportable(weights: Weights, *, wanted: tuple[str, ...], kind: Model
 
     found = read_config(store.get_folder(weights.prefix, weights.files), kind).model_type
     if found in NOT_EXPORTED:
-        raise ModelError(f"variants: a {found} cannot be exported to ONNX by PyTorch: drop `variants`, or start from another kind of "
-                         "model (BERT, DistilBERT and GPT-2 can be)")  # fmt: skip
+        raise ModelError(f"variants: of a {found} PyTorch makes no ONNX graph that answers: drop `variants`, or start from another kind of "
+                         "model (BERT, DistilBERT and GPT-2 work)")  # fmt: skip
 
 
 @task(name="make variants", cache_policy=NO_CACHE)

@@ -211,12 +211,11 @@ def test_of_several_labels_each_is_answered_from_one_half(tmp_path: Path) -> Non
 
 
 def test_of_one_label_a_row_the_most_probable_is_answered_however_probable_it_is(exported: Exported) -> None:
-    session = SimpleNamespace(run=lambda *_: [np.array([[0.3, 0.4, 0.3]])])
-    tokenizer, threshold = (
-        OnnxClassifier.load(exported.folder).tokenizer,
-        OnnxClassifier.load(exported.folder).threshold,
+    reader = OnnxClassifier.load(exported.folder)
+    reader.session, reader.labels = (
+        SimpleNamespace(run=lambda *_: [np.array([[0.3, 0.4, 0.3]])]),
+        ("film", "plot", "praise"),
     )
-    reader = OnnxClassifier(session, tokenizer, labels=("film", "plot", "praise"), threshold=threshold)
     assert reader.answer(["good"]) == ["plot"]
 
 

@@ -350,8 +350,8 @@ def test_mbart_learns_to_begin_with_the_mark_of_the_language_as_it_is_asked_to(t
     assert given[0] == german
 
 
-def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_whole(tmp_path: Path) -> None:
-    """BART's, LED's and mBART-50's decoders are given the end first."""
+def tiny_bart(tmp_path: Path) -> Path:
+    """Random weights; its encoder counts places, and its decoder is given the end first."""
     folder = tiny_writer(tmp_path, "t5")
     config = BartConfig(
         vocab_size=len(AutoTokenizer.from_pretrained(folder)), d_model=16, encoder_layers=1, decoder_layers=1,
@@ -360,6 +360,12 @@ def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_wh
     )  # fmt: skip
     set_seed(0)
     BartForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_whole(tmp_path: Path) -> None:
+    """BART's, LED's and mBART-50's decoders are given the end first."""
+    folder = tiny_bart(tmp_path)
     model: Any = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     texts = ["the film was good", "very bad plot"]
     found = model.predict(texts, advance=quietly)
@@ -373,19 +379,10 @@ def test_an_answer_that_begins_with_the_token_by_which_answers_end_is_written_wh
 def test_a_text_is_read_alike_beside_longer_ones_where_an_encoder_counts_places_and_its_tokenizer_pads_before(
     tmp_path: Path,
 ) -> None:
-    folder = tiny_writer(tmp_path, "t5")
+    folder = tiny_bart(tmp_path)
     AutoTokenizer.from_pretrained(folder, padding_side="left").save_pretrained(folder)
-    config = BartConfig(
-        vocab_size=len(AutoTokenizer.from_pretrained(folder)), d_model=16, encoder_layers=1, decoder_layers=1,
-        encoder_attention_heads=2, decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, init_std=0.5,
-        pad_token_id=0, bos_token_id=2, eos_token_id=2, decoder_start_token_id=2, forced_eos_token_id=None,
-    )  # fmt: skip
-    set_seed(0)
-    BartForConditionalGeneration(config).save_pretrained(folder)
-    model, texts = (
-        adapter_for("translation").load(folder, TRANSLATION, new_head=False),
-        ["good", "the film was very good"],
-    )
+    texts = ["good", "the film was very good"]
+    model = adapter_for("translation").load(folder, TRANSLATION, new_head=False)
     alone = np.concatenate([model.predict([text], advance=quietly).embeddings for text in texts])
     assert np.allclose(model.predict(texts, advance=quietly).embeddings, alone, atol=1e-5)
 

@@ -124,7 +124,9 @@ def test_a_retrain_whose_kind_of_model_torch_cannot_export_is_refused_before_it_
     monkeypatch.setattr("flows.retrain.fine_tune", train)
     champion = moved(released(candidate_of(store_folder(tiny_writer(tmp_path / "m", "t5"), store)), store), None, store)
     nothing: Any = None
-    with pytest.raises(ModelError, match=r"variants: a t5 cannot be exported to ONNX"):
+    with pytest.raises(
+        ModelError, match=r"variants: of a t5 PyTorch makes no ONNX graph that answers: drop `variants`"
+    ):
         improve(spec_with(variants=["onnx"]), champion, nothing, Instruments(), budget=Budget(), store=store)
 
 
@@ -140,7 +142,9 @@ def test_a_kind_of_model_whose_graph_cannot_be_made_or_read_is_known_by_its_conf
     if kind == "bert":
         require_exportable(weights, wanted=("onnx",), kind=KIND, store=store)
         return
-    with pytest.raises(ModelError, match=rf"variants: a {kind} cannot be exported to ONNX"):
+    with pytest.raises(
+        ModelError, match=rf"variants: of a {kind} PyTorch makes no ONNX graph that answers: drop `variants`"
+    ):
         require_exportable(weights, wanted=("onnx",), kind=KIND, store=store)
 
 
