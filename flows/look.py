@@ -15,6 +15,7 @@ from models.contracts import (
     Asked,
     Attempt,
     Budget,
+    Ended,
     HistoryEntry,
     LabelRequest,
     Observation,
@@ -37,7 +38,7 @@ from tasks.ingestion import ingest_window
 from tasks.limits import training_budget
 from tasks.registry.aliases import require_alias
 from tasks.registry.versions import weights_of
-from tasks.runs import is_open, open_run, pinned
+from tasks.runs import close_run, handled, is_open, open_run, pinned, require_open
 from tasks.seal import require_seal
 from tasks.waiting import find_waiting
 from tasks.written_specs import spec_begun_by
@@ -163,3 +164,17 @@ def report_on(
         finished_at=datetime.now(UTC),
     )  # fmt: skip
     return report.model_copy(update={"went_on_from": looked.went_on_from, "stopped": stopped})
+
+
+def finished_by_another(run: Run) -> Ended | None:
+    """What to say where a process on another machine has taken this run up, as if it had died, and has finished it."""
+    done = require_open(run.start, store=run.work.store)
+    return Ended(report=handled(done, model=run.spec.name), pages=None) if done else None
+
+
+def close(run: Run, report: RunReport, entry: HistoryEntry) -> Ended:
+    """The run's last write. Where another process has finished this run first, what that one says counts."""
+    closed = close_run(entry, store=run.work.store)
+    if closed.report != entry.report:
+        return Ended(report=handled(closed, model=run.spec.name), pages=None)
+    return Ended(report=report, pages=closed.report)

@@ -6,7 +6,7 @@ from prefect import flow
 
 from flows.approve import ask_for_approval
 from flows.go_on import take_up
-from flows.look import Looked, Run, begun, look, read_window, report_on
+from flows.look import Looked, Run, begun, close, finished_by_another, look, read_window, report_on
 from flows.naming import run_name
 from flows.promote import publish_challenger, release_challenger
 from flows.retrain import try_to_improve
@@ -18,7 +18,7 @@ from tasks.entries import history_entry
 from tasks.events import emit_events
 from tasks.opened import owe
 from tasks.reporting import write_report
-from tasks.runs import close_run, find_handled, require_open
+from tasks.runs import find_handled, require_open
 
 
 @flow(
@@ -70,10 +70,12 @@ def _improve(run: Run, looked: Looked, seen: Observation, training_set: Training
 
 
 def _finish(run: Run, looked: Looked, report: RunReport) -> Ended:
-    pages = write_report(report, home=run.work.home, store=run.work.store)
+    store = run.work.store
+    if done := finished_by_another(run):
+        return done
+    pages = write_report(report, home=run.work.home, store=store)
     entry = history_entry(report, looked.window, pages)
-    require_open(run.start, store=run.work.store)  # what it tells, its entry must count
-    owe(entry, run.work.store)
+    require_open(run.start, store=store)  # what it tells, its entry must count
+    owe(entry, store)
     emit_events(report, looked.window)
-    close_run(entry, store=run.work.store)
-    return Ended(report=report, pages=pages)
+    return close(run, report, entry)

@@ -5,7 +5,7 @@ from pathlib import Path
 from prefect import flow
 
 from flows.go_on import take_up
-from flows.look import Looked, Run, begun, look, read_window, report_on
+from flows.look import Looked, Run, begun, close, finished_by_another, look, read_window, report_on
 from flows.naming import run_name
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
@@ -13,7 +13,7 @@ from tasks.entries import history_entry
 from tasks.events import emit_events
 from tasks.opened import drop_opened, owe
 from tasks.reporting import write_report
-from tasks.runs import close_run, require_open
+from tasks.runs import require_open
 
 
 @flow(
@@ -51,11 +51,13 @@ def _finish(run: Run, looked: Looked) -> Ended:
     if report.outcome is Outcome.WAITING:
         drop_opened(run.start.run_id, store)  # a run that found nothing to look at leaves no trace
         return Ended(report=report, pages=None)
+    if done := finished_by_another(run):
+        return done
     pages = write_report(report, home=run.work.home, store=store)
     require_open(run.start, store=store)  # what it tells, its entry must count
     entry = history_entry(report, looked.window, pages)
     owe(entry, store)  # where another takes its place, as by another spec
     emit_events(report, looked.window)
-    if report.outcome is not Outcome.WOULD_RETRAIN:
-        close_run(entry, store=store)
-    return Ended(report=report, pages=pages)
+    if report.outcome is Outcome.WOULD_RETRAIN:
+        return Ended(report=report, pages=pages)
+    return close(run, report, entry)

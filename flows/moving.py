@@ -1,10 +1,11 @@
 """Moving the champion to a version that is there already: what a promotion and a rollback have in common."""
 
 import logging
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
-from errors import SpecError, StoreError
+from errors import KeyTaken, SpecError, StoreError
 from infra.object_store import ObjectStore
 from infra.rights import require_right_to_move
 from models.contracts import AliasEntry, Release
@@ -44,24 +45,25 @@ def finish_move(current: AliasEntry, *, own: bool = False, tell: bool = True, st
     """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
     none. Whoever made the move may have died right behind it. `own`: the caller was asked for this very move. `tell`: not in a
     dry run, whose entry stays nowhere."""
-    start = unfinished_move(current, store=store)
-    if start is None:
-        return False
-    if tell:
-        _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
-    close_run(move_entry(current, start, last_run(store=store), at=datetime.now(UTC)), own=own, store=store)
-    return True
+    finished = False
+    while found := unfinished_move(current, store=store):
+        start, last = found
+        if tell:
+            _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
+        with suppress(KeyTaken):  # by a run that ended meanwhile: this comes behind that one
+            close_run(move_entry(current, start, last, at=datetime.now(UTC)), own=own, store=store)
+        finished = True
+    return finished
 
 
 def finish_release(current: AliasEntry, *, tell: bool = True, store: ObjectStore) -> None:
     """Tells of the release that made this champion and writes its run's history entry, where that has none yet. `tell`: as
     above."""
-    owed = unfinished_release(current, store=store)
-    if owed is None:
-        return
-    if tell:
-        _tell(current, "promote", store)
-    close_run(release_entry(owed, current), own=False, store=store)
+    while owed := unfinished_release(current, store=store):
+        if tell:
+            _tell(current, "promote", store)
+        with suppress(KeyTaken):
+            close_run(release_entry(owed, current), own=False, store=store)
 
 
 def _tell(current: AliasEntry, kind: Kind, store: ObjectStore) -> None:

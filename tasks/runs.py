@@ -14,7 +14,7 @@ from typing import Literal
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, StoreError, UnmeasuredMetric
+from errors import DataError, KeyTaken, MissingObject, ModelError, SpecError, UnmeasuredMetric
 from infra.flow_run import is_started_again, this_flow_run
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
@@ -42,7 +42,7 @@ def open_run(
     if interrupted and interrupted.sequence == sequence:
         if interrupted.run_id == mover and interrupted.spec and not (interrupted.kind == "maintain" and kind in MOVES):
             return _released(interrupted, kind)
-        if _same(interrupted, spec, kind, force):
+        if _same(interrupted, spec, kind, champion, force):
             return interrupted
         sequence += _charged(interrupted, store)
     started = datetime.now(UTC)
@@ -63,10 +63,15 @@ def _charged(start: RunStart, store: ObjectStore) -> bool:
     return entry is not None
 
 
-def _same(start: RunStart, spec: ModelSpec, kind: str, force: bool) -> bool:
+def _same(start: RunStart, spec: ModelSpec, kind: str, champion: Release | None, force: bool) -> bool:
     """Never of a promotion or a rollback: what is open may be another's, at this very moment, and who moves an alias may move on
-    from its own."""
-    return kind not in MOVES and start.spec_digest == spec.digest and start.kind == kind and start.force == force
+    from its own. Nor where the champion is another by now: what the run would train could not be released."""
+    asked = (start.spec_digest, start.kind, start.force) == (spec.digest, kind, force)
+    return kind not in MOVES and asked and _entry(start.champion) == _entry(champion)
+
+
+def _entry(champion: Release | None) -> AliasEntry | None:
+    return champion.entry if champion else None
 
 
 def _released(start: RunStart, kind: str) -> RunStart:
@@ -108,21 +113,22 @@ def close_run(entry: HistoryEntry, *, own: bool = True, store: ObjectStore) -> H
     return entry
 
 
-def require_open(start: RunStart, *, releasing: int | None = None, store: ObjectStore) -> None:
-    """StoreError where another run has taken this one's number meanwhile: what this one would release or tell is in no history.
-    A run that another process has finished may go on to the version that it released."""
+def require_open(start: RunStart, *, releasing: int | None = None, store: ObjectStore) -> HistoryEntry | None:
+    """KeyTaken where another run has taken this one's number meanwhile: what this one would release or tell is in no history.
+    The entry of a run that another process has taken up and finished; it may go on to the version that was released."""
     key = store.keys.finished(start.sequence)
     try:
         done = entry_at(key, store.get_bytes(key), store=store)
     except MissingObject:
-        return
+        return None
     if done.run_id != start.run_id or releasing not in {None, done.champion_version}:
         raise _overtaken(done, store)
+    return done
 
 
-def _overtaken(done: HistoryEntry, store: ObjectStore) -> StoreError:
-    return StoreError(f"another run of {store.uri('')} finished as number {done.sequence} in the meantime ({done.run_id}); its result "
-                      "stands, and rows that it did not read will be looked at by the next run")  # fmt: skip
+def _overtaken(done: HistoryEntry, store: ObjectStore) -> KeyTaken:
+    return KeyTaken(f"another run of {store.uri('')} finished as number {done.sequence} in the meantime ({done.run_id}); its result "
+                    "stands, and rows that it did not read will be looked at by the next run")  # fmt: skip
 
 
 def find_done(*, store: ObjectStore) -> HistoryEntry | None:
@@ -141,9 +147,11 @@ def find_done(*, store: ObjectStore) -> HistoryEntry | None:
 def find_handled(window_digest: str | None, *, model: str, store: ObjectStore) -> Handled | None:
     """The run that has looked at a window, where one has; or this one, where it was started again after its end."""
     done = find_done(store=store) or _find_look(window_digest, store)
-    return Handled(
-        model=model, window_digest=done.window_digest, run_id=done.run_id, headline=done.headline
-    ) if done else None  # fmt: skip
+    return handled(done, model=model) if done else None
+
+
+def handled(done: HistoryEntry, *, model: str) -> Handled:
+    return Handled(model=model, window_digest=done.window_digest, run_id=done.run_id, headline=done.headline)
 
 
 def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | None:
@@ -156,18 +164,24 @@ def is_open(run_id: str, *, store: ObjectStore) -> bool:
     return start is not None and start.run_id == run_id
 
 
-def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> RunStart | None:
-    """The promotion or rollback that wrote this entry, where it has none in the history yet. Others may have opened since."""
+def unfinished_move(current: AliasEntry, *, store: ObjectStore) -> tuple[RunStart, HistoryEntry] | None:
+    """The promotion or rollback that wrote this entry, where it has none in the history yet (others may have opened since), and
+    the run behind which that is to come. Looked up in this order: who ends the move meanwhile takes the number behind that run."""
     start = mover_of(current.run_id, store)
-    return start if start and not is_finished(start.run_id, start.sequence, store=store) else None
+    if start is None:
+        return None
+    last = last_run(store=store)
+    return None if is_finished(start.run_id, start.sequence, store=store) else (start, last)
 
 
 def unfinished_release(current: AliasEntry, *, store: ObjectStore) -> HistoryEntry | None:
     """What the history is to know of the maintenance run that wrote this entry, where it has none yet. Where another has taken
-    its number, it comes behind that, and the rows up to which that one read count as read."""
+    its number, it comes behind that, and the rows up to which that one read count as read. Looked up in the same order."""
     owed = owed_by(current.run_id, store)
-    if owed is None or is_finished(owed.run_id, owed.sequence, store=store):
+    if owed is None:
         return None
     last = last_run(store=store)
+    if is_finished(owed.run_id, owed.sequence, store=store):
+        return None
     behind = {"sequence": last.sequence + 1, "cursor": last.cursor}
     return owed if owed.sequence > last.sequence else owed.model_copy(update=behind)

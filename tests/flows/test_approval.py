@@ -406,7 +406,7 @@ def test_a_run_that_was_killed_before_behind_or_after_the_question_asks_once_and
     dies_behind("approvals/000002/request.json")
     first = store.get_bytes("approvals/000002/request.json")
     with monkeypatch.context() as patched, contextlib.suppress(Killed):
-        patched.setattr("flows.maintain.close_run", lambda *_, **__: (_ for _ in ()).throw(Killed()))
+        patched.setattr("flows.maintain.close", lambda *_, **__: (_ for _ in ()).throw(Killed()))
         maintain(home.spec)
     report = maintain(home.spec).report
     assert isinstance(report, RunReport) and report.asked is not None

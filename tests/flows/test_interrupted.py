@@ -126,7 +126,7 @@ def test_a_run_that_told_what_it_saw_and_died_is_charged_where_the_spec_was_chan
     spec = {"model": {"source": "model", "max_tokens": 16, "adopt": True}}
     home.write_spec(**spec, policy={"min_rows": 20, "false_alarms_a_year": 0.002})
     home.receive("day-1", moved(300, start=1000).assign(label=None))
-    die_before("flows.maintain.close_run", maintain, spec_path=home.spec)
+    die_before("flows.maintain.close", maintain, spec_path=home.spec)
     home.write_spec(**spec, policy={"min_rows": 20, "false_alarms_a_year": 0.002, "cooldown": "2h"})
     again = maintain(home.spec).report
     assert isinstance(again, RunReport) and again.observation is not None

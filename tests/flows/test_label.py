@@ -111,7 +111,7 @@ def test_a_run_that_is_killed_after_it_wrote_the_batch_keeps_what_a_person_fille
     run(drifted, dry_run=True)
     assert told == []
     with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr("flows.maintain.close_run", die)
+        patched.setattr("flows.maintain.close", die)
         maintain(drifted.spec)
     (sheet,) = (drifted.folder / ".upkeep" / "labelling").glob("*.csv")
     lines = sheet.read_bytes().split(b"\r\n")

@@ -1,4 +1,5 @@
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,28 @@ def test_writing_a_report_twice_is_writing_it_once(store: ObjectStore, tmp_path:
     assert write_report.fn(report, home=tmp_path / "home", store=store) == first
     assert store.list_keys("") == keys
     assert [p.name for p in (tmp_path / "home" / "reports").iterdir()] == [report.start.run_id]
+
+
+def test_a_twin_s_report_of_a_run_lies_beside_the_one_that_the_history_names_and_only_an_open_run_s_gives_way(
+    store: ObjectStore, tmp_path: Path
+) -> None:
+    first = released(store, tmp_path)
+    later = first.model_copy(update={"finished_at": first.finished_at + timedelta(hours=1)})
+    left_open = first.model_copy(update={"outcome": Outcome.WOULD_RETRAIN})
+    looked, mine, its = (
+        write_report.fn(report, home=tmp_path / "home", store=store) for report in (left_open, first, later)
+    )
+    assert [store.key_of(pages.html.uri).rpartition("/")[2] for pages in (looked, mine, its)] == [
+        "look.html", "report.html", "report-1.html",
+    ]  # fmt: skip
+    for report, pages in ((first, mine), (later, its)):
+        assert RunReport.model_validate_json(store.get_file(pages.json_).read_text()) == report
+        assert store.is_whole(pages.html) and store.is_whole(pages.markdown)
+    keys = store.list_keys("runs/")
+    assert write_report.fn(
+        left_open.model_copy(update={"finished_at": later.finished_at}), home=tmp_path / "home", store=store
+    )
+    assert store.list_keys("runs/") == keys
 
 
 def test_a_first_release_and_a_run_without_rows_have_no_evidently_report(store: ObjectStore, tmp_path: Path) -> None:

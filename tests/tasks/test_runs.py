@@ -13,6 +13,7 @@ from tasks.opened import mover_of, open_run_of, owe, store_opened
 from tasks.runs import close_run, find_handled, is_open, open_run, pinned, require_open, unfinished_release
 from tests.judged import FILE, entry
 from tests.models.test_spec import LEAST
+from tests.tasks.reports import release
 from tests.tasks.test_waiting import STOPPED
 
 SPEC = parse_spec(LEAST, where="here")
@@ -91,6 +92,18 @@ def test_a_run_that_died_is_taken_up_by_one_that_is_asked_for_the_same_and_by_no
     assert not is_open(taken.run_id, store=store)
     following = open_run.fn(spec, asked["kind"], None, force=asked["force"], store=store)
     assert (following.sequence, following.cursor) == (taken.sequence + 1, read)
+
+
+def test_a_run_that_began_while_the_champion_was_moved_is_taken_up_by_nobody_since_it_could_never_release(
+    store: ObjectStore,
+) -> None:
+    was = release(1)
+    begun = open_run.fn(SPEC, "maintain", was, force=False, store=store)
+    assert open_run.fn(SPEC, "maintain", was, force=False, store=store) == begun
+    there_and_back = was.entry.model_copy(update={"generation": was.entry.generation + 2})
+    now = was.model_copy(update={"entry": there_and_back})
+    following = open_run.fn(SPEC, "maintain", now, force=False, store=store)
+    assert following != begun and following.champion == now
 
 
 def test_a_promotion_takes_up_no_other_one_that_may_be_under_way(store: ObjectStore) -> None:
