@@ -97,6 +97,13 @@ def as_text(model: Any) -> dict[str, bool]:
     return {"split_special_tokens": True} if model.config.is_encoder_decoder else {}
 
 
+def unknown(tokenizer: Any) -> int:
+    """The token of a text of which a tokenizer makes none: without any it would be read as what pads it beside longer ones, and
+    alone not at all."""
+    marks = (tokenizer.unk_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    return next(int(mark) for mark in marks if mark is not None)
+
+
 def require_end(tokenizer: Any, model: Any, folder: Path) -> None:
     """Such a classifier answers from a row's end, to which its decoder is led from where it begins."""
     config = model.config

@@ -27,10 +27,13 @@ class OnnxClassifier:
     """One text at a time: dynamic quantization takes one scale for a whole batch, so that in a batch an answer would
     depend on its neighbours, and not be the one that was judged."""
 
-    def __init__(self, session: Any, tokenizer: Any, *, labels: Sequence[str], threshold: float | None) -> None:
+    def __init__(
+        self, session: Any, tokenizer: Any, *, labels: Sequence[str], threshold: float | None, unknown: int = 0
+    ) -> None:
         """`threshold`: of the probability from which a label is answered, where a row may have several; None: the most
-        probable one is."""
+        probable one is. `unknown`: the token of a text of which the tokenizer makes none."""
         self.session, self.tokenizer, self.labels, self.threshold = session, tokenizer, tuple(labels), threshold
+        self.unknown = unknown
 
     @classmethod
     def load(cls, folder: Path, variant: str = "onnx", *, threads: int = 1) -> Self:
@@ -44,7 +47,7 @@ class OnnxClassifier:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         told = json.loads((folder / CLASSIFIER).read_text(encoding="utf-8"))
         return cls(session, Tokenizer.from_file(str(folder / TOKENIZER)), labels=told["labels"],
-                   threshold=told["threshold"])  # fmt: skip
+                   threshold=told["threshold"], unknown=told.get("unknown", 0))  # fmt: skip
 
     def predict(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """rows × labels: the probability of each."""
@@ -52,7 +55,7 @@ class OnnxClassifier:
 
         found = np.zeros((len(texts), len(self.labels)), np.float32)
         for row, text in enumerate(texts):
-            tokens = np.array([self.tokenizer.encode(text).ids], np.int64)
+            tokens = np.array([self.tokenizer.encode(text).ids or [self.unknown]], np.int64)
             found[row] = self.session.run(None, {"input_ids": tokens, "attention_mask": np.ones_like(tokens)})[0][0]
         return found
 

@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from errors import ModelError
 from models.label_sets import THRESHOLD
-from models.loading import as_text
+from models.loading import as_text, unknown
 from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER
 from models.text_classification import TextClassifier
 
@@ -54,7 +54,8 @@ def export_variants(classifier: TextClassifier, variants: Sequence[str], folder:
     """Raises ModelError where the model cannot be exported."""
     folder.mkdir(parents=True, exist_ok=True)
     _tokenizer_of(classifier).save(str(folder / TOKENIZER))
-    told = {"labels": classifier.labels, "threshold": THRESHOLD if classifier.several else None}
+    told = {"labels": classifier.labels, "threshold": THRESHOLD if classifier.several else None,
+            "unknown": unknown(classifier.tokenizer)}  # fmt: skip
     (folder / CLASSIFIER).write_text(json.dumps(told, ensure_ascii=False, indent=1), encoding="utf-8")
     with TemporaryDirectory(prefix="upkeep-") as draft, _quiet():
         graph = (folder if "onnx" in variants else Path(draft)) / GRAPHS["onnx"]

@@ -100,6 +100,9 @@ class Seq2Seq:
     def _tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         if not len(texts):
             return []
+        return [ids or [self._end] for ids in self._asked(texts)]
+
+    def _asked(self, texts: Sequence[str]) -> list[list[int]]:
         before, *between, behind = self.asked.prompt.split("{text}")
         kept = before if self.tokenizer.truncation_side == "left" else behind
         asked = [self.asked.ask(text) for text in texts]

@@ -69,9 +69,8 @@ class Sequences:
     def _read(self, words: str) -> Ids:
         if self.asked.chat:
             told = [{"role": "user", "content": words}]
-            return list(
-                self.tokenizer.apply_chat_template(told, add_generation_prompt=True, return_dict=True)["input_ids"]
-            )
+            asked = self.tokenizer.apply_chat_template(told, add_generation_prompt=True, return_dict=True)
+            return list(asked["input_ids"]) or [self.begin]
         return [self.begin, *self.tokenizer(words, add_special_tokens=False)["input_ids"]]
 
 

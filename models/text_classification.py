@@ -23,6 +23,7 @@ from models.loading import (
     read_config,
     require_end,
     token_batches,
+    unknown,
 )
 from models.neighbours import refuse_neighbours
 from models.outputs import NO_NUMBER
@@ -115,7 +116,8 @@ class TextClassifier:
         if not len(texts):
             return []
         read = as_text(self.model)
-        return self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens, **read)["input_ids"]
+        found = self.tokenizer(list(texts), truncation=True, max_length=self.max_tokens, **read)["input_ids"]
+        return [ids or [unknown(self.tokenizer)] for ids in found]
 
     def _dataset(self, examples: Examples) -> Any:
         from datasets import Dataset

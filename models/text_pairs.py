@@ -23,6 +23,7 @@ from models.loading import (
     read_config,
     require_end,
     token_batches,
+    unknown,
 )
 from models.neighbours import refuse_neighbours
 from models.threads import choose_threads
@@ -71,7 +72,8 @@ class TextPairs:
         pair = self.tokenizer(
             first, second, truncation="longest_first", max_length=self.max_tokens, **as_text(self.model)
         )
-        return {name: pair[name] for name in self.tokenizer.model_input_names if name in pair}
+        one = {"input_ids": [unknown(self.tokenizer)], "attention_mask": [1]}
+        return {name: pair[name] or one.get(name, [0]) for name in self.tokenizer.model_input_names if name in pair}
 
     def _forward(self, pairs: list[dict[str, list[int]]]) -> NDArray[np.float32]:
         batch = self.tokenizer.pad(pairs, return_tensors="pt").to(self.device)
@@ -113,7 +115,9 @@ class Reward(TextPairs):
             return super()._encode(first, second)
         turns = [{"role": "user", "content": first}, {"role": "assistant", "content": second}]
         chat = self.tokenizer.apply_chat_template(turns, tokenize=False)
-        ids = self.tokenizer(chat, add_special_tokens=False)["input_ids"][-self.max_tokens :]
+        ids = self.tokenizer(chat, add_special_tokens=False)["input_ids"][-self.max_tokens :] or [
+            unknown(self.tokenizer)
+        ]
         return {"input_ids": ids, "attention_mask": [1] * len(ids)}
 
 

@@ -74,6 +74,14 @@ def test_the_int8_graph_is_smaller_and_answers_the_same_within_its_rounding(expo
     assert sizes[0] < sizes[1]
 
 
+def test_a_text_of_which_the_tokenizer_makes_no_token_is_answered_as_by_the_full_weights(exported: Exported) -> None:
+    """The words of this one stand between spaces."""
+    reader, full = OnnxClassifier.load(exported.folder), exported.model.predict(["   "], advance=quietly).numbers
+    assert reader.tokenizer.encode("   ").ids == []
+    assert np.allclose(reader.predict(["   "]), full, atol=1e-5)
+    assert not np.allclose(full, exported.model.predict(["good"], advance=quietly).numbers, atol=1e-3)
+
+
 def test_the_graph_has_two_inputs_so_that_padding_changes_nothing(exported: Exported) -> None:
     reader = OnnxClassifier.load(exported.folder)
     texts = ["the film was bad", "good"]
