@@ -109,9 +109,10 @@ def require_end(tokenizer: Any, model: Any, folder: Path) -> None:
     config = model.config
     if not config.is_encoder_decoder:
         return
-    if getattr(config, "decoder_start_token_id", None) is None:
-        raise ModelError(f"{folder}/config.json has no decoder_start_token_id: a decoder cannot tell where to begin; set it "
-                         "and save the model")  # fmt: skip
+    begins = getattr(config, "decoder_start_token_id", None)
+    if not isinstance(begins, int):
+        raise ModelError(f"{folder}/config.json says decoder_start_token_id: {begins}, and the decoder cannot tell where to begin; set it "
+                         "to one number and save the model")  # fmt: skip
     if config.eos_token_id not in tokenizer("")["input_ids"]:
         raise ModelError(f"{folder}: a {type(model).__name__} answers from the token by which a text ends (eos_token_id: "
                          f"{config.eos_token_id} in config.json), and the tokenizer ends none by it. Give it the tokenizer that it was "

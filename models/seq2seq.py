@@ -45,11 +45,13 @@ class Seq2Seq:
         model, tokenizer = load_parts(AutoModelForSeq2SeqLM, folder, kind, wanted="an encoder-decoder")
         for name in ("decoder_start_token_id", "eos_token_id"):
             told = getattr(model.config, name, None)
-            told = getattr(model.generation_config, name) if told is None else told
+            written = getattr(model.generation_config, name)
+            _refuse_several(name, told, written, folder)
+            told = written if told is None else told
             if told is None:
                 raise ModelError(f"{folder}/config.json has no {name}: a decoder cannot tell where to "
                                  f"{'begin' if 'start' in name else 'end'}; set it and save the model")  # fmt: skip
-            if getattr(model.generation_config, name) is None:
+            if written is None:
                 setattr(model.generation_config, name, told)
             setattr(model.config, name, told[0] if isinstance(told, list) else told)  # where a training looks for it
         found = cls(model, tokenizer, kind)
@@ -154,6 +156,14 @@ class Seq2Seq:
         output = self.model(encoder_outputs=encoded, attention_mask=inputs["attention_mask"], decoder_input_ids=given)
         losses, counts = token_losses(output.logits, labels), (labels != IGNORED).sum(1).clamp(min=1)
         return torch.exp(-losses.sum(1) / counts).cpu().numpy()
+
+
+def _refuse_several(name: str, in_config: Any, in_generation: Any, folder: Path) -> None:
+    """transformers takes a list of beginnings for those of a batch's rows, one each; of ends, for any of them."""
+    for told, file in ((in_config, "config.json"), (in_generation, "generation_config.json")):
+        if name == "decoder_start_token_id" and isinstance(told, list):
+            raise ModelError(f"{folder}/{file} says {name}: {told}, and every answer begins with the same token; set it to one number "
+                             "and save the model")  # fmt: skip
 
 
 def _mean(inputs: Any, encoded: Any) -> torch.Tensor:

@@ -84,9 +84,12 @@ def require_answers(model: Any, tokenizer: Any, asked: Generation) -> None:
     """Writes a token, so that what a source asks for and cannot be done (a string to stop at, constraints) is told when it
     is loaded, and not behind a training."""
     begun = torch.full((2, 2), tokenizer.pad_token_id, device=model.device)
+    layers = getattr(model.generation_config, "dola_layers", None)
     try:
+        if layers is not None:  # transformers passes it over where there are beams
+            raise ValueError(f"dola_layers: {layers!r} is a decoding by code of the hub, which is not run.")
         write(model, tokenizer, asked, 1, input_ids=begun, attention_mask=torch.ones_like(begun))
-    except (ValueError, TypeError) as problem:
+    except (ValueError, TypeError, IndexError) as problem:
         raise ModelError(f"the source's generation_config.json asks for what cannot be done here: {problem} Take that field "
                          "out of it") from problem  # fmt: skip
 

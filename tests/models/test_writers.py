@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -459,6 +460,41 @@ def test_what_a_source_would_have_its_answers_be_and_nobody_can_do_here_is_told_
         ModelError, match=r"(?s)generation_config.json asks for what cannot be done here: .*Take that field"
     ):
         adapter_for(kind.task).load(folder, kind, new_head=False)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+@pytest.mark.parametrize(("kind", "made"), [(ANSWERS, "gpt2"), (TRANSLATION, "t5")], ids=["gpt2", "t5"])
+def test_a_decoding_that_needs_code_from_the_hub_is_refused_by_its_field_also_beside_beams_which_would_pass_it_over(
+    kind: ModelKind, made: str, beams: int, tmp_path: Path
+) -> None:
+    folder = tiny_writer(tmp_path, made)
+    _ask(folder, {"dola_layers": "low"})
+    kind = kind.model_copy(update={"generation": Generation(max_new_tokens=6, beams=beams)})
+    with pytest.raises(ModelError, match=r"cannot be done here: dola_layers: 'low' .*Take that field out"):
+        adapter_for(kind.task).load(folder, kind, new_head=False)
+
+
+@pytest.mark.parametrize("told", [[0], [0, 5], []], ids=str)
+@pytest.mark.parametrize("file", ["config.json", "generation_config.json"])
+def test_several_tokens_to_begin_an_answer_with_are_refused_by_their_field(
+    file: str, told: list[int], tmp_path: Path
+) -> None:
+    """transformers takes one for each row of a batch; two passed the two rows that are tried as it is loaded."""
+    folder = tiny_writer(tmp_path, "t5")
+    path = folder / file
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"decoder_start_token_id": told}))
+    with pytest.raises(ModelError, match=rf"decoder_start_token_id: {re.escape(str(told))}.*one number"):
+        adapter_for("translation").load(folder, TRANSLATION, new_head=False)
+
+
+@pytest.mark.parametrize("field", ["decoder_start_token_id", "forced_eos_token_id"])
+def test_a_token_that_the_model_does_not_have_is_told_when_it_is_loaded(field: str, tmp_path: Path) -> None:
+    folder = tiny_writer(tmp_path, "t5")
+    _ask(folder, {field: 10**6})
+    with pytest.raises(
+        ModelError, match=r"generation_config.json asks for what cannot be done here: .*Take that field"
+    ):
+        adapter_for("translation").load(folder, TRANSLATION, new_head=False)
 
 
 def _ask(folder: Path, odd: dict[str, object]) -> None:
