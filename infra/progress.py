@@ -53,12 +53,13 @@ def _on_stderr(what: str, total: int | None, unit: str) -> Iterator[Advance]:
     if not sys.stderr.isatty():
         yield _lines(what, total, unit)
         return
-    counted = "{n_fmt}/{total_fmt} {unit} " if unit else ""
+    so_far, of = ("{n_fmt}", "{total_fmt}") if unit == "bytes" else ("{n:,}", "{total:,}")
+    counted = f"{so_far}/{of} {{unit}} " if unit else ""
     known = "{percentage:3.0f}% |{bar:24}| " + counted + "[{elapsed}<{remaining}]"
     with tqdm(
         total=total, desc=f"  {what}", unit=unit, file=sys.stderr, leave=False, mininterval=0.2, dynamic_ncols=True,
         unit_scale=unit == "bytes",
-        bar_format="{desc}: " + (known if total is not None else "{n_fmt} {unit} [{elapsed}]"),
+        bar_format="{desc}: " + (known if total is not None else so_far + " {unit} [{elapsed}]"),
     ) as shown:  # fmt: skip
 
         def advance(done: int) -> None:

@@ -107,7 +107,7 @@ class ApiJudge:
         self.compared, self.unread = self.compared + len(given), self.unread + given.count("unread")
         if self.unread > at_most(self.judge.max_unread, of=self.compared):
             example = next((said for said in answers if said and read_verdict(said) is None), "")
-            raise ModelError(f"{SECTION}: of {self.compared} pairs, {self.unread} got an answer that is no verdict, such as "
+            raise ModelError(f"{SECTION}: of {self.compared:,} pairs, {self.unread:,} got an answer that is no verdict, such as "
                              f"{example[:80]!r}; at most max_unread = {self.judge.max_unread:g} may. It has to answer with "
                              "[[A]], [[B]] or [[C]]: say so in `prompt`, allow it more max_new_tokens, or name another "
                              "model")  # fmt: skip

@@ -50,5 +50,5 @@ def _root(kernel: Sample) -> Sample:
             return linalg.cholesky(kernel, lower=True)
         except linalg.LinAlgError:
             continue
-    raise DataError(f"a kernel of {len(kernel)} rows is not positive definite, even with {_ADDED[-1]:g} on its diagonal; are "
+    raise DataError(f"a kernel of {len(kernel):,} rows is not positive definite, even with {_ADDED[-1]:g} on its diagonal; are "
                     "the embeddings numbers?")  # fmt: skip

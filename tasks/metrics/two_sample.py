@@ -111,7 +111,7 @@ def categories(
 def _sizes(reference: NDArray[np.generic], current: NDArray[np.generic]) -> tuple[int, int]:
     if not len(reference) or not len(current):
         raise DataError(
-            f"a two-sample test needs rows on both sides; there are {len(reference)} reference and {len(current)} "
+            f"a two-sample test needs rows on both sides; there are {len(reference):,} reference and {len(current):,} "
             "current ones. Look at the window's quarantine, or ask for fewer filters."
         )
     return len(reference), len(current)

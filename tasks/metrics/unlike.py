@@ -42,7 +42,7 @@ def most_unlike(
     """
     if len(reference) < 2 or not len(current):
         raise DataError(
-            f"rows can only be ranked against a reference: there are {len(reference)} reference and {len(current)} "
+            f"rows can only be ranked against a reference: there are {len(reference):,} reference and {len(current):,} "
             "current rows, and at least 2 and 1 are needed"
         )
     drawn = reference[rng.permutation(len(reference))[:REFERENCE_ROWS]]

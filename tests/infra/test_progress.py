@@ -1,4 +1,5 @@
 import io
+import time
 from collections.abc import Callable
 from contextlib import nullcontext
 
@@ -59,6 +60,23 @@ def test_work_of_which_there_is_none_or_more_than_was_thought_is_no_error_and_no
     assert f"  scoring: {done} of {total} rows, " in capsys.readouterr().err
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("total", "told"), [(200_000, "| 5,000/200,000 rows ["), (None, "  scoring: 5,000 rows [")])
+def test_rows_are_counted_in_a_terminal_as_they_are_in_a_log(
+    total: int | None, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(progress.sys, "stderr", terminal)
+    with progress.bar("scoring", total=total, unit="rows") as advance:
+        time.sleep(0.25)  # sooner it is not drawn again
+        advance(5000)
+    assert told in terminal.getvalue()
+
+
 @pytest.mark.parametrize(
     ("total", "unit", "told"),
     [
@@ -70,10 +88,6 @@ def test_work_of_which_there_is_none_or_more_than_was_thought_is_no_error_and_no
 def test_in_a_terminal_there_is_a_bar_and_it_goes_when_the_work_is_done(
     total: int | None, unit: str, told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
     terminal = Terminal()
     monkeypatch.setattr(progress.sys, "stderr", terminal)
     with progress.bar("sending", total=total, unit=unit) as advance:
