@@ -37,10 +37,15 @@ class OnnxClassifier:
 
     @classmethod
     def load(cls, folder: Path, variant: str = "onnx", *, threads: int = 1) -> Self:
-        """`threads` of the processor for each text; a server of many requests is faster with one."""
+        """`threads` of the processor for each text; a server of many requests is faster with one. ValueError where the folder
+        does not hold the variant."""
         import onnxruntime
         from tokenizers import Tokenizer
 
+        there = [name for name, file in GRAPHS.items() if (folder / file).is_file()]
+        if variant not in there:
+            raise ValueError(f"{folder} holds no variant {variant!r}, but: {', '.join(there) or 'none'}. Name one of these, or have it made "
+                             "by `variants` of the spec")  # fmt: skip
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         graph = str(folder / GRAPHS[variant])

@@ -21,11 +21,13 @@ from tokenizers import Tokenizer
 from errors import ModelError
 from models.label_sets import THRESHOLD
 from models.loading import as_text, unknown
-from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER
+from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER, OnnxClassifier
 from models.text_classification import TextClassifier
 
 MOST_BYTES = 2**31
 """A protobuf's limit, and so that of a graph in one file."""
+TRIED = 64
+"""Words of the longer text by which a graph is tried."""
 INPUTS = ("input_ids", "attention_mask")
 RECIPES = {
     "onnx": "torch.onnx.export, float32",
@@ -51,7 +53,7 @@ class _Probabilities(torch.nn.Module):
 
 
 def export_variants(classifier: TextClassifier, variants: Sequence[str], folder: Path) -> None:
-    """Raises ModelError where the model cannot be exported."""
+    """Raises ModelError where the model cannot be exported, or what was made of it cannot be run."""
     folder.mkdir(parents=True, exist_ok=True)
     _tokenizer_of(classifier).save(str(folder / TOKENIZER))
     told = {"labels": classifier.labels, "threshold": THRESHOLD if classifier.several else None,
@@ -62,6 +64,8 @@ def export_variants(classifier: TextClassifier, variants: Sequence[str], folder:
         _export(classifier, graph)
         if "onnx-int8" in variants:
             _quantize(graph, folder / GRAPHS["onnx-int8"])
+    for name in variants:
+        _require_answer(classifier, folder, name)
 
 
 def _export(classifier: TextClassifier, target: Path) -> None:
@@ -78,8 +82,7 @@ def _export(classifier: TextClassifier, target: Path) -> None:
             input_names=list(INPUTS), output_names=["probabilities"], verbose=False, external_data=False,
         )  # fmt: skip
     except torch.onnx.OnnxExporterError as problem:
-        kind = f"{type(classifier.model).__name__} ({classifier.model.config.model_type})"
-        raise ModelError(f"variants: a {kind} cannot be exported to ONNX by this PyTorch ({torch.__version__}): drop `variants`, or "
+        raise ModelError(f"variants: a {_kind(classifier)} cannot be exported to ONNX by this PyTorch ({torch.__version__}): drop `variants`, or "
                          "start from another kind of model (BERT, DistilBERT and GPT-2 can be)") from problem  # fmt: skip
     graph = program.model_proto
     _forget_origins(graph)
@@ -91,6 +94,21 @@ def _quantize(graph: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     quantize_dynamic(graph, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+
+
+def _require_answer(classifier: TextClassifier, folder: Path, variant: str) -> None:
+    """Of some kinds of model a graph is made that reads no text: told here, and not when it is judged."""
+    try:
+        OnnxClassifier.load(folder, variant).predict(["a", "a " * TRIED])
+    except Exception as problem:
+        if not type(problem).__module__.startswith("onnxruntime"):  # whose errors have no class in common
+            raise
+        raise ModelError(f"variants: {variant} of a {_kind(classifier)} is a graph that ONNX Runtime cannot run: leave it out of "
+                         "`variants`, or start from another kind of model (BERT, DistilBERT and GPT-2 can be)") from problem  # fmt: skip
+
+
+def _kind(classifier: TextClassifier) -> str:
+    return f"{type(classifier.model).__name__} ({classifier.model.config.model_type})"
 
 
 def _require_room(model: torch.nn.Module) -> None:

@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from tokenizers.processors import TemplateProcessing
+from transformers import AutoTokenizer, MBartConfig, MBartForSequenceClassification
 
 from errors import ModelError
 from models import onnx_classifier, onnx_export
@@ -194,6 +196,33 @@ def test_a_kind_of_model_that_torch_cannot_export_is_named_in_one_sentence(
     ) as told:
         export_variants(exported.model, ["onnx"], tmp_path)
     assert "FX graph" not in str(told.value) and "FX graph" in str(told.value.__cause__)
+
+
+def test_a_kind_of_model_whose_graph_cannot_be_run_is_named_when_the_variant_is_made(tmp_path: Path) -> None:
+    """mBART's takes no text alone. A spec's is refused before it is trained, by its name; others are not known yet."""
+    sizes = {"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
+             "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}  # fmt: skip
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model(tmp_path))
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(single="$A [EOS]", special_tokens=[("[EOS]", 2)])
+    tokenizer.save_pretrained(tmp_path)
+    config = MBartConfig(vocab_size=20, eos_token_id=2, pad_token_id=0, decoder_start_token_id=0, **sizes)
+    MBartForSequenceClassification(config).save_pretrained(tmp_path)
+    model = TextClassifier.load(tmp_path, KIND, new_head=True)
+    with pytest.raises(
+        ModelError,
+        match=r"\Avariants: onnx of a MBartForSequenceClassification \(mbart\) [^\n]*leave it out of `variants`",
+    ) as told:
+        export_variants(model, ["onnx"], tmp_path / "onnx")
+    assert "Non-zero status code" in str(told.value.__cause__)
+
+
+@pytest.mark.parametrize("name", ["int8", "onnx-int8"])
+def test_a_variant_that_is_not_there_is_told_with_those_that_are(name: str, tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").touch()
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds no variant {name!r}, but: onnx\. Name one"):
+        OnnxClassifier.load(tmp_path, name)
+    with pytest.raises(ValueError, match=rf"no variant {name!r}, but: none\."):
+        OnnxClassifier.load(tmp_path / "elsewhere", name)
 
 
 def test_a_label_that_was_never_trained_is_never_answered(tmp_path: Path) -> None:

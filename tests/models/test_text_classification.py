@@ -495,6 +495,7 @@ def test_the_tokenizer_beside_an_exported_classifier_that_answers_from_the_end_o
     BartForSequenceClassification(config).save_pretrained(tmp_path)
     model = load(tmp_path, new_head=True)
     monkeypatch.setattr(onnx_export, "_export", lambda *_: None)
+    monkeypatch.setattr(onnx_export, "_require_answer", lambda *_: None)
     onnx_export.export_variants(model, ["onnx"], tmp_path / "onnx")
     beside = Tokenizer.from_file(str(tmp_path / "onnx" / "tokenizer.json"))
     for text in ("good [EOS] film", "good film", "good film " * 20):
@@ -511,6 +512,7 @@ def test_the_tokenizer_beside_an_exported_classifier_reads_and_cuts_as_its_own_w
     tokenizer.save_pretrained(folder)
     model, texts = load(folder), ["good [EOS] film", "goodfilm", f"bad {'film ' * 20}good", "good"]
     monkeypatch.setattr(onnx_export, "_export", lambda *_: None)
+    monkeypatch.setattr(onnx_export, "_require_answer", lambda *_: None)
     read = model._tokenize(texts)
     model.tokenizer.backend_tokenizer.enable_padding(length=9)
     onnx_export.export_variants(model, ["onnx"], tmp_path / "onnx")
