@@ -282,7 +282,7 @@ class VariantCheck(Record):
 
     variant: str
     bytes: int
-    """Of its graph, on disk."""
+    """Of its graph, on disk, with the weights of a large one, which lie beside it."""
     agreement: Estimate
     """Share of the rows with the same answer."""
     largest_gap: float

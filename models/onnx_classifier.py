@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 GRAPHS = {"onnx": "model.onnx", "onnx-int8": "model-int8.onnx"}
 """Variant -> its file in the folder; they share what follows."""
+WEIGHTS = ".data"
+"""Ends the name of the file beside a graph that is too large to hold its weights itself."""
 TOKENIZER, CLASSIFIER = "tokenizer.json", "classifier.json"
 
 

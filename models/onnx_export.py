@@ -21,11 +21,11 @@ from tokenizers import Tokenizer
 from errors import ModelError
 from models.label_sets import THRESHOLD
 from models.loading import as_text, unknown
-from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER, OnnxClassifier
+from models.onnx_classifier import CLASSIFIER, GRAPHS, TOKENIZER, WEIGHTS, OnnxClassifier
 from models.text_classification import TextClassifier
 
-MOST_BYTES = 2**31
-"""A protobuf's limit, and so that of a graph in one file."""
+MOST_BYTES = 2**31 - 1
+"""A protobuf's limit, and so that of a graph in one file: the weights of a larger one lie beside it, in a file of their own."""
 TRIED = 64
 """Words of the longer text by which a graph is tried."""
 INPUTS = ("input_ids", "attention_mask")
@@ -55,6 +55,8 @@ class _Probabilities(torch.nn.Module):
 def export_variants(classifier: TextClassifier, variants: Sequence[str], folder: Path) -> None:
     """Raises ModelError where the model cannot be exported, or what was made of it cannot be run."""
     folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob(f"*{WEIGHTS}"):
+        old.unlink()  # onnx would write behind what it holds
     _tokenizer_of(classifier).save(str(folder / TOKENIZER))
     told = {"labels": classifier.labels, "threshold": THRESHOLD if classifier.several else None,
             "unknown": unknown(classifier.tokenizer)}  # fmt: skip
@@ -72,7 +74,6 @@ def _export(classifier: TextClassifier, target: Path) -> None:
     import onnx
 
     model = _Probabilities(classifier).cpu().eval()
-    _require_room(model)
     # Two tensors: the same object for both inputs would make them one input of the graph, silently.
     example = {name: torch.ones((2, 4), dtype=torch.long) for name in INPUTS}
     axes = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
@@ -86,14 +87,25 @@ def _export(classifier: TextClassifier, target: Path) -> None:
                          "start from another kind of model (BERT, DistilBERT and GPT-2 can be)") from problem  # fmt: skip
     graph = program.model_proto
     _forget_origins(graph)
-    onnx.checker.check_model(graph)
-    onnx.save(graph, target)
+    onnx.save(graph, target, save_as_external_data=_is_large(graph), location=f"{target.name}{WEIGHTS}")
+    onnx.checker.check_model(target)
+
+
+def _is_large(graph: Any) -> bool:
+    from google.protobuf.message import EncodeError
+
+    try:
+        return int(graph.ByteSize()) > MOST_BYTES
+    except EncodeError:  # of a graph that is too large the size is not told either
+        return True
 
 
 def _quantize(graph: Path, target: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(graph, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
+    beside = graph.with_name(f"{graph.name}{WEIGHTS}").exists()
+    quantize_dynamic(graph, target, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8,
+                     use_external_data_format=beside)  # fmt: skip
 
 
 def _require_answer(classifier: TextClassifier, folder: Path, variant: str) -> None:
@@ -109,13 +121,6 @@ def _require_answer(classifier: TextClassifier, folder: Path, variant: str) -> N
 
 def _kind(classifier: TextClassifier) -> str:
     return f"{type(classifier.model).__name__} ({classifier.model.config.model_type})"
-
-
-def _require_room(model: torch.nn.Module) -> None:
-    needed = sum(p.numel() * p.element_size() for p in model.parameters())
-    if needed >= MOST_BYTES:
-        raise ModelError(f"variants: the weights take {needed / 1e9:.1f} GB, and a graph in one ONNX file at most "
-                         f"{MOST_BYTES / 1e9:.1f}; drop `variants`, or start from a smaller model")  # fmt: skip
 
 
 def _tokenizer_of(classifier: TextClassifier) -> Tokenizer:

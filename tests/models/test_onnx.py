@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from google.protobuf.message import EncodeError
 from tokenizers.processors import TemplateProcessing
 from transformers import AutoTokenizer, MBartConfig, MBartForSequenceClassification
 
@@ -158,10 +159,38 @@ def test_the_same_weights_give_the_same_bytes_and_nothing_is_said_of_it(
         assert path.read_bytes() == (exported.folder / path.name).read_bytes()
 
 
-def test_weights_that_one_file_cannot_hold_are_refused(exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(onnx_export, "MOST_BYTES", 4 * exported.model.model.num_parameters())
-    with pytest.raises(ModelError, match="a graph in one ONNX file at most"):
-        export_variants(exported.model, ["onnx"], tmp_path)
+def test_weights_that_one_file_cannot_hold_lie_in_another_beside_it(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = (exported.folder / "model.onnx").stat().st_size
+    for most, beside in ((size, []), (size - 1, ["model-int8.onnx.data", "model.onnx.data"])):
+        monkeypatch.setattr(onnx_export, "MOST_BYTES", most)
+        folder = tmp_path / str(most)
+        export_variants(exported.model, BOTH, folder)
+        assert sorted(path.name for path in folder.glob("*.data")) == beside
+        for name in BOTH:
+            whole, parted = OnnxClassifier.load(exported.folder, name), OnnxClassifier.load(folder, name)
+            assert np.array_equal(parted.predict(TEXTS), whole.predict(TEXTS))
+    assert (folder / "model.onnx").stat().st_size < size < (folder / "model.onnx.data").stat().st_size + size / 2
+
+
+def test_weights_beside_a_graph_are_written_anew_and_not_behind_those_of_before(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_export, "MOST_BYTES", 10_000)
+    export_variants(exported.model, BOTH, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    export_variants(exported.model, BOTH, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_graph_that_a_protobuf_cannot_hold_is_large_although_nothing_tells_its_size() -> None:
+    """Above two gigabytes it is refused to say it."""
+
+    def refuse() -> int:
+        raise EncodeError("Failed to serialize proto")
+
+    assert onnx_export._is_large(SimpleNamespace(ByteSize=refuse))
 
 
 def test_a_tokenizer_in_python_which_no_server_could_read_without_transformers_is_refused(

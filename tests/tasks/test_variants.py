@@ -83,6 +83,19 @@ def test_they_are_files_of_the_candidate_whose_weights_stay_as_they_were(
 
 
 @pytest.mark.slow
+def test_weights_beside_a_graph_are_files_of_the_candidate_and_of_the_size_that_is_told(
+    base: Candidate, store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.onnx_export.MOST_BYTES", 10_000)
+    made = make_variants.fn(base, wanted=("onnx", "onnx-int8"), kind=KIND, store=store)
+    sizes = {file.path: file.bytes for file in made.files if file.path not in {old.path for old in base.files}}
+    assert {"onnx/model.onnx.data", "onnx/model-int8.onnx.data"} < set(sizes)
+    found = check_variants(made.variants, full_of(made, store), TEXTS, kind=KIND, store=store)
+    assert [check.bytes for check in found] == [sizes[v.path] + sizes[f"{v.path}.data"] for v in made.variants]
+    assert found[0].agreement.value == 1
+
+
+@pytest.mark.slow
 def test_a_changed_byte_of_a_variant_breaks_the_signature_and_is_found_by_the_audit(
     base: Candidate, store: ObjectStore, tmp_path: Path
 ) -> None:
