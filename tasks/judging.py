@@ -18,7 +18,7 @@ from infra.progress import bar
 from infra.stages import once
 from models.contracts import JudgedPair, Judgement, ModelKind, Record, Scorecard, Scores, Table, Weights
 from models.judging import Judge
-from tasks.metrics.win_rate import compare_by_wins
+from tasks.metrics.judged_wins import compare_by_wins
 from tasks.outputs import answers_of, outputs_of
 from tasks.tables import store_rows
 

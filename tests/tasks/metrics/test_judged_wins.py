@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from errors import UnmeasuredMetric
-from tasks.metrics.win_rate import compare_by_wins
+from tasks.metrics.judged_wins import compare_by_wins
 
 
 def test_wins_and_half_of_the_ties_over_all_pairs() -> None:

@@ -1,4 +1,5 @@
-"""How often a judge that is a model prefers one of two others, and how sure that is."""
+"""How often a judge that is a model prefers one of two others, and how sure that is. What people prefer is in `agreement.py`,
+which commands that only look import, and so without scipy.stats."""
 
 import math
 from collections.abc import Sequence
