@@ -91,8 +91,8 @@ def bootstrap(
     force: Annotated[bool, typer.Option("--force", help="Release even a model that is not shown to be useful.")] = False,
 ) -> None:  # fmt: skip
     """Train (or adopt) the first champion and freeze the reference window."""
-    begin(spec, verbose=verbose)
-    from flows.bootstrap import bootstrap as flow
+    with begin(spec, verbose=verbose):
+        from flows.bootstrap import bootstrap as flow
 
     answer(flow(spec, force=force), spec, as_json=as_json)
 
@@ -104,8 +104,8 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what would be done.")] = False,
 ) -> None:  # fmt: skip
     """Look at what came in, and hold, alert, or release a better model."""
-    begin(spec, verbose=verbose)
-    from flows.maintain import maintain
+    with begin(spec, verbose=verbose):
+        from flows.maintain import maintain
 
     answer(maintain(spec, force=force, dry_run=dry_run), spec, as_json=as_json)
 

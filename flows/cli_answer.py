@@ -1,5 +1,7 @@
 """How a run begins on the command line, and answers: in words, or in JSON, and by its exit code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -11,13 +13,17 @@ EXITS = {Outcome.ALERTED: 3, Outcome.PUBLISHED: 3, Outcome.REJECTED: 4, Outcome.
 """By what came of the run; everything else is 0. Errors have theirs in `errors.py`."""
 
 
-def begin(spec: Path, *, verbose: bool) -> None:
-    """Makes ready for a flow, unless the spec is refused: at once, and not some eight seconds later, when torch and Prefect are
-    imported and a server has started."""
+@contextmanager
+def begin(spec: Path, *, verbose: bool) -> Iterator[None]:
+    """Makes ready for a flow that is imported within, unless the spec is refused: at once, and not some eight seconds later, when
+    Prefect is imported and its server has started."""
+    from infra.own_prefect import prefect_coming_up
     from models.spec import read_spec
 
     read_spec(spec)
     prepare_environment(verbose=verbose)
+    with prefect_coming_up():
+        yield
 
 
 def answer(ended: Ended, spec: Path, *, as_json: bool) -> None:

@@ -130,8 +130,7 @@ def approve(
     force: Force = False,
 ) -> None:  # fmt: skip
     """Say yes: the version that waits becomes champion, once it was verified and loaded."""
-    begin(spec, verbose=verbose)
-    promoted(spec, version=version, why=reason, ratings=ratings, force=force, as_json=as_json)
+    promoted(spec, version=version, why=reason, ratings=ratings, force=force, as_json=as_json, verbose=verbose)
 
 
 @approving.command()
@@ -140,16 +139,16 @@ def reject(
     force: Annotated[bool, typer.Option("--force", help="Also one whose question has expired.")] = False,
 ) -> None:  # fmt: skip
     """Say no: the version that waits never becomes champion, unless somebody forces it."""
-    begin(spec, verbose=verbose)
-    promoted(spec, answer="reject", version=version, why=reason, force=force, as_json=as_json)
+    promoted(spec, answer="reject", version=version, why=reason, force=force, as_json=as_json, verbose=verbose)
 
 
 def promoted(
-    spec: Path, *, version: int | None, why: str, force: bool, as_json: bool, ratings: Path | None = None,
-    answer: Literal["approve", "reject"] = "approve",
+    spec: Path, *, version: int | None, why: str, force: bool, as_json: bool, verbose: bool,
+    ratings: Path | None = None, answer: Literal["approve", "reject"] = "approve",
 ) -> None:  # fmt: skip
     """Runs the flow and says what came of it."""
-    from flows.promote import promote as flow
+    with begin(spec, verbose=verbose):
+        from flows.promote import promote as flow
     from models.contracts import Record, Release
 
     came = flow(spec, version=version, answer=answer, why=why, ratings=ratings, force=force)

@@ -19,8 +19,8 @@ def monitor(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; say what was seen.")] = False,
 ) -> None:  # fmt: skip
     """Look at what came in and tell; a window that calls for training is left to `upkeep run`."""
-    begin(spec, verbose=verbose)
-    from flows.monitor import monitor as flow
+    with begin(spec, verbose=verbose):
+        from flows.monitor import monitor as flow
 
     answer(flow(spec, dry_run=dry_run), spec, as_json=as_json)
 

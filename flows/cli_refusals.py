@@ -13,7 +13,6 @@ DENIED, NOWHERE = {401, 403}, 404
 REACHED = "Failed to reach API at "
 ADDRESSED = (f"{REACHED}http://", f"{REACHED}https://")
 AWAY = "Failed to reach API"
-NOT_UP = "Timed out while attempting to connect to ephemeral Prefect API server"
 
 
 def as_refusal(problem: Exception) -> UpkeepError | None:
@@ -30,10 +29,6 @@ def as_refusal(problem: Exception) -> UpkeepError | None:
         return PoolError("PREFECT_API_URL is no address that can be asked (it may hold a password, and is not repeated): it begins with "
                          "http:// or https://, a port is a number, and a password has its / written %2F; where it is unset, a run starts "
                          "a server of its own")  # fmt: skip
-    if str(problem).startswith(NOT_UP):
-        return PoolError("the Prefect server that a run starts of its own did not come up within three minutes: with -v, the command shows "
-                         "what it said. It refuses a database that a newer Prefect has used: install that again, or name "
-                         "another place by PREFECT_HOME; or name a server that runs by PREFECT_API_URL")  # fmt: skip
     if _is_unanswered(problem):
         return PoolError(f"Prefect's server does not answer ({problem}). Is it running, and PREFECT_API_URL right? Where that "
                          "is unset, a run starts a server of its own")  # fmt: skip

@@ -32,8 +32,7 @@ def promote(
     force: Force = False, why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to a version that was published and waits, once that was verified and loaded."""
-    begin(spec, verbose=verbose)
-    promoted(spec, version=version, why=_one_of(reason, why), force=force, as_json=as_json)
+    promoted(spec, version=version, why=_one_of(reason, why), force=force, as_json=as_json, verbose=verbose)
 
 
 @registry.command()
@@ -44,10 +43,11 @@ def rollback(
     why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to an earlier version, once that was verified and loaded."""
-    begin(spec, verbose=verbose)
-    from flows.rollback import rollback as flow
+    said = _one_of(reason, why) or "asked for by a person"
+    with begin(spec, verbose=verbose):
+        from flows.rollback import rollback as flow
 
-    entry = flow(spec, to=to, why=_one_of(reason, why) or "asked for by a person").entry
+    entry = flow(spec, to=to, why=said).entry
     line = f"version {entry.version} is champion again, version {entry.previous_version} was before"
     typer.echo(entry.model_dump_json(indent=2) if as_json else line)
 

@@ -15,6 +15,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from errors import DataError, ModelError, SpecError, UpkeepError
+from infra.own_prefect import prefect_coming_up
 from infra.workspace import open_workspace
 from models.contracts import Ended, Outcome
 from models.spec import read_spec
@@ -65,8 +66,9 @@ def play(folder: Path, *, example: str, say: Say) -> None:
 
 def live(life: Life, folder: Path, say: Say) -> Ended:
     """The days one after the other, in one store. Raises UpkeepError where one ends as it should not."""
-    from flows.bootstrap import bootstrap
-    from flows.maintain import maintain
+    with prefect_coming_up():
+        from flows.bootstrap import bootstrap
+        from flows.maintain import maintain
 
     spec_path = folder / "spec.yaml"
     with open_workspace(spec_path, read_spec(spec_path)):

@@ -172,6 +172,16 @@ def prepare_environment(*, verbose: bool) -> None:
             logging.getLogger(name).addHandler(logging.lastResort)
 
 
+def names_prefect() -> bool:
+    """Whether the environment says which server of Prefect's to use; a profile of Prefect's may do so, too."""
+    return bool(os.environ.get("PREFECT_API_URL"))
+
+
+def name_prefect(url: str, *, pages: str) -> None:
+    os.environ["PREFECT_API_URL"] = url
+    _default_to({"PREFECT_UI_URL": pages})
+
+
 def _default_to(variables: dict[str, str]) -> None:
     for name, value in variables.items():
         os.environ.setdefault(name, value)

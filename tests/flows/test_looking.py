@@ -13,6 +13,7 @@ from tests.flows.test_approval import Asking
 from tests.flows.test_cli import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")
+STARTS = "infra.own_prefect"
 LARGE = ("prefect", "torch", "transformers", "evidently", "datasets", "sklearn", "pandas", "pyarrow", "scipy.stats")
 LOOKED = """
 import json, sys
@@ -34,7 +35,7 @@ def test_the_commands_that_only_look_import_neither_prefect_nor_what_trains_draw
     commands += [["diff", spec, "1", "2"], ["pull", spec, str(tmp_path / "pulled")]]
     commands += [["waiting", spec], ["rate", spec, "--page", str(tmp_path / "page.html")]]
     done = subprocess.run(
-        [sys.executable, "-c", LOOKED, json.dumps(commands), json.dumps(LARGE)],
+        [sys.executable, "-c", LOOKED, json.dumps(commands), json.dumps([STARTS, *LARGE])],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines() == [f"{name} 0" for name, *_ in commands]
