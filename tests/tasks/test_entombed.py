@@ -194,3 +194,12 @@ def test_an_announcement_that_cannot_be_taken_back_fails_no_move(
     monkeypatch.setattr(registry, "delete", refuse)
     assert moved(read_version(4, store=registry), 2, registry, "now").version == 4
     assert "stays: access denied" in caplog.text
+
+
+def test_a_version_that_gc_deletes_while_it_is_verified_is_told_as_deleted_and_not_as_a_missing_file(
+    registry: ObjectStore,
+) -> None:
+    manifest = read_version(4, store=registry)
+    assert "version 4" in collected(registry)
+    with pytest.raises(SpecError, match=r"version 4 was deleted by `upkeep gc`; there are: \[2, 5\]"):
+        verify_version.fn(manifest, kind=KIND, store=registry)
