@@ -27,12 +27,8 @@ class OwnServer:
         with socket.create_server((LOOPBACK, 0)) as listening:
             self.port: int = listening.getsockname()[1]
             number = listening.fileno()
-            command = [
-                sys.executable,
-                "-P",
-                str(PROGRAM),
-                str(number),
-            ]  # -P: other modules of this folder are not in its way
+            # -P: other modules of this folder are not in its way
+            command = [sys.executable, "-P", str(PROGRAM), str(number)]
             self.process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[number], start_new_session=True)
         atexit.register(self.stop)
 
