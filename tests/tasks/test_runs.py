@@ -5,6 +5,7 @@ from typing import Any, Literal
 import pytest
 
 from errors import DataError, ModelError, SpecError, StoreError, UnmeasuredMetric
+from flows import moving
 from infra.object_store import ObjectStore
 from models.contracts import AliasEntry, Cursor, Outcome, Pages
 from models.spec import parse_spec
@@ -176,3 +177,22 @@ def test_an_opening_record_whose_number_another_run_has_taken_is_taken_up_by_nob
     assert open_run_of(store=store) is None
     assert open_run.fn(SPEC, "maintain", None, force=False, store=store).sequence == 2
     assert [done.run_id for done in read_history(store=store)] == ["other"]
+
+
+def test_a_move_that_a_run_overtakes_between_its_look_and_its_entry_comes_behind_that_run(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_run.fn(entry(3, run_id="first"), store=store)
+    back = open_run.fn(SPEC, "rollback", None, force=False, store=store)
+    current = release(1).entry.model_copy(update={"run_id": back.run_id})
+    overtaking = iter([entry(1, run_id="overtakes", sequence=2)])
+
+    def close(*given: Any, **named: Any) -> None:
+        for other in overtaking:
+            close_run.fn(other, store=store)
+        close_run.fn(*given, **named)
+
+    monkeypatch.setattr(moving, "close_run", close)
+    assert moving.finish_move(current, tell=False, store=store)
+    assert [run.run_id for run in read_history(store=store)] == [back.run_id, "overtakes", "first"]
+    assert not moving.finish_move(current, tell=False, store=store)
