@@ -1,4 +1,5 @@
-"""Commands that run at once, on two machines: each pair at every request at which it can make a difference."""
+"""Commands that run at once, on two machines: a run and a rollback at every request at which it can make a difference, other pairs at
+some of these."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime

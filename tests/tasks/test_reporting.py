@@ -71,10 +71,10 @@ def test_a_twin_s_report_of_a_run_lies_beside_the_one_that_the_history_names_and
         assert RunReport.model_validate_json(store.get_file(pages.json_).read_text()) == report
         assert store.is_whole(pages.html) and store.is_whole(pages.markdown)
     keys = store.list_keys("runs/")
-    assert write_report.fn(
-        left_open.model_copy(update={"finished_at": later.finished_at}), home=tmp_path / "home", store=store
-    )
-    assert store.list_keys("runs/") == keys
+    next_look = left_open.model_copy(update={"finished_at": later.finished_at})
+    pages = write_report.fn(next_look, home=tmp_path / "home", store=store)
+    assert (pages.html.uri, store.list_keys("runs/")) == (looked.html.uri, keys)
+    assert RunReport.model_validate_json(store.get_file(pages.json_).read_text()) == next_look
 
 
 def test_a_first_release_and_a_run_without_rows_have_no_evidently_report(store: ObjectStore, tmp_path: Path) -> None:

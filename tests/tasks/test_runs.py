@@ -1,5 +1,6 @@
 """What a run is pinned to belongs to that run: another that ends, fails or moves the alias meanwhile does not take it."""
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytest
@@ -7,11 +8,21 @@ import pytest
 from errors import DataError, ModelError, SpecError, StoreError, UnmeasuredMetric
 from flows import moving
 from infra.object_store import ObjectStore
-from models.contracts import AliasEntry, Cursor, Outcome, Pages
+from models.contracts import AliasEntry, Cursor, HistoryEntry, Outcome, Pages
 from models.spec import parse_spec
-from tasks.history import read_history
+from tasks import runs
+from tasks.history import last_run, read_history
 from tasks.opened import mover_of, open_run_of, owe, store_opened
-from tasks.runs import close_run, find_handled, is_open, open_run, pinned, require_open, unfinished_release
+from tasks.runs import (
+    close_run,
+    find_handled,
+    is_open,
+    open_run,
+    pinned,
+    require_open,
+    unfinished_move,
+    unfinished_release,
+)
 from tests.judged import FILE, entry
 from tests.models.test_spec import LEAST
 from tests.tasks.reports import release
@@ -196,3 +207,23 @@ def test_a_move_that_a_run_overtakes_between_its_look_and_its_entry_comes_behind
     assert moving.finish_move(current, tell=False, store=store)
     assert [run.run_id for run in read_history(store=store)] == [back.run_id, "overtakes", "first"]
     assert not moving.finish_move(current, tell=False, store=store)
+
+
+def test_what_another_process_finishes_while_one_looks_whether_it_is_finished_is_finished_once(
+    store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close_run.fn(entry(3, run_id="first"), store=store)
+    back = open_run.fn(SPEC, "rollback", None, force=False, store=store)
+    owe(entry(2, run_id="released", sequence=2), store)
+    for run_id, look in ((back.run_id, unfinished_move), ("released", unfinished_release)):
+        current = AliasEntry.model_construct(run_id=run_id)
+        assert look(current, store=store)
+        others = iter([entry(1, run_id=run_id, sequence=len(read_history(store=store)) + 1)])
+
+        def last(others: Iterator[HistoryEntry] = others, **where: Any) -> HistoryEntry:
+            for other in others:
+                close_run.fn(other, store=store)
+            return last_run(**where)
+
+        monkeypatch.setattr(runs, "last_run", last)
+        assert look(current, store=store) is None
