@@ -75,9 +75,10 @@ class Night:
         assert len(set(runs)) == len(runs)
         assert {entry.run_id for entry in log} == {entry.run_id for entry in history if entry.outcome in MOVES}
         assert sum(entry.rows for entry in history) == 3 * DAY
-        for entry in history:
-            pages = entry.report
-            assert pages is None or all(map(self.store.is_whole, (pages.html, pages.markdown, pages.json_)))
+        kept = [entry.report for entry in history if entry.report]
+        assert all(self.store.is_whole(page) for pages in kept for page in (pages.html, pages.markdown, pages.json_))
+        shown = [command.came_to.pages for command in commands if isinstance(command.came_to, Ended)]
+        assert all(pages in kept for pages in shown if pages)
         told = [released(command) for command in commands]
         assert {release.entry.token for release in told if release} <= {entry.token for entry in log}
 
