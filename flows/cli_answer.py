@@ -7,10 +7,10 @@ from pathlib import Path
 import typer
 
 from infra.settings import prepare_environment
-from models.contracts import Ended, Outcome
+from models.contracts import BootstrapReport, Ended, Outcome
 
 EXITS = {Outcome.ALERTED: 3, Outcome.PUBLISHED: 3, Outcome.REJECTED: 4, Outcome.INSUFFICIENT: 4}
-"""By what came of the run; everything else is 0. Errors have theirs in `errors.py`."""
+"""By what came of the run, also where another process has finished it; everything else is 0. Errors have theirs in `errors.py`."""
 
 
 @contextmanager
@@ -31,4 +31,4 @@ def answer(ended: Ended, spec: Path, *, as_json: bool) -> None:
     from flows.story import tell
 
     typer.echo(ended.model_dump_json(indent=2) if as_json else "\n".join(tell(ended, spec)))
-    raise typer.Exit(EXITS.get(getattr(ended.report, "outcome", Outcome.HELD), 0))
+    raise typer.Exit(0 if isinstance(ended.report, BootstrapReport) else EXITS.get(ended.report.outcome, 0))

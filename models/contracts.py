@@ -1248,8 +1248,9 @@ class Handled(Record):
     model: str
     window_digest: str
     run_id: str
+    outcome: Outcome
     headline: str
-    """Of that run."""
+    """Of that run, as its outcome."""
 
 
 class Ended(Record):

@@ -151,7 +151,9 @@ def find_handled(window_digest: str | None, *, model: str, store: ObjectStore) -
 
 
 def handled(done: HistoryEntry, *, model: str) -> Handled:
-    return Handled(model=model, window_digest=done.window_digest, run_id=done.run_id, headline=done.headline)
+    return Handled(
+        model=model, window_digest=done.window_digest, run_id=done.run_id, outcome=done.outcome, headline=done.headline
+    )
 
 
 def _find_look(window_digest: str | None, store: ObjectStore) -> HistoryEntry | None:

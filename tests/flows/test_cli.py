@@ -23,7 +23,7 @@ from flows.cli_answer import EXITS
 from flows.cli_refusals import as_refusal
 from flows.dashboard import Dashboard
 from infra.settings import TEMPORARY
-from models.contracts import BootstrapReport, Ended, Outcome, RunReport
+from models.contracts import BootstrapReport, Ended, Handled, Outcome, RunReport
 from models.row_schemas import raw_schema
 from models.yaml12 import load_yaml
 from tasks.tables import TableWriter
@@ -372,17 +372,19 @@ def test_status_before_the_first_release_names_the_command(home: Home) -> None:
     [(Outcome.WAITING, 0), (Outcome.HELD, 0), (Outcome.WOULD_RETRAIN, 0), (Outcome.RELEASED, 0), (Outcome.ALERTED, 3),
      (Outcome.PUBLISHED, 3), (Outcome.REJECTED, 4), (Outcome.INSUFFICIENT, 4)],
 )  # fmt: skip
-def test_what_came_of_a_run_or_of_a_look_is_its_exit_code(
+def test_what_came_of_a_run_or_of_a_look_is_its_exit_code_also_where_another_process_finished_it(
     outcome: Outcome, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "spec.yaml").write_text(yaml.safe_dump(SPEC))
-    ended = Ended(report=report_of(outcome), pages=None)
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")  # which nobody asks
-    for command, flow in (("run", "flows.maintain.maintain"), ("monitor", "flows.monitor.monitor")):
-        monkeypatch.setattr(flow, lambda *given, **options: ended)
-        for form in ([], ["--json"]):
-            done = CliRunner().invoke(app, [command, str(tmp_path / "spec.yaml"), *form])
-            assert (done.exit_code, bool(done.stdout)) == (code, True), command
+    by_another = Handled(model="test", window_digest="0" * 64, run_id="r", outcome=outcome, headline="Done.")
+    for report in (report_of(outcome), by_another):
+        ended = Ended(report=report, pages=None)
+        for command, flow in (("run", "flows.maintain.maintain"), ("monitor", "flows.monitor.monitor")):
+            monkeypatch.setattr(flow, lambda *given, ended=ended, **options: ended)
+            for form in ([], ["--json"]):
+                done = CliRunner().invoke(app, [command, str(tmp_path / "spec.yaml"), *form])
+                assert (done.exit_code, bool(done.stdout)) == (code, True), (command, report)
 
 
 @pytest.mark.slow
