@@ -38,6 +38,9 @@ def deploy(
     ] = None,
     silent_after: Annotated[str, typer.Option(help="Alert when no maintenance run has completed for so long.")] = "26h",
     stuck_after: Annotated[str, typer.Option(help="Mark a run as crashed that had no heartbeat for so long.")] = "9m",
+    pending_after: Annotated[
+        str, typer.Option(help="Mark a run as crashed that a worker took and that has not begun for so long.")
+    ] = "6h",
     notify: Annotated[
         str | None, typer.Option(help="A notification block for alerts, TYPE/NAME. Default: none.")
     ] = None,
@@ -48,7 +51,7 @@ def deploy(
 
     options = Options(
         gpus=gpus, pools=pools, mounted_at=mounted_at, silent_after=silent_after, stuck_after=stuck_after,
-        notify=notify,
+        pending_after=pending_after, notify=notify,
     )  # fmt: skip
     done = put(specs, options)
     if as_json:

@@ -1,5 +1,6 @@
 """Puts models under Prefect's care: pools, deployments and automations, made or brought up to date."""
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -25,10 +26,11 @@ from infra.settings import DEPLOYED
 from models.contracts import Record
 from models.part import parse_period
 from models.spec import ModelSpec, read_spec
-from tasks.automations import find_notification, install_automations
+from tasks.automations import LONG_ENOUGH, REMEMBERS, find_notification, install_automations, remembers_for
 from tasks.events import post_deployed
 from tasks.pools import CPU_POOL, GPU_POOL, PROCESS, ensure_pool, ensure_queue
 
+logger = logging.getLogger(__name__)
 TAG = "upkeep"
 EVERYBODYS = "default"
 """What Prefect calls the queue that each pool has; a model's own is called as the model is."""
@@ -54,6 +56,7 @@ class Options:
     mounted_at: Path | None = None
     silent_after: str = "26h"
     stuck_after: str = "9m"
+    pending_after: str = "6h"
     notify: str | None = None
 
 
@@ -63,7 +66,7 @@ def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
     _refuse_shared(specs, options)
     for _, spec in specs:
         require_schedules(spec)
-    for period in (options.silent_after, options.stuck_after):
+    for period in (options.silent_after, options.stuck_after, options.pending_after):
         _seconds(period)
     _require_server()
     with get_client(sync_client=True) as client:
@@ -71,14 +74,25 @@ def deploy(spec_paths: list[Path], options: Options) -> list[Deployed]:
         ensure_pool(CPU_POOL, kind=options.pools, limit=None, client=client)
         if options.gpus:
             ensure_pool(GPU_POOL, kind=options.pools, limit=options.gpus, client=client)
-        return [_deploy(path, spec, options, notify, client) for path, spec in specs]
+        deployed = [_deploy(path, spec, options, notify, client) for path, spec in specs]
+        _warn_of_a_server_that_forgets(client)
+    return deployed
+
+
+def _warn_of_a_server_that_forgets(client: SyncPrefectClient) -> None:
+    remembers = remembers_for(client)
+    if remembers is not None and remembers < LONG_ENOUGH:
+        logger.warning(
+            "this Prefect server forgets what falls due while it is down for more than %.0f s: a run that died with its machine is never "
+            "marked, and silence not told. Start it with %s=P7D (P7D: seven days)", remembers.total_seconds(), REMEMBERS,
+        )  # fmt: skip
 
 
 def _require_server() -> None:
     """Prefect would start one for the length of this command, and what is put there runs nowhere."""
     if not get_current_settings().api.url:  # empty, it is none
-        raise SpecError("PREFECT_API_URL is not set, so there is no server to deploy to: start one (`prefect server start "
-                        "--background`), and export PREFECT_API_URL=http://127.0.0.1:4200/api, or your team's")  # fmt: skip
+        raise SpecError("PREFECT_API_URL is not set, so there is no server to deploy to: start one "
+                        f"(`{REMEMBERS}=P7D prefect server start --background`), and export PREFECT_API_URL=http://127.0.0.1:4200/api, or your team's")  # fmt: skip
 
 
 def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> None:
@@ -117,7 +131,7 @@ def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, 
         on_gpu: dict[str, Any] = {"work_pool_name": GPU_POOL, "job_variables": {"env": DEPLOYED}, "tags": resumes[:2]}
         ids |= {"retrain": _apply(retrain, spec, client, **on_gpu), "score": _apply(score, spec, client, **on_gpu)}
     values = {"model": spec.name, "silence": _seconds(options.silent_after), "heartbeats": _seconds(options.stuck_after),
-              **{flow: str(id_) for flow, id_ in ids.items()}}  # fmt: skip
+              "pending": _seconds(options.pending_after), **{flow: str(id_) for flow, id_ in ids.items()}}  # fmt: skip
     installed = install_automations(values, notify=notify, client=client)
     post_deployed(spec.name, str(ids["maintain"]), client=client)
     names = tuple(f"{flow}/{spec.name}" for flow in ids)

@@ -1,24 +1,33 @@
 """Installs what Prefect does by itself for one model: the files under `infra/automations/`, one automation each.
 
-An automation is known by its name: installing again changes it in place, and leaves it paused where a person paused it.
+An automation is known by its name: installing again changes it in place, and leaves it paused where a person paused it. One that is
+the same already is left alone, since Prefect begins anew to wait for whatever a changed one waits for: a run that died just before would
+never be marked.
 """
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from string import Template
 from typing import Any
 from uuid import UUID
 
 import yaml
-from prefect.client.orchestration import SyncPrefectClient
+from httpx import HTTPStatusError
+from prefect.client.orchestration import ServerType, SyncPrefectClient
 from prefect.events.schemas.automations import AutomationCore
 from prefect.exceptions import ObjectNotFound
+from pydantic import TypeAdapter
 
 from errors import SpecError
 
 FOLDER = Path(__file__).resolve().parent.parent / "infra" / "automations"
 ALERT = "alert"
 """An action of our files that becomes a notification where one is wanted, and otherwise only leaves its event."""
+
+REMEMBERS = "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER"
+"""For how long a server acts on what did not come in time, where it was down at that moment."""
+LONG_ENOUGH = timedelta(days=1)
 
 
 def install_automations(values: Mapping[str, str], *, notify: UUID | None, client: SyncPrefectClient) -> list[str]:
@@ -46,10 +55,12 @@ def _action(action: dict[str, Any], notify: UUID | None) -> dict[str, Any]:
 
 def _upsert(automation: AutomationCore, client: SyncPrefectClient) -> str:
     known = client.read_automations_by_name(automation.name)
-    if known:
-        client.update_automation(known[0].id, automation.model_copy(update={"enabled": known[0].enabled}))
-    else:
+    if not known:
         client.create_automation(automation)
+        return automation.name
+    wanted = automation.model_copy(update={"enabled": known[0].enabled})
+    if wanted != AutomationCore.model_validate(known[0].model_dump(include=set(AutomationCore.model_fields))):
+        client.update_automation(known[0].id, wanted)
     return automation.name
 
 
@@ -68,3 +79,14 @@ def find_notification(block: str, *, client: SyncPrefectClient) -> UUID:
     except ObjectNotFound as problem:
         raise SpecError(f"--notify {block!r}: Prefect has no such block; make it in the UI under Blocks, or by "
                         "`prefect block create`; `prefect block ls` shows what there is") from problem  # fmt: skip
+
+
+def remembers_for(client: SyncPrefectClient) -> timedelta | None:
+    """The server's own setting `REMEMBERS`; None of one that does not say, as Prefect Cloud."""
+    if client.server_type is not ServerType.SERVER:
+        return None
+    try:
+        settings = client.request("GET", "/admin/settings").json()
+    except HTTPStatusError:
+        return None
+    return TypeAdapter(timedelta).validate_python(settings["server"]["events"]["expired_bucket_buffer"])

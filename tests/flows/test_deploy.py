@@ -6,14 +6,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 from prefect import flow, get_client
-from prefect.client.orchestration import SyncPrefectClient
+from prefect.client.orchestration import ServerType, SyncPrefectClient
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, DeploymentFilterName
 from prefect.client.schemas.objects import State
 from prefect.events.schemas.automations import Automation
@@ -33,6 +34,7 @@ from flows.schedules import looks, nightly, require_schedules
 from flows.score import score
 from infra.settings import DEPLOYED
 from models.spec import read_spec
+from tasks.automations import remembers_for
 from tasks.pool_runs import run_on_pool
 from tasks.pools import GPU_POOL, KUBERNETES, PROCESS, ensure_pool, ensure_queue
 from tests.flows.conftest import Home
@@ -48,6 +50,14 @@ def put(home: Home, **options: object) -> Deployed:
 
 def automations(client: SyncPrefectClient, done: Deployed) -> dict[str, Automation]:
     return {name: found for name in done.automations for found in client.read_automations_by_name(name)}
+
+
+def ops() -> str:
+    """The name of a block that tells people."""
+    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+
+    CustomWebhookNotificationBlock(name="ops", url="https://example.invalid/hook").save("ops", overwrite=True)
+    return "custom-webhook/ops"
 
 
 def test_deploying_twice_makes_everything_once_and_anew_what_was_deleted(home: Home) -> None:
@@ -113,8 +123,9 @@ def test_automations_wait_as_long_as_the_docs_say_and_start_the_models_own_deplo
         run = client.read_deployment_by_name("maintain/waited-for")
     assert run.parameters == {"spec_path": "/etc/upkeep/spec.yaml"}
     assert "UPKEEP_GPU_POOL" not in run.job_variables["env"]
-    silent, stuck = found["no run → alert"]["trigger"], found["stuck run → crashed"]["trigger"]
-    assert (silent["within"], stuck["within"]) == (26 * 60 * 60, 9 * 60)
+    waiting = ("no run → alert", "stuck run → crashed", "never begun → crashed")
+    silent, stuck, pending = (found[name]["trigger"] for name in waiting)
+    assert (silent["within"], stuck["within"], pending["within"]) == (26 * 60 * 60, 9 * 60, 6 * 60 * 60)
     assert found["drift → maintain"]["actions"][0]["deployment_id"] == ids["maintain"]
     assert found["new objects → monitor"]["actions"][0]["deployment_id"] == ids["monitor"]
     ((event, armed),) = told
@@ -167,16 +178,58 @@ def test_an_automation_that_a_person_paused_stays_paused(home: Home) -> None:
             client.resume_automation(found.id)
 
 
-def test_alerts_go_where_a_block_says_and_nowhere_by_default(home: Home) -> None:
-    from prefect.blocks.notifications import CustomWebhookNotificationBlock
+def test_an_automation_that_is_the_same_goes_on_waiting_for_what_it_waited_for(home: Home) -> None:
+    """By the id of its trigger Prefect knows what it has seen; a changed automation has another."""
 
-    block = CustomWebhookNotificationBlock(name="ops", url="https://example.invalid/hook")
-    block.save("ops", overwrite=True)
+    def triggers() -> dict[str, str]:
+        with get_client(sync_client=True) as client:
+            found = client._client.post("/automations/filter", json={}).json()
+        return {
+            a["name"].removeprefix("upkeep · test · "): a["trigger"]["id"] for a in found if " · test · " in a["name"]
+        }
+
+    notify = ops()
+    put(home, stuck_after="9m", notify=notify)
+    before = triggers()
+    put(home, stuck_after="9m", notify=notify)
+    assert triggers() == before
+    put(home, stuck_after="10m", notify=notify)
+    assert {name for name, id_ in triggers().items() if id_ != before[name]} == {"stuck run → crashed"}
+
+
+@pytest.mark.parametrize("remembers", ["as it is", timedelta(days=7), None])
+def test_a_server_that_soon_forgets_what_fell_due_while_it_was_down_is_told_with_what_to_set(
+    home: Home, remembers: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    if remembers != "as it is":
+        monkeypatch.setattr("flows.deploy.remembers_for", lambda client: remembers)
+    put(home)
+    told = [record.getMessage() for record in caplog.records if "PREFECT_SERVER_EVENTS" in record.getMessage()]
+    assert ["more than 60 s" in each and "EXPIRED_BUCKET_BUFFER=P7D" in each for each in told] == (
+        [True] if remembers == "as it is" else []
+    )
+
+
+def test_of_a_server_that_does_not_show_its_settings_nothing_is_said(prefect_server: None) -> None:
+    def closed(method: str, path: str) -> Any:
+        request = httpx.Request(method, f"http://prefect{path}")
+        raise httpx.HTTPStatusError("denied", request=request, response=httpx.Response(403, request=request))
+
+    with get_client(sync_client=True) as client:
+        assert remembers_for(client) == timedelta(minutes=1)
+        client.request = closed  # type: ignore[method-assign]
+        assert remembers_for(client) is None
+        client.server_type = ServerType.CLOUD
+        assert remembers_for(client) is None
+
+
+def test_alerts_go_where_a_block_says_and_nowhere_by_default(home: Home) -> None:
+    notify = ops()
     done = put(home)
     with get_client(sync_client=True) as client:
         kinds = {action.type for found in automations(client, done).values() for action in found.actions}
         assert "send-notification" not in kinds
-        put(home, notify="custom-webhook/ops")
+        put(home, notify=notify)
         alerting = [
             n for n, a in automations(client, done).items() if any(x.type == "send-notification" for x in a.actions)
         ]
@@ -268,7 +321,7 @@ def test_two_specs_that_would_be_taken_for_one_are_refused_before_any_model_is_d
 @pytest.mark.parametrize("period", ["0.16m", "soon"])
 def test_a_period_that_prefect_cannot_wait_for_is_refused(home: Home, period: str) -> None:
     home.write_spec(name="refused")
-    for option in ("silent_after", "stuck_after"):
+    for option in ("silent_after", "stuck_after", "pending_after"):
         with pytest.raises(SpecError, match=rf"'{period}'"):
             put(home, **{option: period})
     with get_client(sync_client=True) as client, pytest.raises(ObjectNotFound):
@@ -284,9 +337,9 @@ def test_every_option_of_the_command_reaches_what_deploys(home: Home, monkeypatc
     given: list[Options] = []
     monkeypatch.setattr("flows.deploy.deploy", lambda specs, options: given.append(options) or [])
     told = ["--gpus", "2", "--pools", "kubernetes", "--mounted-at", "/etc/upkeep", "--silent-after", "2d",
-            "--stuck-after", "15m", "--notify", "slack-webhook/ops"]  # fmt: skip
+            "--stuck-after", "15m", "--pending-after", "2h", "--notify", "slack-webhook/ops"]  # fmt: skip
     assert CliRunner().invoke(app, ["deploy", str(home.spec), *told]).exit_code == 0
-    assert given == [Options(2, "kubernetes", Path("/etc/upkeep"), "2d", "15m", "slack-webhook/ops")]
+    assert given == [Options(2, "kubernetes", Path("/etc/upkeep"), "2d", "15m", "2h", "slack-webhook/ops")]
 
 
 def test_a_job_that_was_given_up_after_crashes_is_tried_again_when_it_is_asked_for_again(

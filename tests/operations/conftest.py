@@ -43,6 +43,7 @@ class Operated:
             **os.environ, **environment, "PREFECT_HOME": str(folder / "prefect"), "PREFECT_API_URL": self.url,
             "PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_DATABASE_TIMEOUT": "60", "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",  # SQLite, busy cores
+            "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P7D",  # as docs/operations.md says
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1",
         }  # fmt: skip
         self.processes: dict[str, subprocess.Popen[bytes]] = {}

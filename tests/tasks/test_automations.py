@@ -13,6 +13,7 @@ VALUES = {
     "model": "test",
     "silence": "93600",
     "heartbeats": "540",
+    "pending": "21600",
     "maintain": str(UUID(int=1)),
     "monitor": str(UUID(int=2)),
 }
@@ -34,6 +35,10 @@ def test_automations_wait_for_events_of_upkeep_that_there_are() -> None:
 def test_a_run_whose_heart_beats_or_that_waits_to_be_taken_up_again_is_not_marked_as_stuck() -> None:
     """Of one that has ended Prefect refuses to do so."""
     assert {"prefect.flow-run.heartbeat", "prefect.flow-run.AwaitingRetry"} <= TRIGGERS["stuck run → crashed"].expect
+
+
+def test_a_run_whose_machine_is_gone_before_its_first_beat_came_is_marked_too() -> None:
+    assert {"prefect.flow-run.Running", "prefect.flow-run.heartbeat"} == TRIGGERS["stuck run → crashed"].after
 
 
 @pytest.mark.parametrize(
