@@ -8,6 +8,7 @@ from infra.object_store import ObjectStore
 from models.contracts import ApprovalAnswer, Asked, Attempt, Manifest, Release, RunStart, Verdict
 from models.spec import ModelSpec
 from tasks.approval_samples import sample_answers
+from tasks.opened import open_run_of
 from tasks.rating_sheets import read_ratings, read_samples
 from tasks.ratings import judge_ratings
 from tasks.registry.approvals import (
@@ -22,6 +23,7 @@ from tasks.registry.approvals import (
 from tasks.registry.asking import Says, ask, give_answer
 from tasks.registry.versions import read_version, weights_of
 from tasks.scoring import score_rows
+from tasks.written_specs import spec_begun_by
 
 NO_REASON = "no reason given"
 
@@ -64,7 +66,7 @@ def require_approval(
 ) -> str:
     """Records a person's yes, where the question, the time and the ratings allow it; answers with the reason that the
     alias' log is to keep: that of the yes, and why it is asked for again where there was one."""
-    question = find_question(version, store=store)
+    question = _find_asked(spec, version, store=store)
     if question is None:
         if spec.release.approval and not force:
             raise _never_asked(version)
@@ -82,6 +84,18 @@ def require_approval(
     return f"approved by {said.who}{' (forced)' if said.forced else ''}: {said.why}{again}"
 
 
+def _find_asked(spec: ModelSpec, version: int, *, store: ObjectStore) -> Question | None:
+    """What was asked about a version, if nobody is just about to: a question to a champion would have no answer."""
+    published_by = read_version(version, store=store).lineage.run_id
+    begun = open_run_of(store=store)  # looked up in this order: a run publishes, asks and ends
+    question = find_question(version, store=store)
+    asks = begun and begun.run_id == published_by and spec_begun_by(begun, spec).release.approval
+    if begun and asks and question is None:
+        raise NotApproved(f"run {begun.run_id}, which published version {version}, has not ended and is about to ask about it. Wait for "
+                          "it; if it was killed, `upkeep run SPEC` finishes it and asks.")  # fmt: skip
+    return question
+
+
 def _never_asked(version: int) -> NotApproved:
     return NotApproved(f"nobody was asked about version {version}, and release.approval wants an answer. If its run was killed, "
                        f"`upkeep run SPEC` asks; otherwise `upkeep promote SPEC --version {version} --force` promotes it without.")  # fmt: skip
@@ -89,7 +103,7 @@ def _never_asked(version: int) -> NotApproved:
 
 def refuse_unapproved(spec: ModelSpec, version: int, *, store: ObjectStore) -> None:
     """Going back is no way around a question, nor around one that a run was killed before it asked."""
-    question, now = find_question(version, store=store), datetime.now(UTC)
+    question, now = _find_asked(spec, version, store=store), datetime.now(UTC)
     if question is None and spec.release.approval:
         raise _never_asked(version)
     if question and (standing := question.standing(now)) is not Standing.APPROVED:

@@ -107,7 +107,7 @@ def promote(
         same = answer == "approve" and version in {None, current.version}
         finished = finish_move(current, own=same, store=work.store)
         if answer == "reject":
-            target = newest_challenger(current, store=work.store) if version is None else version
+            target = newest_challenger(current.alias, store=work.store) if version is None else version
             return reject(target, why=why, force=force, store=work.store)
         if finished and same:
             return require_alias(spec.release.alias, store=work.store)
@@ -118,7 +118,7 @@ def _approve(
     spec: ModelSpec, current: AliasEntry, version: int | None, *, why: str, ratings: Path | None, force: bool,
     store: ObjectStore,
 ) -> Release:  # fmt: skip
-    target = newest_challenger(current, store=store) if version is None else version
+    target = newest_challenger(current.alias, store=store) if version is None else version
     if target != current.version:
         if not force:
             refuse_stale(target, current, store=store)

@@ -31,7 +31,7 @@ def require_right_to_move(store: ObjectStore) -> None:
     """StoreError where the store denies the announcement that comes before every move of an alias."""
     _require_right_to_put(
         store, store.keys.moves, store.keys.move(0, "asked"),
-        "no alias can be moved, so nothing was changed. Who promotes or rolls back needs the policy releaser",
+        "no alias can be moved, so the champion stays. Who promotes or rolls back needs the policy releaser",
     )  # fmt: skip
 
 

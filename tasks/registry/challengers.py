@@ -9,16 +9,17 @@ from tasks.registry.approvals import list_questions
 from tasks.registry.versions import list_versions, read_version
 
 
-def newest_challenger(current: AliasEntry, *, store: ObjectStore) -> int:
+def newest_challenger(alias: str, *, store: ObjectStore) -> int:
     """The newest version that was never champion, and that nobody has rejected. SpecError where there is none."""
     asked = list_questions(store=store)
     rejected = {v for v, question in asked.items() if question.answer and question.answer.verdict == "reject"}
-    been = {entry.version for entry in read_log(current.alias, store=store)}
-    newer = [version for version in list_versions(store=store) if version > current.version]
+    log = read_log(alias, store=store)
+    champion, been = log[0].version, {entry.version for entry in log}
+    newer = [version for version in list_versions(store=store) if version > champion]
     waiting = [version for version in newer if version not in rejected | been]
     if not waiting:
         others = f"each newer one was rejected or champion before ({newer})" if newer else "there is no newer one"
-        raise SpecError(f"no version waits: version {current.version} is champion, and {others}. To go back to an "
+        raise SpecError(f"no version waits: version {champion} is champion, and {others}. To go back to an "
                         "earlier one, use `upkeep rollback SPEC --to VERSION`.")  # fmt: skip
     return max(waiting)
 
@@ -27,7 +28,7 @@ def find_unasked(spec: ModelSpec, *, store: ObjectStore) -> int | None:
     """The version that would be promoted although nobody is asked about it; None where there is none."""
     try:
         current = newest_entry(spec.release.alias, store=store)
-        target = newest_challenger(current, store=store)
+        target = newest_challenger(current.alias, store=store)
         refuse_stale(target, current, store=store)
     except (SpecError, NoChampion):
         return None

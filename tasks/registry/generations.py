@@ -15,7 +15,8 @@ from tasks.registry.aliases import read_log, whoami
 from tasks.registry.moving import announced
 from tasks.security.signing import require_signature
 
-LOOK_FIRST = "Nothing was changed; look at `upkeep versions SPEC` before you run again: a rollback goes back from what is champion by then."
+LOOK_FIRST = ("It was not moved again; look at `upkeep versions SPEC` before you run again: an answer that was given stands, and a "
+              "rollback goes back from what is champion by then.")  # fmt: skip
 
 
 @task(name="move alias", cache_policy=NO_CACHE)

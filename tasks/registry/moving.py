@@ -62,7 +62,7 @@ def _buried(version: int, store: ObjectStore) -> str:
     if not store.exists(store.keys.manifest(version)):
         return f"version {version} was deleted by `upkeep gc`; `upkeep versions SPEC` lists what is there"
     return (f"`upkeep gc` began to delete version {version}. If that was killed: the next `upkeep gc SPEC --apply` ends the "
-            "deletion, or takes it back after a day where the version is to be kept, for one by --keep. Nothing was changed.")  # fmt: skip
+            "deletion, or takes it back after a day where the version is to be kept, for one by --keep. No alias was moved.")  # fmt: skip
 
 
 def _withdraw(key: str, store: ObjectStore) -> None:

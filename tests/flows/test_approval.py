@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 from prefect.utilities.callables import parameter_schema
 
-from errors import CorruptObject, DataError, NotApproved, SpecError
+from errors import CorruptObject, DataError, NotApproved, SpecError, StoreError
 from flows.bootstrap import bootstrap
 from flows.inspect import read_all_history, read_status
 from flows.maintain import maintain
+from flows.moving import move_champion
 from flows.promote import promote
 from flows.registry import audit_registry, versions
 from flows.rollback import rollback
@@ -21,9 +22,12 @@ from flows.waiting import describe_none, describe_waiting, find_waiting
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
 from models.contracts import ApprovalAnswer, Outcome, RunReport
-from tasks.registry.approvals import find_question
+from models.spec import read_spec
+from tasks.opened import store_opened
+from tasks.registry.approvals import Question, find_question
 from tasks.registry.asking import give_answer
 from tasks.registry.versions import read_version
+from tasks.written_specs import written
 from tests.flows.conftest import Home, moved
 from tests.flows.test_cli import upkeep
 from tests.flows.test_promote import Registry, promoted
@@ -118,6 +122,27 @@ def test_why_a_version_with_a_yes_becomes_champion_once_more_is_kept_beside_the_
     assert entry.why == f"{first.why}; asked for again: it was the network"
     rollback.fn(registry.spec)
     assert promoted(registry, version=2).entry.why == first.why
+
+
+def test_who_said_yes_while_somebody_else_moved_the_champion_is_not_told_that_nothing_was_changed(
+    registry: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(2):
+        registry.ask()
+
+    def behind_another(*given: Any, **named: Any) -> Any:
+        with monkeypatch.context() as undone:
+            undone.setattr("flows.promote.move_champion", move_champion)
+            promote.fn(registry.spec, version=3, why="reads better")
+        return move_champion(*given, **named)
+
+    with monkeypatch.context() as patched, pytest.raises(StoreError, match="somebody else moved it") as told:
+        patched.setattr("flows.promote.move_champion", behind_another)
+        promote.fn(registry.spec, version=2, why="reads well")
+    said = registry.answer(2)
+    assert said is not None and said.why == "reads well"
+    assert "It was not moved again" in str(told.value) and "an answer that was given stands" in str(told.value)
+    assert "hing was changed" not in str(told.value)
 
 
 # --- no ---
@@ -231,6 +256,43 @@ def test_where_the_spec_wants_an_answer_a_version_that_nobody_was_asked_about_is
     assert promoted(registry, force=True).version == 2
     rollback.fn(registry.spec)
     assert rollback.fn(registry.spec, to=2).version == 2  # where it was already
+
+
+def test_a_version_about_which_its_run_is_about_to_ask_becomes_champion_by_no_force_before(
+    registry: Asking, home: Home, store: ObjectStore
+) -> None:
+    """Between publishing and asking the run lets both models answer: a question that came behind the move would have no answer."""
+    manifest = registry.publish(judged_against=1, evidence=attempt().evidence)
+    own = {"model": {"source": "model", "max_tokens": 16, "adopt": True}}
+    home.write_spec(**own, release={"approval": {}})
+    asking, run_id = read_spec(home.spec), manifest.lineage.run_id
+    left = {"run_id": run_id, "kind": "maintain", "sequence": 2, "spec_digest": asking.digest, "spec": written(asking)}
+    store_opened(registry.first.start.model_copy(update=left), store)
+    told = rf"run {run_id}, which published version 2, has not ended and is about to ask about it.*`upkeep run SPEC`"
+    for release in ({"approval": {}}, {}):  # the run asks by the spec by which it began
+        home.write_spec(**own, release=release)
+        with pytest.raises(NotApproved, match=told):
+            promote.fn(registry.spec, version=2, force=True)
+        with pytest.raises(NotApproved, match=told):
+            rollback.fn(registry.spec, to=2)
+    assert registry.champion == 1
+    asked(manifest, store)
+    assert promoted(registry, force=True, why="reads well").version == 2
+    assert audit_registry(registry.spec, deep=True).misfits == ()
+
+
+def test_a_version_that_is_published_and_asked_about_while_somebody_forces_it_is_not_promoted_as_if_nobody_had_asked(
+    registry: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def before_it_was_asked(version: int, **named: Any) -> Question | None:
+        found = find_question(version, **named)
+        registry.ask()
+        return found
+
+    with monkeypatch.context() as patched, pytest.raises(SpecError, match="version 2 does not exist"):
+        patched.setattr("flows.approve.find_question", before_it_was_asked)
+        promote.fn(registry.spec, version=2, force=True)
+    assert registry.champion == 1
 
 
 # --- the form and the command ---

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from errors import CorruptObject, SpecError, StoreError
 from flows.cli import app
 from flows.inspect import read_all_history, read_status
+from flows.moving import finish_move
 from flows.promote import promote, publish_challenger, release_challenger
 from flows.rollback import rollback
 from infra.object_store import ObjectStore
@@ -110,6 +111,22 @@ def test_of_two_that_promote_at_the_same_moment_one_is_told_who_was_first(
         promote.fn(registry.spec, version=2)
     assert [entry.version for entry in read_log("champion", store=registry.store)] == [3, 1]
     assert [entry.champion_version for entry in read_all_history(registry.spec)] == [3, 1]
+
+
+def test_who_finds_nothing_that_waits_is_told_the_champion_of_that_moment(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not the one of before somebody else's promotion, which ended since the alias was read."""
+    registry.publish(judged_against=1)
+
+    def behind_another(*given: Any, **named: Any) -> bool:
+        monkeypatch.setattr("flows.promote.finish_move", finish_move)
+        promote.fn(registry.spec)
+        return finish_move(*given, **named)
+
+    monkeypatch.setattr("flows.promote.finish_move", behind_another)
+    with pytest.raises(SpecError, match="no version waits: version 2 is champion, and there is no newer one"):
+        promote.fn(registry.spec)
 
 
 def test_the_champion_is_told_to_be_champion_and_not_to_be_judged_against_another(registry: Registry) -> None:

@@ -233,7 +233,7 @@ def test_who_may_not_move_an_alias_is_told_before_his_rollback_takes_the_place_o
     left = open_run.fn(read_spec(second.spec), "maintain", None, force=False, store=store)
     with monkeypatch.context() as restricted:
         deny_all_but(TRAINER, restricted)
-        with pytest.raises(StoreError, match=r"moves/: access denied .* nothing was changed.* releaser"):
+        with pytest.raises(StoreError, match=r"moves/: access denied .* so the champion stays.* releaser"):
             rollback(second.spec)
     assert read_opened(store) == left
     assert rollback(second.spec).version == 1
