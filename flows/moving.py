@@ -37,23 +37,23 @@ def move_champion(
     release = move_alias(
         manifest, alias=spec.release.alias, expected=current, run_id=start.run_id, why=why, store=store
     )
-    finish_move(release.entry, own=True, store=store)
+    finish_move(release.entry, asked=kind, store=store)
     return release
 
 
-def finish_move(current: AliasEntry, *, own: bool = False, tell: bool = True, store: ObjectStore) -> bool:
-    """Tells of a move that made this champion and writes its history entry, where it has none yet; says whether it had
-    none. Whoever made the move may have died right behind it. `own`: the caller was asked for this very move. `tell`: not in a
-    dry run, whose entry stays nowhere."""
-    finished = False
+def finish_move(current: AliasEntry, *, asked: Kind | None = None, tell: bool = True, store: ObjectStore) -> bool:
+    """Tells of a move that made this champion and writes its history entry, where it has none yet. Whoever made the move may have
+    died right behind it. `asked`: the caller was asked for such a move to this version, and is told whether it is done by that.
+    `tell`: not in a dry run, whose entry stays nowhere."""
+    done = False
     while found := unfinished_move(current, store=store):
         start, last = found
         if tell:
             _tell(current, "rollback" if start.kind == "rollback" else "promote", store)
         with suppress(KeyTaken):  # by a run that ended meanwhile: this comes behind that one
-            close_run(move_entry(current, start, last, at=datetime.now(UTC)), own=own, store=store)
-        finished = True
-    return finished
+            close_run(move_entry(current, start, last, at=datetime.now(UTC)), own=start.kind == asked, store=store)
+        done = start.kind == asked
+    return done
 
 
 def finish_release(current: AliasEntry, *, tell: bool = True, store: ObjectStore) -> None:

@@ -105,11 +105,11 @@ def promote(
             return require_alias(spec.release.alias, store=work.store)
         version = given_before(store=work.store) if version is None else version
         same = answer == "approve" and version in {None, current.version}
-        finished = finish_move(current, own=same, store=work.store)
+        done = finish_move(current, asked="promote" if same else None, store=work.store)
         if answer == "reject":
             target = newest_challenger(current.alias, store=work.store) if version is None else version
             return reject(target, why=why, force=force, store=work.store)
-        if finished and same:
+        if done:
             return require_alias(spec.release.alias, store=work.store)
         return _approve(spec, current, version, why=why, ratings=ratings, force=force, store=work.store)
 

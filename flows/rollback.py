@@ -37,7 +37,7 @@ def rollback(spec_path: Path, to: int | None = None, why: str = "asked for by a 
         if find_done(store=work.store):
             return require_alias(spec.release.alias, store=work.store)
         same = to in {None, current.version}
-        if finish_move(current, own=same, store=work.store) and same:
+        if finish_move(current, asked="rollback" if same else None, store=work.store):
             return require_alias(spec.release.alias, store=work.store)
         if to is not None and not _was_champion(to, current, work.store):
             read_version(to, store=work.store)  # of one that is not there nobody was asked, and no hint leads to it

@@ -24,6 +24,7 @@ from tests.flows.champions import adopted
 from tests.flows.conftest import Home
 from tests.flows.test_cli import upkeep
 from tests.judged import entry
+from tests.killed import Killed
 from tests.releases import flip
 
 pytestmark = pytest.mark.filterwarnings("ignore:Logger 'prefect")  # tasks outside of a flow: a second less each
@@ -127,6 +128,35 @@ def test_who_finds_nothing_that_waits_is_told_the_champion_of_that_moment(
     monkeypatch.setattr("flows.promote.finish_move", behind_another)
     with pytest.raises(SpecError, match="no version waits: version 2 is champion, and there is no newer one"):
         promote.fn(registry.spec)
+
+
+def test_a_move_that_was_killed_is_not_taken_for_one_of_the_other_kind(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who rolls back is not told that a promotion was his rollback, nor who promotes that a rollback was his promotion."""
+
+    def killed_behind_its_move(move: Any) -> None:
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr("flows.moving.emit_move", dying)
+            move(registry.spec)
+
+    registry.publish(judged_against=1)
+    killed_behind_its_move(promote.fn)
+    back = rollback.fn(registry.spec)
+    assert (back.version, back.entry.previous_version) == (1, 2)
+    registry.publish(judged_against=1)
+    promote.fn(registry.spec)
+    registry.publish(judged_against=3)
+    killed_behind_its_move(rollback.fn)
+    with pytest.raises(SpecError, match="passed its gates against version 3, and version 1 is champion now"):
+        promote.fn(registry.spec)
+    told = [(run.outcome, run.champion_version) for run in read_all_history(registry.spec)][:-1]
+    forth, again = (Outcome.PROMOTED, 2), (Outcome.PROMOTED, 3)
+    assert told == [(Outcome.ROLLED_BACK, 1), again, (Outcome.ROLLED_BACK, 1), forth]
+
+
+def dying(*_: object, **__: object) -> None:
+    raise Killed
 
 
 def test_the_champion_is_told_to_be_champion_and_not_to_be_judged_against_another(registry: Registry) -> None:

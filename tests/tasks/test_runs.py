@@ -204,9 +204,9 @@ def test_a_move_that_a_run_overtakes_between_its_look_and_its_entry_comes_behind
         close_run.fn(*given, **named)
 
     monkeypatch.setattr(moving, "close_run", close)
-    assert moving.finish_move(current, tell=False, store=store)
+    assert moving.finish_move(current, asked="rollback", tell=False, store=store)
     assert [run.run_id for run in read_history(store=store)] == [back.run_id, "overtakes", "first"]
-    assert not moving.finish_move(current, tell=False, store=store)
+    assert not moving.finish_move(current, asked="rollback", tell=False, store=store)
 
 
 def test_what_another_process_finishes_while_one_looks_whether_it_is_finished_is_finished_once(
