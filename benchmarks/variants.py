@@ -112,7 +112,7 @@ def _exactly(graph: Path, arm: OnnxClassifier, texts: list[str]) -> NDArray[np.f
             return (np.take_along_axis(data, indices, axis=axis),)
 
     evaluator = ReferenceEvaluator(onnx.load(graph), new_ops=[GatherElements])
-    return OnnxClassifier(evaluator, arm.tokenizer, labels=arm.labels, threshold=None).predict(texts)
+    return OnnxClassifier(evaluator, arm.tokenizer, labels=arm.labels, threshold=None, unknown=0).predict(texts)
 
 
 def _alike(here: NDArray[np.float32], exact: NDArray[np.float32]) -> tuple[str, str, str]:

@@ -60,7 +60,7 @@ def bootstrap(spec_path: Path, force: bool = False) -> Ended:
 
 def _run(spec: ModelSpec, start: RunStart, window: Window, *, base: str, store: ObjectStore) -> BootstrapReport:
     validation = validate_rows(window, columns=spec.columns, kind=spec.kind, policy=spec.validation,
-                               now=window.read_at or start.started_at, store=store)  # fmt: skip
+                               now=window.read_at, store=store)  # fmt: skip
     _require_labels(spec, window, validation.labelled)
     training_set = build_training_set(validation.kept, None, training=spec.training, seed=spec.seed, store=store)
     instruments = import_instruments(spec.evaluation, base=base, store=store)

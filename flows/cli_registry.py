@@ -14,14 +14,6 @@ from tasks.formats import amount, count, measured, moment, size, words
 
 registry = typer.Typer()
 MISFIT = 6
-Why = Annotated[str, typer.Option(hidden=True)]
-"""What --reason was called here; scripts may still say so."""
-
-
-def _one_of(reason: str, why: str) -> str:
-    if reason and why:
-        raise typer.BadParameter("is what --reason was called before, which is given as well", param_hint="--why")
-    return reason or why
 
 
 @registry.command()
@@ -29,10 +21,10 @@ def promote(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
     version: Version = None,
     reason: Annotated[str, typer.Option(help="Kept in the alias' log.")] = "",
-    force: Force = False, why: Why = "",
+    force: Force = False,
 ) -> None:  # fmt: skip
     """Move the champion to a version that was published and waits, once that was verified and loaded."""
-    promoted(spec, version=version, why=_one_of(reason, why), force=force, as_json=as_json, verbose=verbose)
+    promoted(spec, version=version, why=reason, force=force, as_json=as_json, verbose=verbose)
 
 
 @registry.command()
@@ -40,14 +32,12 @@ def rollback(
     spec: Spec, as_json: Json = False, verbose: Verbose = False,
     to: Annotated[int | None, typer.Option(help="The version to go back to. Default: the champion before.")] = None,
     reason: Annotated[str, typer.Option(help="Kept in the alias' log. Default: asked for by a person.")] = "",
-    why: Why = "",
 ) -> None:  # fmt: skip
     """Move the champion to an earlier version, once that was verified and loaded."""
-    said = _one_of(reason, why) or "asked for by a person"
     with begin(spec, verbose=verbose):
         from flows.rollback import rollback as flow
 
-    entry = flow(spec, to=to, why=said).entry
+    entry = flow(spec, to=to, why=reason or "asked for by a person").entry
     line = f"version {entry.version} is champion again, version {entry.previous_version} was before"
     typer.echo(entry.model_dump_json(indent=2) if as_json else line)
 

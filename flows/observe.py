@@ -23,7 +23,7 @@ def observe(
     verdict may spend of the year's false alarms. Paths in the spec are relative to `base`."""
     store, weights = work.store, weights_of(champion.manifest, store=work.store)
     validation = validate_rows(window, columns=spec.columns, kind=spec.kind, policy=spec.validation,
-                               now=window.read_at or start.started_at, store=store)  # fmt: skip
+                               now=window.read_at, store=store)  # fmt: skip
     baseline = take_baseline(champion.manifest.reference, training=spec.training, store=store)
     baseline_scores = score_somewhere(spec, baseline, weights, of="the reference", work=work)
     scores = score_somewhere(spec, validation.kept, weights, of="the window", work=work)

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from models.generation import Generation
 from models.hosting import Hosted
@@ -307,7 +307,7 @@ class Measured(Record):
     simplest: str = ""
     """What scores that, in words."""
     confusion: Confusion | None = None
-    """Of a kind whose rows have one label; None also in a record from before it was kept."""
+    """Of a kind whose rows have one label."""
     decisions: Decisions | None = None
     """The same of a kind whose rows may have several."""
     variants: tuple[VariantCheck, ...] = ()
@@ -380,9 +380,9 @@ class RunStart(Record):
     cursor: Cursor
     champion: Release | None
     """The champion when the run began; None only while a model is bootstrapped."""
-    flow_run: str = ""
+    flow_run: str
     """The Prefect run that opened it."""
-    spec: str = ""
+    spec: str
     """The spec as JSON: a run that has released ends by the spec by which it began."""
 
 
@@ -400,8 +400,8 @@ class Window(Record):
     """True when windows are by count or by time and the next one is not full yet: nothing was consumed."""
     unfinished: tuple[str, ...] = ()
     """The sources whose last line is still being written; it was left for the next run."""
-    read_at: datetime | None = None
-    """When the reading began, long after the run's start where that was taken up; None: stored before this was kept."""
+    read_at: datetime
+    """When the reading began, long after the run's start where that was taken up."""
 
     @property
     def rows(self) -> int:
@@ -596,8 +596,8 @@ class DriftReport(Record):
     evidently_share: float
     """The share of columns that Evidently's own dataset verdict calls drifted, for comparison."""
     notes: tuple[str, ...]
-    evidently_default: EvidentlyVerdict | None = None
-    evidently_snapshot: Artifact | None = None
+    evidently_default: EvidentlyVerdict
+    evidently_snapshot: Artifact
     """The report as Evidently loads it again: for its dashboard over time."""
     words: tuple[TellingWord, ...] = ()
     unlike: tuple[UnlikeRow, ...] = ()
@@ -685,8 +685,8 @@ class Observation(Record):
     scores: Scores
     monitoring: MonitoringReport
     drift: DriftReport
-    baseline_scores: Scores | None = None
-    """The champion's outputs for its baseline; None in records from before they were kept."""
+    baseline_scores: Scores
+    """The champion's outputs for its baseline."""
 
     @property
     def unlabelled(self) -> int:
@@ -881,7 +881,7 @@ class Scorecard(Record):
     """Share of the current sealed rows whose label the champion agrees with, a hint at bad labels; None where answers
     are written."""
     confusion: Confusion | None = None
-    """Of a kind whose rows have one label; None also in a record from before it was kept."""
+    """Of a kind whose rows have one label."""
     decisions: Decisions | None = None
     """The same of a kind whose rows may have several."""
     judgement: Judgement | None = None
@@ -913,8 +913,7 @@ class GateResult(Record):
     because: str
     mode: Literal["enforce", "warn"] = "enforce"
     side: Literal["", "at least", "at most"] = ""
-    """Of `limit`, where the candidate is held against a number; empty for other gates, and in records from before it was
-    kept."""
+    """Of `limit`, where the candidate is held against a number; empty for other gates."""
 
     @property
     def called(self) -> str:
@@ -1039,8 +1038,8 @@ class ApprovalRequest(Record):
     ratings: int
     """So many samples must have been rated by people before it can be approved."""
     win_rate: float
-    differing: int | None = None
-    """On how many of the samples the two models differ; None in questions from before it was kept."""
+    differing: int
+    """On how many of the samples the two models differ."""
 
     @property
     def lack(self) -> str:
@@ -1048,12 +1047,9 @@ class ApprovalRequest(Record):
         to choose than can show the win rate; else empty."""
         if self.ratings > self.samples.rows:
             return f"{self.ratings:,} must be rated, and there are only {self.samples.rows:,}: a yes needs --force"
-        decidable = self.samples.rows if self.differing is None else self.differing
-        if not self.ratings or can_show(self.win_rate, decidable):
+        if not self.ratings or can_show(self.win_rate, self.differing):
             return ""
-        return (
-            f"only {decidable:,} can be decided, too few to show a win_rate of {self.win_rate:g}: a yes needs --force"
-        )
+        return f"only {self.differing:,} can be decided, too few to show a win_rate of {self.win_rate:g}: a yes needs --force"
 
 
 class Rating(Record):
@@ -1275,7 +1271,7 @@ class HistoryEntry(Record):
     degraded: bool
     drifted: bool
     retrained: bool
-    quality: Estimate | None = Field(validation_alias=AliasChoices("quality", "accuracy"))
+    quality: Estimate | None
     """Of the deciding metric, on the rows that have a label."""
     champion_version: int
     cursor: Cursor
@@ -1286,7 +1282,7 @@ class HistoryEntry(Record):
     training_minutes: float = 0.0
     asked_for_labels: bool = False
     stopped: Stopped | None = None
-    metric: str = "accuracy"
+    metric: str
     """What `quality` is of."""
     went_on: bool = False
     """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""
@@ -1296,4 +1292,4 @@ class HistoryEntry(Record):
     """It told what it saw, and another took its place, by another spec or with `--force`: what its tests spent counts, and its
     rows are read again."""
     previous_entry_sha256: str | None = None
-    """Of the run before, as it lies in the store; None of the first, and of what was written before there was a chain."""
+    """Of the run before, as it lies in the store; None of the first."""

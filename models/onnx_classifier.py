@@ -30,7 +30,7 @@ class OnnxClassifier:
     depend on its neighbours, and not be the one that was judged."""
 
     def __init__(
-        self, session: Any, tokenizer: Any, *, labels: Sequence[str], threshold: float | None, unknown: int = 0
+        self, session: Any, tokenizer: Any, *, labels: Sequence[str], threshold: float | None, unknown: int
     ) -> None:
         """`threshold`: of the probability from which a label is answered, where a row may have several; None: the most
         probable one is. `unknown`: the token of a text of which the tokenizer makes none."""
@@ -54,7 +54,7 @@ class OnnxClassifier:
         session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
         told = json.loads((folder / CLASSIFIER).read_text(encoding="utf-8"))
         return cls(session, Tokenizer.from_file(str(folder / TOKENIZER)), labels=told["labels"],
-                   threshold=told["threshold"], unknown=told.get("unknown", 0))  # fmt: skip
+                   threshold=told["threshold"], unknown=told["unknown"])  # fmt: skip
 
     def predict(self, texts: Sequence[str]) -> "NDArray[np.float32]":
         """rows × labels: the probability of each."""

@@ -86,8 +86,7 @@ def _read(table: Table, store: ObjectStore, *, only: pc.Expression | None = None
     """All rows, or those that are `only`: the others are passed over while reading, and take no memory."""
     import pandas as pd
 
-    rows = pd.read_parquet(store.get_file(table), filters=only)
-    return rows if "chosen" in rows else rows.assign(chosen=None)  # stored before rows were sent out for labelling
+    return pd.read_parquet(store.get_file(table), filters=only)
 
 
 def _sealed(rows: "pd.DataFrame") -> "pd.DataFrame":

@@ -168,8 +168,7 @@ def _slices(judged: _Judged, kind: ModelKind) -> dict[str, _Judged]:
     masks = {f"slice:label={label}": true[:, i] for i, label in enumerate(kind.labels)}
     masks |= by_length(judged.rows["text"].str.len().to_numpy())
     for column in (c for c in judged.rows.columns if c.startswith(SLICE)):
-        values = judged.rows[column].dropna().value_counts().index
-        for value in [v for v in values if v.strip()][:MAX_SLICES]:  # blanks of an earlier Upkeep are no nulls
+        for value in judged.rows[column].dropna().value_counts().index[:MAX_SLICES]:
             masks[f"{column}={value}"] = (judged.rows[column] == value).to_numpy()
     return {name: judged.where(mask) for name, mask in masks.items() if mask.any()}
 

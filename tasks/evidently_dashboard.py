@@ -28,8 +28,7 @@ def build_workspace(reports: Sequence[RunReport], folder: Path, *, model: str, s
     shutil.rmtree(folder, ignore_errors=True)
     workspace = Workspace.create(str(folder))
     project = workspace.create_project(model)
-    drifts = [report.observation.drift for report in reports if report.observation]
-    taken = [drift.evidently_snapshot for drift in drifts if drift.evidently_snapshot]
+    taken = [report.observation.drift.evidently_snapshot for report in reports if report.observation]
     runs, named = 0, set[tuple[str, str]]()
     for text in _snapshots(taken, store):
         snapshot = json.loads(text)

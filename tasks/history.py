@@ -8,11 +8,8 @@ from errors import CorruptObject, MissingObject, StoreError
 from infra.files import sha256_of_bytes
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
-from infra.sealed import SEAL, unsealed
-from infra.stored_records import parsed
+from infra.sealed import unsealed
 from models.contracts import Cursor, HistoryEntry, Misfit, RunReport
-
-CHAINED = "previous_entry_sha256"
 
 
 def read_history(*, store: ObjectStore, limit: int | None = None) -> tuple[HistoryEntry, ...]:
@@ -33,28 +30,18 @@ def last_run(*, store: ObjectStore) -> HistoryEntry:
 
 def entry_at(key: str, data: bytes, *, store: ObjectStore) -> HistoryEntry:
     """What lies under a key, if it is the entry that belongs there."""
-    entry = entry_of(data, uri=store.uri(key))
+    entry = unsealed(HistoryEntry, data, uri=store.uri(key))
     if key != store.keys.finished(entry.sequence):
         raise CorruptObject(f"{store.uri(key)} is the entry of run number {entry.sequence}: it was copied there. Nothing was done. "
                             "Restore the object from an older object version or, if there was none before, delete it.")  # fmt: skip
     return entry
 
 
-def entry_of(data: bytes, *, uri: str) -> HistoryEntry:
-    """CorruptObject where a byte was changed. Entries of before there were seals are taken as they are."""
-    return (unsealed if _is_sealed(data) else parsed)(HistoryEntry, data, uri=uri)
-
-
-def _is_sealed(data: bytes) -> bool:
-    """By either of two names, since one of them may be what was changed."""
-    return SEAL.encode() in data or CHAINED.encode() in data
-
-
 def chained(entry: HistoryEntry, *, store: ObjectStore) -> HistoryEntry:
     """The entry with the hash of the one before, as it lies in the store."""
     before = store.find_bytes(store.keys.finished(entry.sequence - 1)) if entry.sequence > 1 else None
     # Where it is gone, the audit tells of the gap.
-    return entry.model_copy(update={CHAINED: None if before is None else sha256_of_bytes(before)})
+    return entry.model_copy(update={"previous_entry_sha256": None if before is None else sha256_of_bytes(before)})
 
 
 def check_history(*, store: ObjectStore) -> tuple[tuple[HistoryEntry, ...], tuple[Misfit, ...]]:
@@ -66,13 +53,12 @@ def check_history(*, store: ObjectStore) -> tuple[tuple[HistoryEntry, ...], tupl
     for key, data in zip(keys, store.get_each(keys), strict=True):
         uri = store.uri(key)
         try:
-            entry = entry_of(data, uri=uri)
+            entry = unsealed(HistoryEntry, data, uri=uri)
         except CorruptObject:
             misfits.append(Misfit(uri=uri, problem="the run's entry is not what was written"))
             number += 1
         else:
-            chain = before if _is_sealed(data) else entry.previous_entry_sha256
-            misfits += (Misfit(uri=uri, problem=problem) for problem in _problems(entry, number, chain, key, store))
+            misfits += (Misfit(uri=uri, problem=problem) for problem in _problems(entry, number, before, key, store))
             entries.append(entry)
             number = entry.sequence
         before = sha256_of_bytes(data)

@@ -145,7 +145,7 @@ def _most_unlike(
     listed = rows[rows.row.isin(named)]
     listed = listed.iloc[np.argsort(listed.row.map(named).to_numpy(), kind="stable")]
     reference = seen.baseline_scores
-    if len(listed) >= wanted or not len(rows) or reference is None or reference.rows < 2:
+    if len(listed) >= wanted or not len(rows) or reference.rows < 2:
         return list(listed.index[:wanted])
     looked_at = rows.iloc[np.sort(rng.permutation(len(rows))[:CURRENT_ROWS])]
     now = embeddings_of(seen.scores, rows=looked_at["at"].to_numpy(), store=store)

@@ -20,8 +20,8 @@ def late_labels(table: Path, label_of: Callable[[str | None], str | None]) -> di
         return {}
     bare, late = Seen(), dict[str, str]()
     for row in _rows(table, COLUMNS):
-        if row["problem"] is not None or row["text"] is None or row.get("chosen") is not None:
-            continue  # without the column: read before rows were sent out for labelling
+        if row["problem"] is not None or row["text"] is None or row["chosen"] is not None:
+            continue
         content, label = content_digest(row["text"]), _accepted(row["label"], label_of)
         if label is not None and content in bare:
             late.setdefault(content, label)

@@ -28,9 +28,8 @@ def open_run_of(*, store: ObjectStore) -> RunStart | None:
 
 def mover_of(run_id: str, store: ObjectStore) -> RunStart | None:
     """The promotion or rollback that has moved an alias under this name."""
-    # Earlier versions of Upkeep wrote only the second.
-    found = _read(RunStart, store.keys.opened(run_id), store) or read_opened(store)
-    return found if found and found.run_id == run_id and found.kind in MOVES else None
+    found = _read(RunStart, store.keys.opened(run_id), store)
+    return found if found and found.kind in MOVES else None
 
 
 def begun_as_first(run_id: str, store: ObjectStore) -> RunStart | None:

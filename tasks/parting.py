@@ -55,8 +55,6 @@ def part_rows(kept: Table, scores: Scores, *, store: ObjectStore) -> Parts:
 def _has_returned(path: Path) -> bool:
     import pyarrow.parquet as pq
 
-    if "chosen" not in pq.read_schema(path).names:  # stored before rows were sent out for labelling
-        return False
     chosen = pq.read_table(path, columns=["chosen"])["chosen"]
     return chosen.null_count < len(chosen)
 

@@ -25,7 +25,7 @@ def read_page_ratings(path: Path, *, asked: Container[str], question: str) -> tu
     """What a page saved. `asked`: the contents that were shown; `question`: the SHA-256 of the request."""
     found = tuple(
         _rating(cells, f"{path}, line {cells.line}", asked, question)
-        for cells in read_cells(path, ("content", "choice", "rater"), also=("question",))
+        for cells in read_cells(path, ("content", "choice", "rater", "question"))
     )
     if not found:
         raise DataError(f"{path} rates nothing; judge at least one text on the page and save again")
@@ -34,7 +34,7 @@ def read_page_ratings(path: Path, *, asked: Container[str], question: str) -> tu
 
 def _rating(cells: Cells, where: str, asked: Container[str], question: str) -> Rating:
     choice, rater, mark = cells.plain("choice").casefold(), cells.plain("rater"), cells.plain("question")
-    if mark and mark != mark_of(question):  # pages of an earlier Upkeep have none
+    if mark != mark_of(question):
         raise DataError(f"{where}: the page asks about another version, whose A and B are others. Its heading names that "
                         "version: hand the file in with --version")  # fmt: skip
     if choice not in CHOICES:

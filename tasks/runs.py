@@ -34,13 +34,12 @@ def open_run(
 ) -> RunStart:  # fmt: skip
     """A new run, or the one that was interrupted: it goes on as it began, if the spec is the same. So does one that had
     released (`mover`: the run that moved the alias last), whatever the spec says by now: begun anew, its rows would be
-    read again, to judge a model that was trained on them. Runs of earlier versions of Upkeep may hold no spec, and owe the history
-    what nobody wrote down: a rollback, which must be possible where a champion is broken, goes past them."""
+    read again, to judge a model that was trained on them."""
     history = read_history(store=store, limit=1)
     sequence = history[0].sequence + 1 if history else 1
     interrupted = read_opened(store) if history else begun_as_first(mover, store) or read_opened(store)
     if interrupted and interrupted.sequence == sequence:
-        if interrupted.run_id == mover and interrupted.spec and not (interrupted.kind == "maintain" and kind in MOVES):
+        if interrupted.run_id == mover and not (interrupted.kind == "maintain" and kind in MOVES):
             return _released(interrupted, kind)
         if _same(interrupted, spec, kind, champion, force):
             return interrupted

@@ -45,8 +45,7 @@ class Sieve:
             "text": text, "label": self.late.get(content) if said is None else said,
             "score": number(raw["score"], "score", lambda v: 0 <= v <= 1, "0 to 1"),
             "latency": number(raw["latency"], "latency", lambda v: v >= 0, "0 or more"),
-            "timestamp": self._timestamp(raw["timestamp"]), "content": content,
-            "chosen": raw.get("chosen"),
+            "timestamp": self._timestamp(raw["timestamp"]), "content": content, "chosen": raw["chosen"],
         }  # fmt: skip
         self._refuse_repetition(row, said)
         return row

@@ -114,5 +114,4 @@ def present(values: "NDArray[np.object_]") -> "NDArray[np.object_]":
 
 
 def _has_value(values: "NDArray[np.object_]") -> "NDArray[np.bool_]":
-    """Blanks are none: a reference may hold them that was kept before they became nulls."""
-    return np.array([value is not None and str(value).strip() != "" for value in values], bool)
+    return np.array([value is not None for value in values], bool)

@@ -68,16 +68,9 @@ def store_rows(rows: "pd.DataFrame", kind: str, store: ObjectStore, *, row_group
 
 def measures(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
     """Which rows of a window may say how good the champion is now: by each label once, and by no hand-picked row."""
-    return compares(rows) & ~_chosen(rows).isin([Chosen.EARLIER]).to_numpy()
+    return ~rows["chosen"].isin({*TEACHING, Chosen.EARLIER}).to_numpy()
 
 
 def compares(rows: "pd.DataFrame") -> "NDArray[np.bool_]":
     """Which rows may be held out to compare models by: all but those that were picked to teach."""
-    return ~_chosen(rows).isin(TEACHING).to_numpy()
-
-
-def _chosen(rows: "pd.DataFrame") -> "pd.Series[str]":
-    import pandas as pd
-
-    # Without the column: stored before rows were sent out for labelling.
-    return rows["chosen"] if "chosen" in rows else pd.Series([None] * len(rows), dtype=object)
+    return ~rows["chosen"].isin(TEACHING).to_numpy()

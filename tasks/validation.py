@@ -61,7 +61,7 @@ def _part(path: Path, rows: int, sieves: dict[bool, Sieve], tally: Tally, kept: 
         for batch in open_table(path).iter_batches(batch_size=BATCH):
             for raw in batch.to_pylist():
                 try:
-                    row = sieves[raw.get("chosen") is not None].sift(raw)
+                    row = sieves[raw["chosen"] is not None].sift(raw)
                 except Rejected as why:
                     tally.count(why, raw)
                     quarantined.add({**raw, "reason": f"{why.reason}: {why.detail}"})

@@ -16,6 +16,6 @@ def spec_of(job: TrainingJob | ScoringJob) -> ModelSpec:
 
 def spec_begun_by(start: RunStart, spec: ModelSpec) -> ModelSpec:
     """`spec`, unless the run was taken up from one that began by another."""
-    if start.spec_digest == spec.digest or not start.spec:
+    if start.spec_digest == spec.digest:
         return spec
     return parse_spec(json.loads(start.spec), where=f"the spec of run {start.run_id}")

@@ -9,6 +9,7 @@ from models.contracts import (
     DriftReport,
     DriftSignal,
     Estimate,
+    EvidentlyVerdict,
     HistoryEntry,
     LeakReport,
     MonitoringReport,
@@ -27,6 +28,7 @@ from models.contracts import (
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 FILE = Artifact(uri="", sha256="", bytes=0)
+QUIET = EvidentlyVerdict(drifted=False, share=0.0, method="", because="")
 
 
 def estimate(value: float, n: int) -> Estimate:
@@ -49,7 +51,7 @@ def drift(*moved: str, p: float = 1e-9, alpha: float = 0.01) -> DriftReport:
     )  # fmt: skip
     return DriftReport(signals=signals, alpha=alpha, correction="", reference_rows=1000, current_rows=500,
                        compared_rows=500, evidently_html=FILE, evidently_json=FILE, evidently_share=0.0,
-                       notes=())  # fmt: skip
+                       notes=(), evidently_default=QUIET, evidently_snapshot=FILE)  # fmt: skip
 
 
 def entry(
@@ -59,7 +61,7 @@ def entry(
     return HistoryEntry.model_validate({
         "sequence": 1, "run_id": "r", "kind": kind, "outcome": outcome, "headline": "", "started_at": at,
         "finished_at": at, "window_digest": "", "rows": 500, "degraded": False, "drifted": False,
-        "retrained": False, "accuracy": None, "champion_version": 1, "cursor": Cursor(), "report": None, **changes,
+        "retrained": False, "quality": None, "metric": "accuracy", "champion_version": 1, "cursor": Cursor(), "report": None, **changes,
     })  # fmt: skip
 
 
@@ -82,12 +84,12 @@ def reported(
     """The stored report of a run; with `new_rows` it has trained on so many."""
     table = Table(uri="", sha256=run.window_digest, bytes=0, rows=run.rows)
     start = RunStart(run_id=run.run_id, kind="maintain", model="test", spec_digest="", started_at=run.started_at,
-                     sequence=run.sequence, force=force, cursor=Cursor(), champion=None)  # fmt: skip
+                     sequence=run.sequence, force=force, cursor=Cursor(), champion=None, flow_run="", spec="")  # fmt: skip
+    scores = Scores(model_digest="", arrays=FILE, rows=run.rows, seconds=0, device="cpu")
     observation = Observation(
-        window=Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False),
+        window=Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False, read_at=NOW),
         validation=ValidationReport(kept=table, quarantined=table, reasons=(), labelled=0, notes=()),
-        scores=Scores(model_digest="", arrays=FILE, rows=run.rows, seconds=0, device="cpu"),
-        monitoring=monitoring, drift=found,
+        scores=scores, baseline_scores=scores, monitoring=monitoring, drift=found,
     )  # fmt: skip
     attempt = None
     if new_rows is not None:

@@ -24,13 +24,13 @@ def asked(
     manifest: Manifest, store: ObjectStore, *, now: datetime | None = None, samples: int = 10, ratings: int = 0,
     champion: int = 1, differing: int | None = None,
 ) -> ApprovalRequest:  # fmt: skip
-    """`now`: when it was asked; it waits for a week. `samples`: so many were drawn, `differing` of which differ."""
+    """`now`: when it was asked; it waits for a week. `samples`: so many were drawn, all or `differing` of which differ."""
     sheet = store.work / "samples.csv"
     write_sheet([sample(n) for n in range(samples)], sheet)
     return ask.fn(
         manifest, Table.of(store.put_blob("approvals", sheet), rows=samples), run_id="run-2", champion_version=champion,
         approval=Approval(samples=max(samples, ratings), ratings=ratings), now=now or datetime.now(UTC), store=store,
-        differing=differing,
+        differing=samples if differing is None else differing,
     )  # fmt: skip
 
 

@@ -23,8 +23,8 @@ Says = Literal["approve", "reject"]
 
 @task(name="ask for approval", cache_policy=NO_CACHE)
 def ask(
-    manifest: Manifest, samples: Table, *, approval: Approval, run_id: str, champion_version: int, now: datetime,
-    store: ObjectStore, differing: int | None = None,
+    manifest: Manifest, samples: Table, *, differing: int, approval: Approval, run_id: str, champion_version: int,
+    now: datetime, store: ObjectStore,
 ) -> ApprovalRequest:  # fmt: skip
     """The question about a version; `differing`: on how many of its samples the models differ. Whoever asks it again, after
     a run that was killed, finds it as it was asked."""

@@ -153,20 +153,6 @@ def test_a_look_does_not_forget_a_run_that_had_released_however_few_its_rows_wer
     assert read_status(home.spec).unfinished == died
 
 
-def test_a_release_whose_opening_record_holds_no_spec_is_not_ended_by_another_one(
-    home: Home, store: ObjectStore
-) -> None:
-    """Earlier versions of Upkeep wrote such records."""
-    adopted(home, store)
-    champion = read_status(home.spec).champion
-    assert champion is not None
-    began = open_run.fn(read_spec(home.spec), "maintain", champion, force=True, store=store)
-    died = began.model_copy(update={"run_id": champion.entry.run_id, "spec": "", "spec_digest": "another"})
-    store.put_bytes(store.keys.open_run, died.model_dump_json().encode())
-    report = maintain(home.spec).report
-    assert isinstance(report, RunReport) and report.start.run_id != died.run_id
-
-
 @pytest.mark.slow
 def test_a_slow_twin_of_a_run_that_released_does_not_undo_the_rollback_that_came_meanwhile(
     home: Home, store: ObjectStore

@@ -289,7 +289,7 @@ def test_a_label_is_answered_from_one_half_on_and_a_row_without_any_is_no_empty_
     found = iter([[0.5, 0.4], [0.5, 0.5], [0.4, 0.4]])
     session = SimpleNamespace(run=lambda *_: [np.array([next(found)])])
     tokenizer = SimpleNamespace(encode=lambda _: SimpleNamespace(ids=[1]))
-    reader = OnnxClassifier(session, tokenizer, labels=("film", "plot"), threshold=0.5)
+    reader = OnnxClassifier(session, tokenizer, labels=("film", "plot"), threshold=0.5, unknown=0)
     assert reader.answer(["one", "both", "none"]) == ["film", "film|plot", "[]"]
 
 

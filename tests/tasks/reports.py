@@ -120,7 +120,7 @@ def asked(
                         candidate_confidence=0.99, content="d" * 32))  # fmt: skip
     request = ApprovalRequest(
         version=2, run_id="20261125-150000-abcdef", champion_version=1, manifest_sha256="m" * 64, asked_at=AT,
-        expires_at=AT + timedelta(days=7), samples=table(samples), ratings=ratings, win_rate=0.5,
+        expires_at=AT + timedelta(days=7), samples=table(samples), ratings=ratings, win_rate=0.5, differing=samples,
     )  # fmt: skip
     return Asked(request=request, samples=Samples(sheet=request.samples, shown=shown, differing=17, rows=1200))
 
@@ -128,7 +128,7 @@ def asked(
 def started(champion: Release | None) -> RunStart:
     return RunStart(run_id="20261125-150000-abcdef", kind="maintain" if champion else "bootstrap", model="test",
                     spec_digest="s" * 64, started_at=AT, sequence=3, force=False, champion=champion,
-                    cursor=Cursor(positions=(position("incoming/day-0.csv", 600),)))  # fmt: skip
+                    cursor=Cursor(positions=(position("incoming/day-0.csv", 600),)), flow_run="", spec="")  # fmt: skip
 
 
 def position(uri: str, rows: int) -> SourcePosition:
@@ -137,7 +137,7 @@ def position(uri: str, rows: int) -> SourcePosition:
 
 def window(rows: int) -> Window:
     read = Cursor(positions=(position("incoming/day-0.csv", 600), position("incoming/day-1.csv", rows)))
-    return Window(table=table(rows), first_at=AT, last_at=AT, cursor=read, waiting=False)
+    return Window(table=table(rows), first_at=AT, last_at=AT, cursor=read, waiting=False, read_at=AT)
 
 
 def table(rows: int) -> Table:
@@ -187,12 +187,13 @@ def observation(
         evidently_html=EVIDENTLY, evidently_json=EVIDENTLY, evidently_share=0.4, notes=("a sample was compared",),
         evidently_default=EvidentlyVerdict(drifted=False, share=0.1, method="K-S p_value at 0.05",
                                            because="it asks for half of its 8 columns to drift" if gap > 0.1 else ""),
+        evidently_snapshot=EVIDENTLY,
         words=(TellingWord(word="<plot>", z=9.5, reference_rows=1, current_rows=90),) if gap > 0.1 else (),
         unlike=(UnlikeRow(row=7, text="a | <b>film</b>", distance=0.8, beyond=1.0),) if gap > 0.1 else (),
     )  # fmt: skip
     scores = Scores(model_digest="m", arrays=EVIDENTLY, rows=200, seconds=1, device="cpu")
     return Observation(window=window(200), validation=validation(reasons=reasons, labelled=labelled), scores=scores,
-                       monitoring=monitoring, drift=drift)  # fmt: skip
+                       baseline_scores=scores, monitoring=monitoring, drift=drift)  # fmt: skip
 
 
 def comparison(on: str, gain: float, *, half: float = 0.04, n: int = 400, metric: str = "accuracy") -> Comparison:

@@ -71,7 +71,7 @@ def test_a_question_waits_exactly_until_it_expires_and_an_answer_is_for_good(
 ) -> None:
     request = ApprovalRequest(
         version=2, run_id="r", champion_version=1, manifest_sha256="m", asked_at=NOW,
-        expires_at=NOW + timedelta(minutes=minutes), samples=SHEET, ratings=0, win_rate=0.5,
+        expires_at=NOW + timedelta(minutes=minutes), samples=SHEET, ratings=0, win_rate=0.5, differing=1,
     )  # fmt: skip
     answer = ApprovalAnswer(version=2, verdict=verdict, who="ann", at=NOW, why="seen", request_sha256="q", forced=False,
                             rated=None, ratings_sha256=()) if verdict else None  # fmt: skip

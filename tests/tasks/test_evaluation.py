@@ -78,8 +78,8 @@ def test_what_a_slice_of_lengths_is_called_holds_for_each_of_its_rows(lengths: l
     assert longer[1].tolist() == (texts > at).tolist()
 
 
-def test_slices_are_those_that_the_spec_names_now_and_a_blank_is_none(store: ObjectStore) -> None:
-    shops = {"slice:shop": ["north", ""] * 250}
+def test_slices_are_those_that_the_spec_names_now_and_a_null_is_none(store: ObjectStore) -> None:
+    shops = {"slice:shop": ["north", None] * 250}
     old = sentences(500, start=400).assign(**shops, **{"slice:language": "en"})
     on = rows_on(scored(sentences(400).assign(**{"slice:shop": "north"}), old, store))
     named = [name for name in on if "shop" in name or "language" in name]

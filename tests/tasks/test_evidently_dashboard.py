@@ -59,12 +59,6 @@ def test_built_again_the_workspace_holds_each_run_once(store: ObjectStore, tmp_p
         assert build_workspace(reports, tmp_path / "evidently", model="mine", store=store) == Held(runs=1, gone=0)
 
 
-def test_a_run_from_before_snapshots_were_kept_is_left_out(store: ObjectStore, tmp_path: Path) -> None:
-    assert build_workspace([run(observation())], tmp_path / "evidently", model="mine", store=store) == Held(
-        runs=0, gone=0
-    )
-
-
 def test_a_run_whose_snapshot_is_gone_from_the_store_is_skipped_and_counted(store: ObjectStore, tmp_path: Path) -> None:
     reports = [lived(store, tmp_path, 500), lived(store, tmp_path, 900)]
     snapshot = reports[0].observation.drift.evidently_snapshot

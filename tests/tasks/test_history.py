@@ -6,7 +6,7 @@ from errors import CorruptObject
 from infra.object_store import ObjectStore
 from infra.sealed import sealed
 from models.contracts import HistoryEntry
-from tasks.history import check_history, entry_of, is_finished, read_history
+from tasks.history import check_history, entry_at, is_finished, read_history
 from tasks.runs import close_run
 from tests.judged import entry
 from tests.releases import flip
@@ -30,7 +30,7 @@ def misfits(store: ObjectStore) -> list[tuple[str, str]]:
 
 def rewritten(store: ObjectStore, sequence: int, **changes: object) -> None:
     key = store.keys.finished(sequence)
-    store.put_bytes(key, sealed(entry_of(store.get_bytes(key), uri=key).model_copy(update=changes)))
+    store.put_bytes(key, sealed(entry_at(key, store.get_bytes(key), store=store).model_copy(update=changes)))
 
 
 def test_runs_that_ended_one_after_another_fit(runs: ObjectStore) -> None:
@@ -98,14 +98,13 @@ def test_an_older_entry_that_was_copied_behind_the_newest_is_not_taken_for_it(ru
     assert read_history(store=runs, limit=1)[0].run_id == "run-3"
 
 
-def test_entries_of_before_there_were_seals_are_read_and_the_chain_goes_on_from_them(store: ObjectStore) -> None:
-    for sequence in (1, 2):
-        old = run(sequence).model_dump_json(indent=1, exclude={"previous_entry_sha256"})
-        store.put_bytes(store.keys.finished(sequence), old.encode())
-    close_run.fn(run(3), store=store)
-    assert len(read_history(store=store)) == 3 and misfits(store) == []
-    flip(store, store.keys.finished(2), byte=store.get_bytes(store.keys.finished(2)).index(b"500"))
-    assert [key for key, _ in misfits(store)] == [store.keys.finished(3)]
+def test_an_entry_without_a_seal_is_not_believed(runs: ObjectStore) -> None:
+    key = runs.keys.finished(3)
+    bare = run(3).model_dump_json(indent=1, exclude={"previous_entry_sha256"})
+    runs.put_bytes(key, bare.encode())
+    with pytest.raises(CorruptObject, match="its seal does not fit"):
+        read_history(store=runs)
+    assert misfits(runs) == [(key, "the run's entry is not what was written")]
 
 
 def test_a_run_that_is_closed_again_is_the_one_that_was_written(runs: ObjectStore) -> None:

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from infra.object_store import ObjectStore
 from models.contracts import (
-    Artifact,
     Cursor,
     DriftReport,
     Evidence,
@@ -35,11 +34,11 @@ from models.sections import Policy
 from tasks.label_sheets import guarded, read_filled, unguarded
 from tasks.labelling import request_labels
 from tasks.metrics.drawing import draw_in_proportion
+from tests.judged import FILE, NOW, QUIET
 from tests.tasks.test_chosen import evidence, gained
 from tests.tasks.test_monitoring import LABELS, released
 from tests.tiny import kept_table, sentences, stored_scores
 
-FILE = Artifact(uri="", sha256="", bytes=0)
 TRAINING = Training()
 
 
@@ -51,14 +50,15 @@ def scored(embeddings: np.ndarray, store: ObjectStore, folder: Path) -> Scores:
 def observed(rows: pd.DataFrame, embeddings: np.ndarray, store: ObjectStore, folder: Path) -> Observation:
     nothing = Table(uri="", sha256="", bytes=0, rows=0)
     return Observation(
-        window=Window(table=nothing, first_at=None, last_at=None, cursor=Cursor(), waiting=False),
+        window=Window(table=nothing, first_at=None, last_at=None, cursor=Cursor(), waiting=False, read_at=NOW),
         validation=ValidationReport(kept=kept_table(rows, store), quarantined=nothing, reasons=(),
                                     labelled=int(rows.label.notna().sum()), notes=()),
         scores=scored(embeddings, store, folder),
         monitoring=MonitoringReport(rows=len(rows), labelled=0, quality=(), confidence=0.9, confidence_at_release=0.9,
                                     shares=(), latency_ms=None, served_agreement=None),
         drift=DriftReport(signals=(), alpha=0.01, correction="", reference_rows=1, current_rows=1, compared_rows=1,
-                          evidently_html=FILE, evidently_json=FILE, evidently_share=0, notes=()),
+                          evidently_html=FILE, evidently_json=FILE, evidently_share=0, notes=(),
+                          evidently_default=QUIET, evidently_snapshot=FILE),
         baseline_scores=scored(np.tile([1.0, 0.0], (50, 1)), store, folder),
     )  # fmt: skip
 

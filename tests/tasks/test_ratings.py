@@ -23,7 +23,7 @@ NOW = datetime(2026, 5, 1, tzinfo=UTC)
 def question(*, ratings: int = 5, win_rate: float = 0.5, samples: int = 20) -> ApprovalRequest:
     sheet = Table(uri="", sha256="", bytes=0, rows=samples)
     return ApprovalRequest(version=2, run_id="r", champion_version=1, manifest_sha256="m", asked_at=NOW, expires_at=NOW,
-                           samples=sheet, ratings=ratings, win_rate=win_rate)  # fmt: skip
+                           samples=sheet, ratings=ratings, win_rate=win_rate, differing=samples)  # fmt: skip
 
 
 def said(verdicts: str, *, rater: str = "ann", at: int = 0) -> Ratings:

@@ -90,7 +90,7 @@ class Batch:
         with TableWriter(path, raw_schema(("slice:shop",))):
             pass
         nothing = Table.of(self.store.put_blob("windows", path), rows=0)
-        return Window(table=nothing, first_at=None, last_at=None, cursor=self.cursor, waiting=True)
+        return Window(table=nothing, first_at=None, last_at=None, cursor=self.cursor, waiting=True, read_at=NOW)
 
 
 @pytest.fixture

@@ -29,14 +29,13 @@ LONG = " ".join(f"word{i}" for i in range(60))
 Row = dict[str, Any]
 
 
-def window_of(store: ObjectStore, rows: list[Row], *, without: tuple[str, ...] = ()) -> Window:
+def window_of(store: ObjectStore, rows: list[Row]) -> Window:
     full = [{"text": f"text {i}", "row": i, "source": "a.csv", "line": i + 2} | row for i, row in enumerate(rows)]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "w.parquet")
-        stored = pa.Table.from_pylist(full, schema=raw_schema(tuple(COLUMNS.extra)))
-        pq.write_table(stored.drop_columns(list(without)), path)
+        pq.write_table(pa.Table.from_pylist(full, schema=raw_schema(tuple(COLUMNS.extra))), path)
         table = Table.of(store.put_blob("windows", path), rows=len(rows))
-    return Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False)
+    return Window(table=table, first_at=None, last_at=None, cursor=Cursor(), waiting=False, read_at=NOW)
 
 
 def kind_of(labels: tuple[str, ...]) -> ModelKind:
@@ -195,15 +194,6 @@ def test_a_late_label_stands_alone_where_the_row_before_it_cannot_be_kept(store:
     )
     (row,) = read(store, report.kept)
     assert (row["label"], row["line"]) == ("pos", 3)
-
-
-def test_a_window_that_was_read_before_rows_were_sent_out_for_labelling_is_validated_too(store: ObjectStore) -> None:
-    rows: list[Row] = [{"text": "a film"}, {"text": "a film", "label": "pos"}]
-    report: ValidationReport = validate_rows.fn(
-        window_of(store, rows, without=("chosen",)), columns=COLUMNS, kind=kind_of(("neg", "pos")), policy=LENIENT, now=NOW,
-        store=store,
-    )  # fmt: skip
-    assert [row["label"] for row in read(store, report.kept)] == ["pos"]
 
 
 def test_a_text_that_a_model_is_to_learn_to_write_is_its_own_label(store: ObjectStore) -> None:
