@@ -592,7 +592,6 @@ class DriftReport(Record):
     compared_rows: int
     """At most this many rows a side were compared; fewer than `current_rows` means a seeded sample."""
     evidently_html: Artifact
-    evidently_json: Artifact
     evidently_share: float
     """The share of columns that Evidently's own dataset verdict calls drifted, for comparison."""
     notes: tuple[str, ...]
@@ -735,8 +734,6 @@ class Budget(Record):
 class Stopped(Record):
     """A training that reached its cap. Its checkpoint waits for a larger one, on the machine that trained."""
 
-    training: str
-    """Names what is trained: the rows, the weights it began from, the settings and the seed."""
     settings: str
     """Digest of the spec's `training`."""
     step: int

@@ -95,8 +95,8 @@ class Tuning:
 
     def _over(self, job: str, minutes: float) -> OverBudget:
         stopped = Stopped(
-            training=self.work.name, settings=self.training.digest, step=0, steps=0, minutes=minutes,
-            cap=self.budget.cap or 0.0, limit=self.budget.limit, checkpoint=f"job {job}, which the API goes on with",
+            settings=self.training.digest, step=0, steps=0, minutes=minutes, cap=self.budget.cap or 0.0,
+            limit=self.budget.limit, checkpoint=f"job {job}, which the API goes on with",
         )  # fmt: skip
         return OverBudget(stopped.message, stopped=stopped)
 

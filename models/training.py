@@ -110,7 +110,7 @@ def _over_budget(
 ) -> OverBudget:
     state = trainer.state
     stopped = Stopped(
-        training=work.name, settings=training.digest, step=state.global_step, steps=state.max_steps, minutes=minutes,
+        settings=training.digest, step=state.global_step, steps=state.max_steps, minutes=minutes,
         cap=budget.cap or 0.0, limit=budget.limit, checkpoint=str(work / f"checkpoint-{state.global_step}"),
     )  # fmt: skip
     return OverBudget(stopped.message, stopped=stopped)

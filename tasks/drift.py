@@ -125,6 +125,6 @@ def _evidently(
     columns = [shown(side, names=labels, labelled=labelled) for side in (then, now)]
     with TemporaryDirectory() as folder:
         report = write_evidently(columns[0], columns[1], signals, Path(folder))
-        files = {"evidently_html": report.html, "evidently_json": report.json, "evidently_snapshot": report.snapshot}
+        files = {"evidently_html": report.html, "evidently_snapshot": report.snapshot}
         stored = {name: Artifact.model_validate(store.put_blob("evidently", path)) for name, path in files.items()}
     return {**stored, "evidently_share": report.share, "evidently_default": report.default}

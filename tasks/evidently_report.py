@@ -1,6 +1,5 @@
 """Evidently's report of a comparison, with every method and threshold set by hand, and its own verdict without."""
 
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +24,6 @@ Columns = dict[str, Any]
 @dataclass(frozen=True)
 class EvidentlyReport:
     html: Path
-    json: Path
     snapshot: Path
     """For Evidently's own dashboard over time."""
     share: float
@@ -50,7 +48,7 @@ def shown(side: Side, *, names: tuple[str, ...], labelled: bool) -> Columns:
 def write_evidently(
     reference: Columns, current: Columns, signals: tuple[DriftSignal, ...], folder: Path
 ) -> EvidentlyReport:
-    """report.html and report.json in a folder, with the embeddings' test as metrics of their own."""
+    """The page and the snapshot in a folder, with the embeddings' test as metrics of their own."""
     import pandas as pd
     from evidently import Report
 
@@ -61,13 +59,12 @@ def write_evidently(
         snapshot = Report([*_theirs(list(reference), signals), *_ours(signals)], include_tests=True).run(
             current_data=sides[1], reference_data=sides[0]
         )
-    found = snapshot.dict()
-    html, json_, kept = (folder / name for name in ("evidently.html", "evidently.json", "snapshot.json"))
+    html, kept = folder / "evidently.html", folder / "snapshot.json"
     snapshot.save_html(str(html))
-    json_.write_text(json.dumps(found, default=str, sort_keys=True))
     kept.write_text(snapshot.dumps())  # what save_json writes, Evidently cannot load again
-    share = next(m["value"]["share"] for m in found["metrics"] if m["metric_name"].startswith("CountedDrift"))
-    return EvidentlyReport(html, json_, kept, float(share), default_verdict(*frames, signals=signals))
+    metrics = snapshot.dict()["metrics"]
+    share = next(m["value"]["share"] for m in metrics if m["metric_name"].startswith("CountedDrift"))
+    return EvidentlyReport(html, kept, float(share), default_verdict(*frames, signals=signals))
 
 
 def _dataset(frame: "pd.DataFrame") -> Any:

@@ -50,7 +50,7 @@ def drift(*moved: str, p: float = 1e-9, alpha: float = 0.01) -> DriftReport:
         for name in ("embeddings", "words", "characters", "confidence")
     )  # fmt: skip
     return DriftReport(signals=signals, alpha=alpha, correction="", reference_rows=1000, current_rows=500,
-                       compared_rows=500, evidently_html=FILE, evidently_json=FILE, evidently_share=0.0,
+                       compared_rows=500, evidently_html=FILE, evidently_share=0.0,
                        notes=(), evidently_default=QUIET, evidently_snapshot=FILE)  # fmt: skip
 
 

@@ -184,7 +184,7 @@ def observation(
     )  # fmt: skip
     drift = DriftReport(
         signals=signals(gap), alpha=0.01, correction="Bonferroni", reference_rows=500, current_rows=200, compared_rows=200,
-        evidently_html=EVIDENTLY, evidently_json=EVIDENTLY, evidently_share=0.4, notes=("a sample was compared",),
+        evidently_html=EVIDENTLY, evidently_share=0.4, notes=("a sample was compared",),
         evidently_default=EvidentlyVerdict(drifted=False, share=0.1, method="K-S p_value at 0.05",
                                            because="it asks for half of its 8 columns to drift" if gap > 0.1 else ""),
         evidently_snapshot=EVIDENTLY,

@@ -1,9 +1,9 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from evidently.core.report import Snapshot
 
 from errors import DataError
 from infra.object_store import ObjectStore
@@ -55,7 +55,7 @@ def test_the_report_reaches_the_store_with_evidentlys_page_and_the_same_p_values
     assert (found.reference_rows, found.current_rows, found.compared_rows) == (120, 300, 300)
     assert "sample of at most 100 rows a side" in " ".join(found.notes)
     assert b"<html" in store.get_file(found.evidently_html).read_bytes()[:2000].lower()
-    metrics = json.loads(store.get_file(found.evidently_json).read_text())["metrics"]
+    metrics = Snapshot.loads(store.get_file(found.evidently_snapshot).read_text()).dict()["metrics"]
     by_column = {m["config"]["column"]: m for m in metrics if m["metric_name"].startswith("DrawnDrift")}
     assert "label" in by_column
     for signal in found.signals:
@@ -128,8 +128,9 @@ def test_evidentlys_page_takes_no_more_than_the_verdict_for_a_change_of_shares_t
     columns = [{"label": side, "prediction": side} for side in (then, now)]
     assert write_evidently(*columns, (label,), tmp_path).share == 0
     columns[1]["label"] = ["a"] * 1300 + ["b"] * 700
-    assert write_evidently(*columns, (label,), tmp_path).share == 0.5
-    found = json.loads((tmp_path / "evidently.json").read_text())["metrics"]
+    report = write_evidently(*columns, (label,), tmp_path)
+    assert report.share == 0.5
+    found = Snapshot.loads(report.snapshot.read_text()).dict()["metrics"]
     assert {m["config"]["threshold"] for m in found if m["metric_name"].startswith("DrawnDrift")} == {0.001}
 
 

@@ -57,7 +57,7 @@ def observed(rows: pd.DataFrame, embeddings: np.ndarray, store: ObjectStore, fol
         monitoring=MonitoringReport(rows=len(rows), labelled=0, quality=(), confidence=0.9, confidence_at_release=0.9,
                                     shares=(), latency_ms=None, served_agreement=None),
         drift=DriftReport(signals=(), alpha=0.01, correction="", reference_rows=1, current_rows=1, compared_rows=1,
-                          evidently_html=FILE, evidently_json=FILE, evidently_share=0, notes=(),
+                          evidently_html=FILE, evidently_share=0, notes=(),
                           evidently_default=QUIET, evidently_snapshot=FILE),
         baseline_scores=scored(np.tile([1.0, 0.0], (50, 1)), store, folder),
     )  # fmt: skip

@@ -137,7 +137,7 @@ def test_a_gain_that_is_no_share_of_rows_is_told_by_its_metric() -> None:
 
 
 def test_a_run_that_goes_on_with_a_stopped_training_does_not_say_that_its_rows_came_in_now() -> None:
-    left = Stopped(training="t", settings="s", step=500, steps=1000, minutes=9, cap=10, limit="cap", checkpoint="c")
+    left = Stopped(settings="s", step=500, steps=1000, minutes=9, cap=10, limit="cap", checkpoint="c")
     told = verdict(run(observation(accuracy=0.7), attempt()).model_copy(update={"went_on_from": left}))
     assert "200 rows came in before the training that this run goes on with was stopped; they look like" in told
 

@@ -27,7 +27,7 @@ def spec(**changes: object) -> ModelSpec:
 
 
 def stopped_at_its_cap(by: ModelSpec) -> Stopped:
-    return Stopped(training="t", settings=by.training.digest, step=10, steps=100, minutes=7, cap=7,
+    return Stopped(settings=by.training.digest, step=10, steps=100, minutes=7, cap=7,
                    limit="policy.max_training_minutes", checkpoint="c")  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from tasks.waiting import find_waiting, take_over
 from tests.judged import BAD, NOW, bootstrapped, drift, entry, reported, retrained
 
 TRAINING = Training()
-STOPPED = Stopped(training="training-1", settings=TRAINING.digest, step=500, steps=1000, minutes=60.1, cap=60,
+STOPPED = Stopped(settings=TRAINING.digest, step=500, steps=1000, minutes=60.1, cap=60,
                   limit="policy.max_training_minutes", checkpoint="work/training-1/checkpoint-500")  # fmt: skip
 RETRAIN = RetrainDecision(action="retrain", reasons=("drift", "accuracy fell"), degraded=True, drifted=True,
                           quality_alpha=0.01)  # fmt: skip
