@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any
 
 from errors import DataError, ModelError, SpecError, UpkeepError
 from infra.own_prefect import prefect_coming_up
@@ -88,12 +87,8 @@ def read_life(path: Path) -> Life:
         known = ", ".join(sorted(found.parent.name for found in EXAMPLES.glob("*/acts.yaml")))
         raise SpecError(f"there is no example {path.parent.name!r} in {EXAMPLES}; there are: {known}")
     told = load_yaml(path.read_text(encoding="utf-8"))
-    first = Act(title="bootstrap", **told["first"])
-    return Life(first, tuple(map(_read_act, told["acts"])), told.get("beside"))
-
-
-def _read_act(told: dict[str, Any]) -> Act:
-    return Act(**{**told, "expected": tuple(map(Outcome, told["expected"]))})
+    acts = (Act(**{**act, "expected": tuple(map(Outcome, act["expected"]))}) for act in told["acts"])
+    return Life(Act(title="bootstrap", **told["first"]), tuple(acts), told.get("beside"))
 
 
 @contextmanager

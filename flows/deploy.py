@@ -116,7 +116,7 @@ def _refuse_shared(specs: list[tuple[Path, ModelSpec]], options: Options) -> Non
 def _deploy(path: Path, spec: ModelSpec, options: Options, notify: UUID | None, client: SyncPrefectClient) -> Deployed:
     queue = ensure_queue(spec.name, CPU_POOL, client=client)
     there = {"spec_path": str(_path_there(path, options))}
-    variables = {"env": _environment(options)}
+    variables = {"env": DEPLOYED | ({"UPKEEP_GPU_POOL": GPU_POOL} if options.gpus else {})}
     on_cpu: dict[str, Any] = {"work_pool_name": CPU_POOL, "parameters": there, "job_variables": variables}
     resumes = [TAG, f"model:{spec.name}", f"resumes:{spec.name}"]
     ids = {
@@ -156,10 +156,6 @@ def _held_by_a_person(name: str, schedule: Schedule | None, client: SyncPrefectC
     if schedule and found.schedules and not any(known.active for known in found.schedules):
         schedule = replace(schedule, active=False)
     return {"schedule": schedule, "paused": found.paused}
-
-
-def _environment(options: Options) -> dict[str, str]:
-    return DEPLOYED | ({"UPKEEP_GPU_POOL": GPU_POOL} if options.gpus else {})
 
 
 def _path_there(path: Path, options: Options) -> Path:

@@ -476,7 +476,7 @@ class LabelFreeEstimate(Record):
     an extra alarm, never evidence of safety."""
 
     method: Literal["CBPE", "ATC", "DoC"]
-    metric: str = "accuracy"
+    metric: str
     estimate: Estimate
     truth: Estimate | None
     """By the labels of the very rows that were estimated, where enough of the window's are labelled (the estimate is
@@ -619,7 +619,7 @@ class RetrainDecision(Record):
     drifted: bool
     asks_for_labels: bool = False
     """Drift was found and there are too few labels to tell whether it does harm."""
-    quality_alpha: float = 0.01
+    quality_alpha: float
     """The level of the test that quality fell: `policy.p_value`, or less where the year's budget asks for it; 0 where
     no test was made."""
 
@@ -637,8 +637,8 @@ class LabelRequest(Record):
     power: float
     """The chance that a drop of `drop` is found with these labels, at level `p_value`."""
     drop: float
-    p_value: float = 0.01
-    metric: str = "accuracy"
+    p_value: float
+    metric: str
     """What the drop is of."""
 
     @property
@@ -922,7 +922,7 @@ class Blessing(Record):
 
     verdict: Verdict
     gates: tuple[GateResult, ...]
-    off: tuple[str, ...] = ()
+    off: tuple[str, ...]
     """Names of the gates that the spec has switched off."""
 
     @property
@@ -1113,9 +1113,9 @@ class Audit(Record):
     deep: bool
     """Whether every byte was read, or sizes only."""
     misfits: tuple[Misfit, ...]
-    approvals: int = 0
+    approvals: int
     """Questions, answers and sheets of ratings."""
-    runs: int = 0
+    runs: int
     """Finished runs in the history."""
 
 
@@ -1276,14 +1276,14 @@ class HistoryEntry(Record):
     drift_alpha: float = 0.0
     """The false-alarm rate that this run's drift verdict spent; 0 where none was made."""
     quality_alpha: float = 0.0
-    training_minutes: float = 0.0
+    training_minutes: float
     asked_for_labels: bool = False
     stopped: Stopped | None = None
     metric: str
     """What `quality` is of."""
     went_on: bool = False
     """The run looked at no rows: it went on with a training that an earlier one had left at its cap."""
-    flow_runs: tuple[str, ...] = ()
+    flow_runs: tuple[str, ...]
     """The Prefect runs that opened and closed it: started again, they find that they are done."""
     unread: bool = False
     """It told what it saw, and another took its place, by another spec or with `--force`: what its tests spent counts, and its

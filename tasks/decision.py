@@ -42,9 +42,6 @@ class Evidence:
     degraded: bool
     drifted: bool
 
-    def calls(self, policy: Policy) -> bool:
-        return _calls(policy, degraded=self.degraded, drifted=self.drifted)
-
 
 @task(name="decide", cache_policy=NO_CACHE)
 def decide(
@@ -139,7 +136,7 @@ def _act(
     if before:
         return Action.HOLD, [f"run {before.run_id} (#{before.sequence}) has retrained on these very rows"]
     due = _overdue(history, policy, now)
-    if seen.calls(policy) or due:
+    if _calls(seen, policy) or due:
         return _unless_limited(history, policy, now, due, waiting)
     return (Action.ALERT if seen.drifted or seen.degraded else Action.HOLD), []
 
@@ -149,7 +146,7 @@ def _unless_limited(
 ) -> tuple[Action, list[str]]:
     """k of n windows must say so (a scheduled retraining needs none to), and no limit may be reached."""
     before = [entry for entry in _windows(history) if not entry.unread]
-    agreeing = 1 + sum(_called(e, policy) for e in before[: policy.n - 1])
+    agreeing = 1 + sum(_calls(e, policy) for e in before[: policy.n - 1])
     if agreeing < policy.k and not due:
         return Action.ALERT, [f"{agreeing} of the last {policy.n} windows call for training, policy.k = {policy.k}"]
     forbidden = what_forbids_training(history, policy=policy, now=now, waiting=waiting)
@@ -167,12 +164,8 @@ def _windows(history: Sequence[HistoryEntry]) -> list[HistoryEntry]:
     return windows
 
 
-def _called(entry: HistoryEntry, policy: Policy) -> bool:
-    return _calls(policy, degraded=entry.degraded, drifted=entry.drifted)
-
-
-def _calls(policy: Policy, *, degraded: bool, drifted: bool) -> bool:
-    return {"quality": degraded, "drift": drifted, "either": degraded or drifted}[policy.act_on]
+def _calls(seen: Evidence | HistoryEntry, policy: Policy) -> bool:
+    return {"quality": seen.degraded, "drift": seen.drifted, "either": seen.degraded or seen.drifted}[policy.act_on]
 
 
 def _overdue(history: Sequence[HistoryEntry], policy: Policy, now: datetime) -> list[str]:

@@ -8,6 +8,7 @@ from infra.object_store import ObjectStore
 from infra.progress import bar
 from models.contracts import Weights
 from tasks.metrics.faithfulness import Entails, faithfulness
+from tasks.metrics.language import mean
 from tasks.metrics.summed import Summed
 
 
@@ -25,6 +26,4 @@ def entails_by(model: Weights, store: ObjectStore) -> Entails:
 
 
 def grade_faithfulness(texts: Sequence[str], summaries: Sequence[str], entails: Entails) -> Summed:
-    from tasks.metrics.language import mean
-
     return mean("faithfulness", faithfulness(texts, summaries, entails), "mean of SummaC-ZS, jackknife")

@@ -19,6 +19,7 @@ from tasks.metrics import summed
 from tasks.metrics.confusion import confuse, decide
 from tasks.metrics.faithfulness import Entails
 from tasks.metrics.labelled import Labelled
+from tasks.metrics.language import bits_per_byte, mean, perplexity
 from tasks.metrics.several import Several
 from tasks.metrics.summed import Summed
 
@@ -111,7 +112,6 @@ def decisions_of(models: Mapping[str, Grades], kind: ModelKind) -> Decisions | N
 
 
 def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
-    from tasks.metrics.language import bits_per_byte, mean, perplexity
     from tasks.metrics.written import distinct_bigrams, repetition
 
     number = dict(zip(columns_of(kind), outputs.numbers.T.astype(float), strict=True))
@@ -125,7 +125,6 @@ def _of_a_language_model(outputs: "Predictions", kind: ModelKind) -> dict[str, S
 
 
 def _against(texts: list[str], references: list[str], outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
-    from tasks.metrics.language import mean
     from tasks.metrics.references import bleu, chrf, length_ratio, rouge
     from tasks.metrics.written import copied, distinct_bigrams, novel_bigrams, repetition
 
@@ -142,8 +141,6 @@ def _against(texts: list[str], references: list[str], outputs: "Predictions", ki
 
 def _of_requests(outputs: "Predictions", kind: ModelKind) -> dict[str, Summed]:
     """Of a hosted model: what each request came to, and cost."""
-    from tasks.metrics.language import mean
-
     number = dict(zip(columns_of(kind), outputs.numbers.T.astype(float), strict=True))
     found = {"error_rate": mean("error_rate", number[FAILED], "share of failed requests, jackknife")}
     prices = kind.hosted.prices if kind.hosted else None

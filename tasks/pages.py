@@ -6,7 +6,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from models.contracts import Attempt, BootstrapReport, Comparison, Observation, RunReport, Verdict
+from models.contracts import Attempt, BootstrapReport, Comparison, Observation, RunReport, Scorecard, Verdict
 from models.markdown import escaped
 from models.measures import METRICS
 from tasks import changes, charts, drift_plots, formats, plots
@@ -39,11 +39,10 @@ def rows_of(comparison: Comparison) -> str:
 
 def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
     """What the templates work with; None and empty lists stand for what the run did not call for."""
-    run = report if isinstance(report, RunReport) else None
+    run, first = (report, None) if isinstance(report, RunReport) else (None, report)
     seen, attempt = (run.observation, run.attempt) if run else (None, None)
-    looked = seen or (report if isinstance(report, BootstrapReport) else None)
-    trained = report if isinstance(report, BootstrapReport) else attempt
-    check = seen.monitoring.deciding if seen else report.measured[0] if isinstance(report, BootstrapReport) else None
+    looked, trained = seen or first, first or attempt
+    check = seen.monitoring.deciding if seen else first.measured[0] if first else None
     return {
         "r": report, "run": run, "summary": summarize(report), "tiles": tiles(report), "most_slices": MOST_SLICES,
         "seen": seen, "attempt": attempt, "trained": trained,
@@ -53,28 +52,39 @@ def _view(report: RunReport | BootstrapReport) -> dict[str, Any]:
         "leaks": trained.training_set.leaks.near if trained else 0,
         "weights": sum(f.bytes for f in trained.candidate.files) if trained else 0,
         "kept": charts.kept_step(trained.candidate.curve) if trained else None, "total": sum(s.seconds for s in report.stages),
-        "taken_up": taken_up(report),
-        **_compared(report, attempt), **_observed(seen), **_changed(report),
+        "taken_up": taken_up(report), **_told(first or (attempt.scorecard if attempt else None)),
+        **_compared(first, attempt), **_observed(seen), **_changed(report),
     }  # fmt: skip
 
 
-def _compared(report: RunReport | BootstrapReport, attempt: Attempt | None) -> dict[str, Any]:
-    found = attempt.scorecard.comparisons if attempt else ()
-    limits = [plots.Limits.on(c, attempt.blessing.gates) for c in found] if attempt else []
-    drawn = [limit for c, limit in zip(found, limits, strict=True) if _is_drawn(c.metric)]
-    estimates = [m.estimate for m in report.measured if _is_drawn(m.metric)] if isinstance(
-        report, BootstrapReport) else [e for c in found if _is_drawn(c.metric) for e in (c.champion, c.candidate)]  # fmt: skip
-    told = attempt.scorecard if attempt else report if isinstance(report, BootstrapReport) else None
-    decisions = told.decisions if told else None
+def _told(told: BootstrapReport | Scorecard | None) -> dict[str, Any]:
+    """What models answered, beside how good they are."""
+    if told is None:
+        return {"confusion": None, "decisions": None, "decided": [], "variants": ()}
+    labels = told.decisions.labels if told.decisions else ()
     return {
-        "confusion": told.confusion if told else None, "decisions": decisions,
-        "decided": sorted(decisions.labels, key=lambda label: -label.most_wrong) if decisions else [],
-        "variants": told.variants if told else (),
+        "confusion": told.confusion, "decisions": told.decisions, "variants": told.variants,
+        "decided": sorted(labels, key=lambda label: -label.most_wrong),
+    }  # fmt: skip
+
+
+def _compared(first: BootstrapReport | None, attempt: Attempt | None) -> dict[str, Any]:
+    found, gates = (attempt.scorecard.comparisons, attempt.blessing.gates) if attempt else ((), ())
+    limits = [plots.Limits.on(c, gates) for c in found]
+    measured = [(m.metric, m.estimate) for m in first.measured] if first else [
+        (c.metric, e) for c in found for e in (c.champion, c.candidate)]  # fmt: skip
+    return {
         "counted_in": " or ".join(sorted({formats.unit(c.metric) for c in found}, reverse=True)),
         "overall": [c for c in found if not c.is_slice],
         "slices": sorted((c for c in found if c.is_slice), key=lambda c: c.difference.value),
-        "values": plots.values_axis(estimates, [bound.at for limit in drawn for bound in limit.value.values()]),
-        "differences": plots.differences_axis([c for c in found if METRICS[c.metric].better != "neither"], [v for limit in limits for v in limit.difference.values()]),
+        "values": plots.values_axis(
+            [estimate for metric, estimate in measured if _is_drawn(metric)],
+            [bound.at for c, limit in zip(found, limits, strict=True) if _is_drawn(c.metric) for bound in limit.value.values()],
+        ),
+        "differences": plots.differences_axis(
+            [c for c in found if METRICS[c.metric].better != "neither"],
+            [v for limit in limits for v in limit.difference.values()],
+        ),
     }  # fmt: skip
 
 

@@ -61,7 +61,8 @@ def entry(
     return HistoryEntry.model_validate({
         "sequence": 1, "run_id": "r", "kind": kind, "outcome": outcome, "headline": "", "started_at": at,
         "finished_at": at, "window_digest": "", "rows": 500, "degraded": False, "drifted": False,
-        "retrained": False, "quality": None, "metric": "accuracy", "champion_version": 1, "cursor": Cursor(), "report": None, **changes,
+        "retrained": False, "quality": None, "metric": "accuracy", "champion_version": 1, "cursor": Cursor(), "report": None, "training_minutes": 0.0,
+        "flow_runs": (), **changes,
     })  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from errors import UnmeasuredMetric
 from models.contracts import Estimate
 from tasks.metrics.calibration import Calibration, calibrate, ece_gained, measure_ece
 from tasks.metrics.classification import Labels, measure
@@ -46,18 +45,16 @@ class Labelled:
         return rank(self.truth, self.probabilities)
 
     def measure(self, metric: str) -> Estimate:
-        self._require_rows(metric)
-        if metric == "auroc":
+        if metric == "auroc" and len(self):
             return measure_auroc(self.ranking)
-        if metric == "ece":
+        if metric == "ece" and len(self):
             return measure_ece(self.calibration)
         return measure(metric, self.truth, self.predicted, labels=self.labels, seed=self.seed)
 
     def improvement(self, champion: "Labelled", metric: str, *, level: float) -> Estimate:
-        self._require_rows(f"the difference in {metric}")
-        if metric == "auroc":
+        if metric == "auroc" and len(self):
             return auroc_gained(champion.ranking, self.ranking, level=level)
-        if metric == "ece":
+        if metric == "ece" and len(self):
             return ece_gained(champion.calibration, self.calibration, level=level)
         return paired_difference(metric, self.truth, champion.predicted, self.predicted, labels=self.labels,
                                  seed=self.seed, level=level)  # fmt: skip
@@ -68,7 +65,3 @@ class Labelled:
     def joined(self, other: "Labelled") -> "Labelled":
         truth, probabilities = [self.truth, other.truth], [self.probabilities, other.probabilities]
         return Labelled(np.concatenate(truth), np.concatenate(probabilities), self.seed)
-
-    def _require_rows(self, what: str) -> None:
-        if not len(self):
-            raise UnmeasuredMetric(f"{what} needs labelled rows, and there are none; label some")

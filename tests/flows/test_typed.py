@@ -53,7 +53,7 @@ def test_what_the_commands_about_an_approval_say_to_type_names_the_spec_and_the_
 def test_what_a_run_says_to_type_names_the_spec(promote: bool) -> None:
     spec = "mine/my spec.yaml"
     request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
-                           drop=0.05, metric="accuracy")  # fmt: skip
+                           drop=0.05, p_value=0.01, metric="accuracy")  # fmt: skip
     report = run(
         observation(accuracy=0.7), attempt(), promote=False, asking=None if promote else asked(ratings=2, samples=20)
     )

@@ -354,7 +354,7 @@ def test_no_difference_is_shown_as_a_loss_of_nothing() -> None:
 
 def test_a_gate_that_tolerates_nothing_has_no_limit_of_minus_nothing() -> None:
     gates = [NotWorse(name="kept", on="reference", tolerance=0)]
-    guess = LabelFreeEstimate(method="DoC", estimate=estimate(0.6999), truth=estimate(0.7))
+    guess = LabelFreeEstimate(method="DoC", metric="accuracy", estimate=estimate(0.6999), truth=estimate(0.7))
     seen = observation(accuracy=0.7)
     seen = seen.model_copy(update={"monitoring": seen.monitoring.model_copy(update={"estimates": (guess,)})})
     report = run(seen, attempt(gain=0.2, gates=gates))
@@ -649,7 +649,7 @@ def test_what_neither_more_nor_less_of_is_better_is_written_and_takes_no_room_in
 @pytest.mark.parametrize(("metric", "loss"), [("accuracy", "a drop of 5 points"), ("perplexity", "a rise of 5 %")])
 def test_what_the_asked_labels_would_find_is_told_as_the_metric_counts_it(metric: str, loss: str) -> None:
     request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
-                           drop=0.05, metric=metric)  # fmt: skip
+                           drop=0.05, p_value=0.01, metric=metric)  # fmt: skip
     report = run(observation(gap=0.4, labelled=0)).model_copy(update={"label_request": request})
     for told in (render_html(report), render_markdown(report), "\n".join(tell(Ended(report=report, pages=None)))):
         assert f"find {loss} with probability 84" in told
@@ -668,7 +668,7 @@ def test_a_training_of_less_than_a_second_takes_as_long_on_the_terminal_as_on_th
 def test_what_the_terminal_says_to_do_next_names_the_spec_as_it_was_given(asking: Asked | None) -> None:
     report = run(observation(accuracy=0.7), attempt(), promote=False, asking=asking)
     request = LabelRequest(csv=table(500), jsonl=table(500), local_csv="r.csv", random_rows=400, unlike_rows=100, power=0.84,
-                           drop=0.05, metric="accuracy")  # fmt: skip
+                           drop=0.05, p_value=0.01, metric="accuracy")  # fmt: skip
     told = "\n".join(
         tell(Ended(report=report.model_copy(update={"label_request": request}), pages=None), "mine/spec.yaml")
     )

@@ -63,8 +63,9 @@ class Batch:
         write_jsonl(self.rows, COLUMNS, lines)
         stored = Table.of(store.put_blob("labelling", lines), rows=75)
         request = LabelRequest(
-            csv=stored, jsonl=stored, local_csv="", random_rows=60, unlike_rows=15, power=0.5, drop=0.05
-        )
+            csv=stored, jsonl=stored, local_csv="", random_rows=60, unlike_rows=15, power=0.5, drop=0.05, p_value=0.01,
+            metric="accuracy",
+        )  # fmt: skip
         store.put_bytes(store.keys.request("r1"), request.model_dump_json().encode())
 
     def fill(self, labels: dict[int, str], **columns: list[Any]) -> None:
@@ -189,7 +190,8 @@ def test_a_sheet_of_an_earlier_batch_is_taken_too(batch: Batch) -> None:
     lines = batch.sheet.with_name("later.jsonl")
     write_jsonl([later], COLUMNS, lines)
     stored = Table.of(batch.store.put_blob("labelling", lines), rows=1)
-    request = LabelRequest(csv=stored, jsonl=stored, local_csv="", random_rows=1, unlike_rows=0, power=0.5, drop=0.05)
+    request = LabelRequest(csv=stored, jsonl=stored, local_csv="", random_rows=1, unlike_rows=0, power=0.5, drop=0.05,
+                           p_value=0.01, metric="accuracy")  # fmt: skip
     for run in ("r0", "r2"):  # whichever is listed first
         batch.store.put_bytes(batch.store.keys.request(run), request.model_dump_json().encode())
     batch.fill({0: "positive", 1: "negative"})
