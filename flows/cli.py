@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from errors import SpecError, redact_causes
-from flows.cli_answer import answer, begin
+from flows.cli_answer import answer, begin, show
 from flows.cli_approval import Verbose, approving
 from flows.cli_looking import Json, Spec, looking
 from flows.cli_operating import operating
@@ -77,12 +77,9 @@ def check(spec: Spec, as_json: Json = False) -> None:
         from flows.schedules import require_schedules  # asks Prefect, which takes a second to import
 
         require_schedules(found)
-    if as_json:
-        typer.echo(found.model_dump_json(indent=2))
-    else:
-        gates = ", ".join(gate.name for gate in found.gates)
-        labels = f", labels {', '.join(found.labels)}" if found.labels else ""
-        typer.echo(f"{spec} is valid: {found.name}, {found.task}{labels}; gates: {gates}")
+    gates = ", ".join(gate.name for gate in found.gates)
+    labels = f", labels {', '.join(found.labels)}" if found.labels else ""
+    show(found, [f"{spec} is valid: {found.name}, {found.task}{labels}; gates: {gates}"], as_json=as_json)
 
 
 @app.command()
@@ -124,8 +121,7 @@ def label(
     from models.spec import read_spec
 
     taken = take(spec, file)
-    lines = describe_labels(taken, read_spec(spec), spec_path=spec)
-    typer.echo(taken.model_dump_json(indent=2) if as_json else "\n".join(lines))
+    show(taken, describe_labels(taken, read_spec(spec), spec_path=spec), as_json=as_json)
 
 
 @app.command()

@@ -1,10 +1,12 @@
 """How a run begins on the command line, and answers: in words, or in JSON, and by its exit code."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import typer
+from pydantic import BaseModel
 
 from infra.settings import prepare_environment
 from models.contracts import BootstrapReport, Ended, Outcome
@@ -26,9 +28,19 @@ def begin(spec: Path, *, verbose: bool) -> Iterator[None]:
         yield
 
 
+def show(found: BaseModel | Sequence[BaseModel], lines: Iterable[str], *, as_json: bool) -> None:
+    """Prints JSON for programs, or lines for people."""
+    if not as_json:
+        typer.echo("\n".join(lines))
+    elif isinstance(found, BaseModel):
+        typer.echo(found.model_dump_json(indent=2))
+    else:
+        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
+
+
 def answer(ended: Ended, spec: Path, *, as_json: bool) -> None:
     """Prints what came of a run, and ends the command with its exit code."""
     from flows.story import tell
 
-    typer.echo(ended.model_dump_json(indent=2) if as_json else "\n".join(tell(ended, spec)))
+    show(ended, tell(ended, spec), as_json=as_json)
     raise typer.Exit(0 if isinstance(ended.report, BootstrapReport) else EXITS.get(ended.report.outcome, 0))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from flows.cli_answer import begin
+from flows.cli_answer import begin, show
 from flows.cli_looking import Json, Spec
 from tasks.formats import typed
 
@@ -71,8 +71,7 @@ def rate(
         return
     found = flow.take_ratings(spec, take, version=version) if take else flow.rate(
         spec, rater=rater or _login(), choose=partial(_ask, beside=as_json), warn=_warn, version=version)  # fmt: skip
-    lines = flow.describe_rated(found, spec)
-    typer.echo(found.verdict.model_dump_json(indent=2) if as_json else "\n".join(lines))
+    show(found.verdict, flow.describe_rated(found, spec), as_json=as_json)
 
 
 def _warn(told: str) -> None:

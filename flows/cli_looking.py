@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from errors import SpecError
+from flows.cli_answer import show
 from infra.settings import prepare_environment
 
 looking = typer.Typer()
@@ -21,7 +22,7 @@ def status(spec: Spec, as_json: Json = False) -> None:
     from flows.inspect import describe, read_status
 
     found = read_status(spec)
-    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(describe(found)))
+    show(found, describe(found), as_json=as_json)
 
 
 @looking.command()
@@ -30,10 +31,7 @@ def history(spec: Spec, as_json: Json = False) -> None:
     from flows.inspect import history_lines, read_all_history
 
     found = read_all_history(spec)
-    if as_json:
-        typer.echo(json.dumps([entry.model_dump(mode="json") for entry in found], indent=2))
-    else:
-        typer.echo("\n".join(history_lines(found)) or "no run has finished yet")
+    show(found, history_lines(found) or ["no run has finished yet"], as_json=as_json)
 
 
 @looking.command()

@@ -1,12 +1,11 @@
 """The commands for running under Prefect: deploy, and a look by hand."""
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from flows.cli_answer import answer, begin
+from flows.cli_answer import answer, begin, show
 from flows.cli_looking import Json, Spec
 from flows.cli_registry import Verbose
 
@@ -54,11 +53,10 @@ def deploy(
         pending_after=pending_after, notify=notify,
     )  # fmt: skip
     done = put(specs, options)
-    if as_json:
-        typer.echo(json.dumps([found.model_dump(mode="json") for found in done], indent=2))
-        return
+    lines = []
     for found in done:
-        typer.echo(f"{found.model}: deployments {', '.join(found.deployments)}")
-        typer.echo("\n".join(f"   automation  {name}" for name in found.automations))
-    for pool in ("upkeep-cpu", "upkeep-gpu") if gpus else ("upkeep-cpu",):
-        typer.echo(f"next: a worker for it, if there is none:  prefect worker start --pool {pool}")
+        lines += [f"{found.model}: deployments {', '.join(found.deployments)}",
+                  *(f"   automation  {name}" for name in found.automations)]  # fmt: skip
+    lines += [f"next: a worker for it, if there is none:  prefect worker start --pool {pool}"
+              for pool in (("upkeep-cpu", "upkeep-gpu") if gpus else ("upkeep-cpu",))]  # fmt: skip
+    show(done, lines, as_json=as_json)

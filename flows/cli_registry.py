@@ -1,15 +1,13 @@
 """The commands for the registry: promote, rollback, versions, diff, audit, gc."""
 
-import json
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from flows.cli_answer import begin
+from flows.cli_answer import begin, show
 from flows.cli_approval import Force, Verbose, Version, promoted
 from flows.cli_looking import Json, Spec
-from models.contracts import BrokenVersion, Record, VersionLine
+from models.contracts import BrokenVersion, VersionLine
 from tasks.formats import amount, count, measured, moment, size, words
 
 registry = typer.Typer()
@@ -39,7 +37,7 @@ def rollback(
 
     entry = flow(spec, to=to, why=reason or "asked for by a person").entry
     line = f"version {entry.version} is champion again, version {entry.previous_version} was before"
-    typer.echo(entry.model_dump_json(indent=2) if as_json else line)
+    show(entry, [line], as_json=as_json)
 
 
 @registry.command()
@@ -50,7 +48,7 @@ def versions(spec: Spec, as_json: Json = False) -> None:
 
     found = find(spec)
     none = f"no version yet: run `upkeep bootstrap SPEC`. {ELSEWHERE}"
-    _print(found, [_version_line(line) for line in found] or [none], as_json)
+    show(found, [_version_line(line) for line in found] or [none], as_json=as_json)
     raise typer.Exit(MISFIT if any(isinstance(line, BrokenVersion) for line in found) else 0)
 
 
@@ -66,7 +64,7 @@ def diff(
 
     found = find(spec, first, second)
     lines = [f"{d.part:8} {d.name}: {d.first} → {d.second}" for d in found]
-    _print(found, lines or [f"versions {first} and {second} are alike"], as_json)
+    show(found, lines or [f"versions {first} and {second} are alike"], as_json=as_json)
 
 
 @registry.command()
@@ -83,7 +81,7 @@ def audit(
     lines.append(f"{count(found.entries)} log {'entry' if found.entries == 1 else 'entries'}, {amount(found.runs, 'run')}, "
                  f"{count(found.approvals)} of approvals, {amount(found.versions, 'version')}, {amount(found.files, 'file')} ({read}): "
                  f"{amount(len(found.misfits), 'misfit') if found.misfits else 'all fit'}")  # fmt: skip
-    typer.echo(found.model_dump_json(indent=2) if as_json else "\n".join(lines))
+    show(found, lines, as_json=as_json)
     raise typer.Exit(MISFIT if found.misfits else 0)
 
 
@@ -107,7 +105,7 @@ def gc(
     verb = "deleted" if apply else "would be deleted"
     lines = [f"{r.what:24} {size(r.bytes):>11}  {verb if r.removed else 'stays'}: {r.because}" for r in found]
     lines.append(f"{size(sum(r.bytes for r in found if r.removed))} {verb}")
-    _print(found, lines, as_json)
+    show(found, lines, as_json=as_json)
 
 
 def _version_line(line: VersionLine | BrokenVersion) -> str:
@@ -119,9 +117,3 @@ def _version_line(line: VersionLine | BrokenVersion) -> str:
     also = (" ".join(line.aliases), line.approval, "gc began to delete it" if line.entombed else "")
     return (f"{line.version:>4}  {moment(line.created_at)}  {size(line.bytes):>11}  {parent:8} {quality}  "
             f"{line.run_id}  {'  '.join(filter(None, also))}").rstrip()  # fmt: skip
-
-
-def _print(found: Sequence[Record], lines: list[str], as_json: bool) -> None:
-    typer.echo(
-        json.dumps([record.model_dump(mode="json") for record in found], indent=2) if as_json else "\n".join(lines)
-    )

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli_answer import show
 from flows.cli_looking import Json
 from tasks.formats import typed
 
@@ -19,7 +20,7 @@ def verify(version: Version, as_json: Json = False) -> None:
     from flows.signed import describe_verified, verify_version
 
     found = verify_version(*spec_and_version(version))
-    typer.echo(found.model_dump_json(indent=2) if as_json else describe_verified(found))
+    show(found, [describe_verified(found)], as_json=as_json)
 
 
 @signing.command()
@@ -29,7 +30,7 @@ def sign(version: Version, as_json: Json = False) -> None:
     from flows.signed import describe_verified, sign_version
 
     found = sign_version(*spec_and_version(version))
-    typer.echo(found.model_dump_json(indent=2) if as_json else describe_verified(found))
+    show(found, [describe_verified(found)], as_json=as_json)
 
 
 @signing.command()

@@ -1,13 +1,14 @@
-"""Folders that runs filled and that nobody asks for any more: candidates that were released or refused long ago, and models
-that no run measures with."""
+"""What runs left and nobody asks for any more: candidates that were released or refused long ago, models that no run measures
+with, and uploads whose process died."""
 
 import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from errors import CorruptObject, MissingObject
+from errors import CorruptObject, MissingObject, StoreError
 from infra.keys import RECORD
 from infra.object_store import ObjectStore
+from infra.unfinished import abort_unfinished, list_unfinished
 from models.contracts import Removal
 
 
@@ -57,6 +58,23 @@ def _records(store: ObjectStore) -> dict[str, list[str]]:
         if prefix := candidate.get("prefix"):  # a scoring's result names none, nor a training that stopped at its cap
             found.setdefault(prefix, []).append(key)
     return found
+
+
+def collect_uploads(age: timedelta, *, now: datetime, apply: bool, store: ObjectStore) -> Iterator[Removal]:
+    """Below the model's own prefix, those that nobody went on with for so long: the store would keep their parts for ever. Where the
+    store does not show or end them, that is said, and is no reason for gc to fail: its other work is done."""
+    try:
+        for found in list_unfinished(store.client, store.bucket, store.prefix, before=now - age):
+            if apply:
+                abort_unfinished(store.client, found)
+            yield Removal(
+                what=f"upload of {store.key_of(found.uri)}", bytes=found.bytes, removed=True,
+                because=f"nobody went on with it for {age.days} days",
+            )  # fmt: skip
+    except StoreError as problem:
+        yield Removal(
+            what="uploads", bytes=0, removed=False, because=f"those that nobody ended could not be collected: {problem}"
+        )
 
 
 def delete_all(prefix: str, store: ObjectStore) -> None:

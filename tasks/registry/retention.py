@@ -17,9 +17,8 @@ from models.contracts import Manifest, Removal
 from tasks.registry.aliases import list_aliases, read_log
 from tasks.registry.approvals import Question, Standing, find_question, list_questions
 from tasks.registry.blobs import Kept, collect_blobs
-from tasks.registry.leftovers import collect_candidates, collect_instruments, delete_all, folders_below
+from tasks.registry.leftovers import collect_candidates, collect_instruments, collect_uploads, delete_all, folders_below
 from tasks.registry.moving import Look, entomb, entombed, exhume, forget
-from tasks.registry.uploads import collect_uploads
 from tasks.registry.versions import list_versions, read_version
 
 

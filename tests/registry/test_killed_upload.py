@@ -11,7 +11,7 @@ import pytest
 
 from infra.object_store import ObjectStore
 from tasks.registry.audit import audit
-from tasks.registry.uploads import collect_uploads
+from tasks.registry.leftovers import collect_uploads
 from tasks.registry.versions import list_versions
 from tests.infra.transfers import uploads_under_way
 from tests.registry.conftest import NewAddress, opened

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from infra.multipart import Multipart
 from infra.object_store import ObjectStore
 from models.contracts import Removal
-from tasks.registry.uploads import collect_uploads
+from tasks.registry.leftovers import collect_uploads
 from tests.infra.transfers import uploads_under_way
 from tests.registry.conftest import NewAddress, opened
 
