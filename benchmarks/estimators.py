@@ -16,10 +16,8 @@ from benchmarks.perturb import with_typos
 from benchmarks.results import Findings, Options, Table, main, share
 from infra.progress import bar
 from models.contracts import Estimate
-from tasks.metrics.estimators import Method, estimate_right
+from tasks.metrics.estimators import METHODS, estimate_right
 
-METHODS: tuple[Method, ...] = ("cbpe", "atc", "doc")
-NAMES = {"cbpe": "CBPE", "atc": "ATC", "doc": "DoC"}
 HOMES = ("films", "tweets")
 CALIBRATION = {"films": 2000, "tweets": 800}
 WINDOW = 500
@@ -144,12 +142,12 @@ def _with_typos(home: str, own: Scored, amount: float) -> Window:
 
 
 def _overall(judged: list[Judged], options: Options) -> Table:
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for method in METHODS:
         errors = np.array([j.estimates[method].value - j.truth for j in judged])
         worst = judged[int(np.argmax(np.abs(errors)))]
         held = sum(j.estimates[method].low <= j.truth <= j.estimates[method].high for j in judged)
-        rows.append((NAMES[method], f"{100 * np.abs(errors).mean():.1f} points", f"{100 * np.abs(errors).max():.1f} points "
+        rows.append((method, f"{100 * np.abs(errors).mean():.1f} points", f"{100 * np.abs(errors).max():.1f} points "
                      f"({worst.shift.home} → {worst.shift.kind})", f"{100 * errors.mean():+.1f} points",
                      share(held, len(judged))))  # fmt: skip
     same = np.array([j.usual - j.truth for j in judged])
@@ -176,7 +174,7 @@ def _by_shift(groups: list[list[Judged]]) -> Table:
         title="By shift",
         says="The champion's true accuracy at release and now, and what each method said it is (in brackets: how often "
              "its interval held the truth); means over the windows.",
-        columns=("champion of", "window", "at release", "now", *(NAMES[m] for m in METHODS)), rows=tuple(rows),
+        columns=("champion of", "window", "at release", "now", *METHODS), rows=tuple(rows),
     )  # fmt: skip
 
 

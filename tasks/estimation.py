@@ -5,7 +5,7 @@ points two, and another domain an improvement.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 from prefect import task
@@ -16,7 +16,7 @@ from infra.stages import once
 from models.contracts import LabelFreeEstimate, ModelKind, MonitoringReport, Scores, Table
 from models.label_sets import sure_of_all
 from tasks.grading import grade_labels
-from tasks.metrics.estimators import estimate_right
+from tasks.metrics.estimators import METHODS, estimate_right
 from tasks.metrics.labelled import Labelled
 from tasks.metrics.several import Several
 from tasks.outputs import outputs_of
@@ -24,9 +24,6 @@ from tasks.outputs import outputs_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-METHODS: tuple[tuple[Literal["CBPE", "ATC", "DoC"], Literal["cbpe", "atc", "doc"]], ...] = (
-    ("CBPE", "cbpe"), ("ATC", "atc"), ("DoC", "doc"),
-)  # fmt: skip
 CALIBRATED_FROM = 30
 """Fewer labelled baseline rows calibrate nothing."""
 SCORED_FROM = 50
@@ -53,9 +50,9 @@ def estimate_without_labels(
     sure, right, rng = then.confidence[then.known], then.graded.right, np.random.default_rng(kind.seed)
     found = (
         LabelFreeEstimate(
-            method=name, metric=metric, truth=told, estimate=estimate_right(method, sure, right, looked_at, rng=rng)
+            method=method, metric=metric, truth=told, estimate=estimate_right(method, sure, right, looked_at, rng=rng)
         )
-        for name, method in METHODS
+        for method in METHODS
     )
     return monitoring.model_copy(update={"estimates": tuple(found)})
 

@@ -6,6 +6,7 @@ sent out (text, id, timestamp, slices, `chosen`) comes from the batch in the sto
 
 import json
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -65,15 +66,10 @@ def take_labels(
     new = sum(content not in known for content in changed)
     taken = zip(changed, rows, strict=True)
     after = known | {c: Known(row["label"], row["chosen"], waits=True, judged=False) for c, row in taken}
-    given = list(checked.labels.values())
-    counts = Counter({ANSWERS: len(given)})
-    if labels:
-        counts = Counter(label for cell in given for label in (cell.split(BETWEEN) if several else [cell]))
     return LabelsTaken(
         uri=uri, new=new, corrected=len(changed) - new, unchanged=len(checked.labels) - len(changed),
-        edited=checked.edited, by_label=tuple(LabelCount(label=label, rows=counts[label]) for label in labels or (ANSWERS,)),
-        batches=_progress(checked.labels, asked, after),
-        waiting=sum(k.measures_next for k in after.values()),
+        edited=checked.edited, by_label=_by_label(checked.labels.values(), labels, several),
+        batches=_progress(checked.labels, asked, after), waiting=sum(k.measures_next for k in after.values()),
     )  # fmt: skip
 
 
@@ -127,6 +123,13 @@ def _stored(rows: list[dict[str, Any]], cursor: Cursor, store: ObjectStore) -> s
         raise StoreError("another `upkeep label` took labels at this very moment; nothing of this file was stored. "
                          "Run it again.") from problem  # fmt: skip
     return store.uri(key)
+
+
+def _by_label(given: Collection[str], labels: tuple[str, ...], several: bool) -> tuple[LabelCount, ...]:
+    if not labels:
+        return (LabelCount(label=ANSWERS, rows=len(given)),)
+    counts = Counter(label for cell in given for label in (cell.split(BETWEEN) if several else [cell]))
+    return tuple(LabelCount(label=label, rows=counts[label]) for label in labels)
 
 
 def _progress(labels: dict[str, str], asked: dict[str, Asked], known: dict[str, Known]) -> tuple[BatchProgress, ...]:

@@ -7,7 +7,7 @@ alarms beside the drift report, never evidence that all is well.
 
 import math
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,8 @@ from scipy.optimize import isotonic_regression
 from errors import DataError
 from models.contracts import Estimate
 
-Method = Literal["cbpe", "atc", "doc"]
+Method = Literal["CBPE", "ATC", "DoC"]
+METHODS: tuple[Method, ...] = get_args(Method)
 Counts = NDArray[np.int64]
 Numbers = NDArray[np.float64]
 RESAMPLES = 1000
@@ -33,10 +34,10 @@ def estimate_right(
     interval is at least as wide as what the smaller side's rows did not show once may be (rule of three, Hanley and
     Lippman-Hand, 1983): a reference without a mistake shows no doubt, and proves no perfection.
 
-    cbpe: mean of the confidence after isotonic calibration on the reference (confidence-based performance estimation;
-    Guo et al., ICML 2017, and Zadrozny and Elkan, KDD 2002, on calibration). atc: share of rows whose confidence is
+    CBPE: mean of the confidence after isotonic calibration on the reference (confidence-based performance estimation;
+    Guo et al., ICML 2017, and Zadrozny and Elkan, KDD 2002, on calibration). ATC: share of rows whose confidence is
     above the threshold that as many reference rows exceed as are right (average thresholded confidence; Garg et al.,
-    ICLR 2022). doc: the reference's accuracy plus the difference of the mean confidences (Guillory et al., ICCV 2021).
+    ICLR 2022). DoC: the reference's accuracy plus the difference of the mean confidences (Guillory et al., ICCV 2021).
 
     Raises DataError for an unknown method, an empty side, and numbers that are not finite.
     """
@@ -58,7 +59,7 @@ def estimate_right(
     least = -math.log(0.025) / min(len(then), len(now))
     return Estimate(
         value=value, low=max(0.0, min(low, value - least)), high=min(1.0, max(high, value + least)), n=len(now),
-        method=f"{method.upper()} calibrated on {len(then):,} labelled rows, bootstrap over both",
+        method=f"{method} calibrated on {len(then):,} labelled rows, bootstrap over both",
     )  # fmt: skip
 
 
@@ -106,5 +107,5 @@ def _doc(labelled: Counts, seen: Counts, means: tuple[Numbers, Numbers]) -> Numb
 
 
 _SCORES: dict[str, Callable[[Counts, Counts, tuple[Numbers, Numbers]], Numbers]] = {
-    "cbpe": _cbpe, "atc": _atc, "doc": _doc,
+    "CBPE": _cbpe, "ATC": _atc, "DoC": _doc,
 }  # fmt: skip

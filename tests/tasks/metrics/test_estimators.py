@@ -7,9 +7,7 @@ from scipy import stats
 from errors import DataError
 from models.contracts import Estimate
 from tasks.metrics import estimators
-from tasks.metrics.estimators import Method, estimate_right
-
-METHODS: tuple[Method, ...] = ("cbpe", "atc", "doc")
+from tasks.metrics.estimators import METHODS, Method, estimate_right
 
 
 def rows(count: int, rng: np.random.Generator, *, sharp: float = 1.0) -> tuple[np.ndarray, np.ndarray, float]:
@@ -47,9 +45,9 @@ def test_where_a_confidence_means_the_same_cbpe_finds_the_new_accuracy(sharp: fl
     now, _, expected = rows(20_000, rng, sharp=sharp)
     assert abs(expected - then) > 0.05
     assert now.max(1).mean() > expected + 0.05  # without calibration it would be far off
-    found = estimated("cbpe", said, truth, now, rng)
+    found = estimated("CBPE", said, truth, now, rng)
     assert found.value == pytest.approx(expected, abs=0.015)
-    for method in ("atc", "doc"):
+    for method in ("ATC", "DoC"):
         moved = estimated(method, said, truth, now, rng).value - then
         assert moved * (expected - then) > 0, method
 
@@ -92,7 +90,7 @@ def test_a_surer_row_is_never_thought_less_likely_to_be_right() -> None:
     rng = np.random.default_rng(7)
     said, truth, _ = rows(400, rng)
     sure = np.sort(said.max(1))[::20]
-    found = [estimated("cbpe", said, truth, np.array([[p, 1 - p, 0]]), np.random.default_rng(8)).value for p in sure]
+    found = [estimated("CBPE", said, truth, np.array([[p, 1 - p, 0]]), np.random.default_rng(8)).value for p in sure]
     assert found == sorted(found)
     assert found[-1] > found[0] + 0.2
 
@@ -101,7 +99,7 @@ def test_atc_counts_the_rows_above_the_threshold() -> None:
     said = np.stack([np.linspace(0.99, 0.51, 100), np.linspace(0.01, 0.49, 100)], 1)
     truth = np.array([0] * 70 + [1] * 30)
     now = np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4], [0.55, 0.45]])
-    assert estimated("atc", said, truth, now, np.random.default_rng(6)).value == 0.5
+    assert estimated("ATC", said, truth, now, np.random.default_rng(6)).value == 0.5
 
 
 def test_what_cannot_be_estimated_is_refused() -> None:
@@ -112,8 +110,8 @@ def test_what_cannot_be_estimated_is_refused() -> None:
         ((said, truth, broken), "not finite"),
     ):  # fmt: skip
         with pytest.raises(DataError, match=message):
-            estimated("cbpe", *sides, rng)
-    with pytest.raises(DataError, match="known: cbpe, atc, doc"):
+            estimated("CBPE", *sides, rng)
+    with pytest.raises(DataError, match="known: CBPE, ATC, DoC"):
         estimated("magic", said, truth, said, rng)
 
 
