@@ -113,9 +113,9 @@ class PoolError(UpkeepError):
 class OverBudget(UpkeepError):
     exit_code = 3
 
-    def __init__(self, message: str, *, stopped: Any) -> None:
+    def __init__(self, stopped: Any) -> None:
         """`stopped`: the record `Stopped` of models/contracts.py; this module imports nothing of ours."""
-        super().__init__(message)
+        super().__init__(stopped.message)
         self.stopped = stopped
 
 

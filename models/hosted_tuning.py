@@ -94,11 +94,10 @@ class Tuning:
             time.sleep(POLL_SECONDS)
 
     def _over(self, job: str, minutes: float) -> OverBudget:
-        stopped = Stopped(
+        return OverBudget(Stopped(
             settings=self.training.digest, step=0, steps=0, minutes=minutes, cap=self.budget.cap or 0.0,
             limit=self.budget.limit, checkpoint=f"job {job}, which the API goes on with",
-        )  # fmt: skip
-        return OverBudget(stopped.message, stopped=stopped)
+        ))  # fmt: skip
 
     def _asked(self, method: str, path: str, **content: Any) -> Mapping[str, Any]:
         reply = self.api.request(method, path, **content)

@@ -67,8 +67,7 @@ def _train_together(request: Request, advance: Advance) -> Trained:
     (folder / "request.json").write_text(request.model_dump_json(), encoding="utf-8")
     last_lines = _run(folder, request.training.processes, advance)
     if (folder / "stopped.json").exists():
-        stopped = Stopped.model_validate_json((folder / "stopped.json").read_bytes())
-        raise OverBudget(stopped.message, stopped=stopped)
+        raise OverBudget(Stopped.model_validate_json((folder / "stopped.json").read_bytes()))
     if not (folder / "trained.json").exists():
         raise ModelError(f"the training in {request.training.processes} processes (training.processes) failed:\n"
                          f"{last_lines or 'it said nothing, as where the system kills it for want of memory'}\n"

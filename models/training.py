@@ -109,11 +109,10 @@ def _over_budget(
     trainer: PausableTrainer, training: Training, budget: Budget, *, work: Path, minutes: float
 ) -> OverBudget:
     state = trainer.state
-    stopped = Stopped(
+    return OverBudget(Stopped(
         settings=training.digest, step=state.global_step, steps=state.max_steps, minutes=minutes,
         cap=budget.cap or 0.0, limit=budget.limit, checkpoint=str(work / f"checkpoint-{state.global_step}"),
-    )  # fmt: skip
-    return OverBudget(stopped.message, stopped=stopped)
+    ))  # fmt: skip
 
 
 def _is_over(meter: Meter, budget: Budget) -> bool:
