@@ -112,10 +112,10 @@ def test_a_body_that_breaks_off_is_asked_for_again(address: dict[str, Any], larg
 def test_what_the_store_does_not_copy_in_time_is_copied_in_parts(
     address: dict[str, Any], large: Path, monkeypatch: pytest.MonkeyPatch, fault: str, tries: int
 ) -> None:
+    stored = opened(address).put_file("k", large)
     monkeypatch.setattr(s3, "READ_SECONDS", 1)
     monkeypatch.setattr(s3, "TRIES", 2)  # more, that is
     monkeypatch.setattr(copying, "PART", PART)
-    stored = opened(address).put_file("k", large)
 
     def plan(request: Request) -> str:
         return fault if request.method == "PUT" and "partNumber" not in request.path else ""
