@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.operations.conftest import Operated, kill
-from tests.operations.maintenance import Maintenance, Training
+from tests.operations.maintenance import Training
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -60,32 +60,3 @@ def test_after_kill_9_in_a_training_the_run_is_finished_and_at_most_one_checkpoi
     else:  # it goes on, although nobody is left who reads what it prints
         assert again == []
         assert cost["resumed_from_step"] == 0
-
-
-@pytest.mark.parametrize("stage", ["ingest window", "detect drift"])
-def test_a_run_that_is_killed_before_its_training_is_taken_up_and_releases_once(operated: Operated, stage: str) -> None:
-    run = Maintenance(operated, f"killed-in-{stage.replace(' ', '-')}")
-    run.reaches(stage)
-    kill(operated.process_of(run.run))
-    assert run.finishes_once(), run.story()
-
-
-def test_a_run_that_is_killed_while_it_publishes_is_taken_up_and_releases_once(operated: Operated) -> None:
-    run = Maintenance(operated, "killed-in-publishing")
-    store = operated.store_of(run.model.name)
-    operated.until("it trains", lambda: operated.runs(f"retrain/{run.model.name}"))
-    process = operated.process_of(run.run)
-    operated.until("version 2 is claimed", lambda: store.exists(store.keys.claim(2)), every=0.02)
-    kill(process)
-    assert run.finishes_once(), run.story()
-
-
-def test_a_run_whose_whole_machine_is_gone_is_marked_and_taken_up_by_another_worker(operated: Operated) -> None:
-    training = Training(operated, "machine-gone")
-    for victim in training.processes():
-        kill(victim)
-    operated.start_worker("cpu")
-    operated.start_worker("gpu")
-    cost = training.finishes()
-    assert int(str(cost["resumed_from_step"])) > 0
-    assert operated.read(training.run).run_count == 2
