@@ -28,6 +28,7 @@ ALERT = "alert"
 REMEMBERS = "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER"
 """For how long a server acts on what did not come in time, where it was down at that moment."""
 LONG_ENOUGH = timedelta(days=1)
+"""An outage that nobody ends before the next morning."""
 
 
 def install_automations(values: Mapping[str, str], *, notify: UUID | None, client: SyncPrefectClient) -> list[str]:
@@ -86,7 +87,7 @@ def remembers_for(client: SyncPrefectClient) -> timedelta | None:
     if client.server_type is not ServerType.SERVER:
         return None
     try:
-        settings = client.request("GET", "/admin/settings").json()
-    except HTTPStatusError:
+        told = client.request("GET", "/admin/settings").json()["server"]["events"]["expired_bucket_buffer"]
+    except (HTTPStatusError, KeyError):
         return None
-    return TypeAdapter(timedelta).validate_python(settings["server"]["events"]["expired_bucket_buffer"])
+    return TypeAdapter(timedelta).validate_python(told)

@@ -45,6 +45,7 @@ class Labelled:
         return rank(self.truth, self.probabilities)
 
     def measure(self, metric: str) -> Estimate:
+        """Of no rows there is neither ranking nor calibration: what measures the other metrics refuses these, too."""
         if metric == "auroc" and len(self):
             return measure_auroc(self.ranking)
         if metric == "ece" and len(self):
