@@ -44,3 +44,6 @@ def test_a_run_that_a_worker_took_and_never_began_is_marked_and_taken_up_by_anot
     operated.until("it is marked and scheduled again", lambda: operated.read(run).state_name == "AwaitingRetry")
     operated.start_worker("cpu")
     operated.until("it completes", lambda: operated.read(run).state_name == "Completed")
+    with temporary_settings({PREFECT_API_URL: operated.url}), get_client(sync_client=True) as client:
+        crashed = [state for state in client.read_flow_run_states(run) if state.is_crashed()]
+    assert ["Pending for 60 seconds" in str(state.message) for state in crashed] == [True]
