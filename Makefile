@@ -23,7 +23,7 @@ test: $(READY)  ## the tests that one runs while working
 	$(BIN)/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)  ## those of whole runs and real processes that take longer, and often wait: three at once; CI runs both
-	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist loadfile --durations=15
+	$(BIN)/python -m pytest -m slow --numprocesses 3 --dist loadfile --no-loadscope-reorder --durations=15
 
 OTHER := .venv-other
 RESOLUTION ?= lowest-direct

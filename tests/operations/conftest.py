@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,12 +16,13 @@ import pandas as pd
 import psutil
 import pytest
 from prefect import get_client
+from prefect.client.orchestration import SyncPrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from infra.local_store import local_store
 from infra.object_store import ObjectStore, connect
-from tests.flows.conftest import Home
+from tests.flows.conftest import SPEC, Home
 from tests.operations.database import postgres
 from tests.servers import free_port
 
@@ -87,26 +89,28 @@ class Operated:
 
     # --- what Prefect knows ---
 
+    @cached_property
+    def prefect(self) -> SyncPrefectClient:
+        """One for all questions: each new one costs as much as what it asks."""
+        with temporary_settings({PREFECT_API_URL: self.url}):
+            return get_client(sync_client=True)
+
     def runs(self, deployment: str) -> list[FlowRun]:
         """Of a deployment as `monitor/one`, oldest first; not those that are only scheduled for later."""
-        with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
-            known = client.read_deployment_by_name(deployment).id
-            found = [r for r in client.read_flow_runs(limit=200) if r.deployment_id == known]
+        known = self.prefect.read_deployment_by_name(deployment).id
+        found = [r for r in self.prefect.read_flow_runs(limit=200) if r.deployment_id == known]
         return sorted((r for r in found if r.start_time or not r.auto_scheduled), key=lambda r: str(r.created))
 
     def ask(self, deployment: str, **parameters: Any) -> UUID:
-        with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
-            known = client.read_deployment_by_name(deployment).id
-            return client.create_flow_run_from_deployment(known, parameters=parameters).id
+        known = self.prefect.read_deployment_by_name(deployment).id
+        return self.prefect.create_flow_run_from_deployment(known, parameters=parameters).id
 
     def pause(self, deployment: str) -> None:
         """Its schedules start no more runs."""
-        with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
-            client.pause_deployment(client.read_deployment_by_name(deployment).id)
+        self.prefect.pause_deployment(self.prefect.read_deployment_by_name(deployment).id)
 
     def read(self, run: UUID) -> FlowRun:
-        with temporary_settings({PREFECT_API_URL: self.url}), get_client(sync_client=True) as client:
-            return client.read_flow_run(run)
+        return self.prefect.read_flow_run(run)
 
     def ended(self, run: UUID) -> FlowRun:
         self.until(f"run {run} ends", lambda: _final(self.read(run)))
@@ -188,9 +192,11 @@ def operated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operated]:
 
 
 class Model(Home):
-    """A maintained model with a first champion, under Prefect's care."""
+    """A maintained model with a first champion, under Prefect's care. `training`: how its later versions are trained."""
 
-    def __init__(self, operated: Operated, name: str, first: pd.DataFrame, **changes: Any) -> None:
+    def __init__(
+        self, operated: Operated, name: str, first: pd.DataFrame, *, training: Any = SPEC["training"], **changes: Any
+    ) -> None:
         folder = operated.folder / name
         folder.mkdir()
         super().__init__(folder)
@@ -198,6 +204,7 @@ class Model(Home):
         self.write_spec(name=name, **changes)
         self.receive("day-0", first)
         operated.upkeep("bootstrap", str(self.spec))
+        self.write_spec(name=name, training=training, **changes)
         operated.upkeep("deploy", str(self.spec), "--gpus", "1", "--stuck-after", "2m")
 
     def upkeep(self, command: str, *arguments: str, fails: bool = False) -> str:

@@ -2,13 +2,12 @@
 
 import json
 import logging
+from typing import Any
 from uuid import UUID
 
 import psutil
-from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, LogFilter, LogFilterFlowRunId, LogFilterLevel
 from prefect.client.schemas.objects import TaskRun
-from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tests.flows.conftest import moved
 from tests.operations.conftest import Model, Operated
@@ -21,8 +20,8 @@ LONG = {"epochs": 60, "learning_rate": 0.005, "threads": 1, "patience": 100, "ev
 class Maintenance:
     """A model whose drift a run of `maintain` is to see."""
 
-    def __init__(self, operated: Operated, name: str) -> None:
-        self.operated, self.model = operated, Model(operated, name, sentences(600), training=LONG)
+    def __init__(self, operated: Operated, name: str, **settings: Any) -> None:
+        self.operated, self.model = operated, Model(operated, name, sentences(600), **settings)
         self.model.receive("day-1", moved(600, start=2000))
         self.run = operated.ask(f"maintain/{name}")
 
@@ -32,8 +31,7 @@ class Maintenance:
 
     def tasks(self) -> list[TaskRun]:
         mine = FlowRunFilter(id=FlowRunFilterId(any_=[self.run]))
-        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
-            return client.read_task_runs(flow_run_filter=mine)
+        return self.operated.prefect.read_task_runs(flow_run_filter=mine)
 
     def finishes(self) -> dict[str, object]:
         """The run completes, with one release and one training; answers with what the training cost."""
@@ -58,8 +56,7 @@ class Maintenance:
 
     def story(self) -> str:
         """Every state that the run has been in, for a person who looks for why it went another way."""
-        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
-            states = client.read_flow_run_states(self.run)
+        states = self.operated.prefect.read_flow_run_states(self.run)
         return "\n".join([*(f"{s.timestamp:%H:%M:%S} {s.name}: {s.message}" for s in states), self.operated.logs()])
 
     def warnings(self) -> list[str]:
@@ -67,8 +64,7 @@ class Maintenance:
         wanted = LogFilter(
             flow_run_id=LogFilterFlowRunId(any_=[self.run]), level=LogFilterLevel(ge_=logging.WARNING, le_=None)
         )
-        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
-            return [log.message for log in client.read_logs(wanted)]
+        return [log.message for log in self.operated.prefect.read_logs(wanted)]
 
     def attempts(self) -> list[dict[str, dict[str, dict[str, object]]]]:
         found = (self.model.folder / ".upkeep/reports").glob("*/report.json")
@@ -76,12 +72,8 @@ class Maintenance:
         return [report["attempt"] for report in reports if report.get("attempt")]
 
     def no_slot_is_taken(self) -> None:
-        with temporary_settings({PREFECT_API_URL: self.operated.url}), get_client(sync_client=True) as client:
-            running = [
-                r
-                for r in client.read_flow_runs(limit=200)
-                if r.state and (r.state.is_running() or r.state.is_pending())
-            ]
+        runs = self.operated.prefect.read_flow_runs(limit=200)
+        running = [r for r in runs if r.state and (r.state.is_running() or r.state.is_pending())]
         assert [run.name for run in running] == []
 
 
@@ -89,7 +81,7 @@ class Training(Maintenance):
     """One that has sent a training to the GPU pool, which has written checkpoints."""
 
     def __init__(self, operated: Operated, name: str) -> None:
-        super().__init__(operated, name)
+        super().__init__(operated, name, training=LONG)
         operated.until("the training begins", lambda: operated.runs(f"retrain/{name}"))
         operated.until("there are checkpoints", lambda: len(self.checkpoints()) >= 2)
         self.training: UUID = operated.runs(f"retrain/{name}")[0].id

@@ -3,8 +3,6 @@
 import time
 
 import pytest
-from prefect import get_client
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Pending
 
 from tests.operations.conftest import Model, Operated, kill
@@ -39,11 +37,9 @@ def test_a_run_that_a_worker_took_and_never_began_is_marked_and_taken_up_by_anot
     model.upkeep("deploy", "--gpus", "1", "--pending-after", "1m")
     operated.kill("worker-cpu")
     run = operated.ask("maintain/never-begun")
-    with temporary_settings({PREFECT_API_URL: operated.url}), get_client(sync_client=True) as client:
-        client.set_flow_run_state(run, Pending())  # as a worker says right before it starts a process
+    operated.prefect.set_flow_run_state(run, Pending())  # as a worker says right before it starts a process
     operated.until("it is marked and scheduled again", lambda: operated.read(run).state_name == "AwaitingRetry")
     operated.start_worker("cpu")
     operated.until("it completes", lambda: operated.read(run).state_name == "Completed")
-    with temporary_settings({PREFECT_API_URL: operated.url}), get_client(sync_client=True) as client:
-        crashed = [state for state in client.read_flow_run_states(run) if state.is_crashed()]
+    crashed = [state for state in operated.prefect.read_flow_run_states(run) if state.is_crashed()]
     assert ["Pending for 60 seconds" in str(state.message) for state in crashed] == [True]
