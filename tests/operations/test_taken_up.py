@@ -1,4 +1,5 @@
-"""kill -9 of a run before its training and behind it: it is taken up, and releases once."""
+"""kill -9 of a run before its training and behind it: it is taken up, and releases once. Without Prefect's processes a run is
+killed in each of its parts (tests/flows/test_killed.py)."""
 
 import pytest
 
@@ -8,10 +9,9 @@ from tests.operations.maintenance import Maintenance
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-@pytest.mark.parametrize("stage", ["ingest window", "detect drift"])
-def test_a_run_that_is_killed_before_its_training_is_taken_up_and_releases_once(operated: Operated, stage: str) -> None:
-    run = Maintenance(operated, f"killed-in-{stage.replace(' ', '-')}")
-    run.reaches(stage)
+def test_a_run_that_is_killed_before_its_training_is_taken_up_and_releases_once(operated: Operated) -> None:
+    run = Maintenance(operated, "killed-in-detection")
+    run.reaches("detect drift")
     kill(operated.process_of(run.run))
     assert run.finishes_once(), run.story()
 
