@@ -1,5 +1,4 @@
-"""kill -9 of a run before its training and behind it: it is taken up, and releases once. Without Prefect's processes a run is
-killed in each of its parts (tests/flows/test_killed.py)."""
+"""kill -9 of a run before its training and behind it: it is taken up, and releases once."""
 
 import pytest
 
@@ -9,9 +8,10 @@ from tests.operations.maintenance import Maintenance
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 
-def test_a_run_that_is_killed_before_its_training_is_taken_up_and_releases_once(operated: Operated) -> None:
-    run = Maintenance(operated, "killed-in-detection")
-    run.reaches("detect drift")
+@pytest.mark.parametrize("stage", ["ingest window", "detect drift"])
+def test_a_run_that_is_killed_before_its_training_is_taken_up_and_releases_once(operated: Operated, stage: str) -> None:
+    run = Maintenance(operated, f"killed-in-{stage.replace(' ', '-')}")
+    run.reaches(stage)
     kill(operated.process_of(run.run))
     assert run.finishes_once(), run.story()
 
