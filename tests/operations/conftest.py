@@ -91,7 +91,7 @@ class Operated:
 
     @cached_property
     def prefect(self) -> SyncPrefectClient:
-        """One for all questions: each new one costs as much as what it asks."""
+        """One for all questions: a test asks each second, and each new client takes processor time."""
         with temporary_settings({PREFECT_API_URL: self.url}):
             return get_client(sync_client=True)
 
